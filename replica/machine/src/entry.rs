@@ -1,0 +1,202 @@
+//! The log entry: many commands that walk the road together under one time stamp.
+//!
+//! ```text
+//!  version u8=1 | stamp_ms u64 | seed u64 | count u16 | count x { session u64 | sequence u64 | kind u8 | len u32 | bytes }
+//! ```
+//!
+//! Session 0 means "no session": the command is applied whenever it is met. All integers are big-endian.
+//!
+//! Must never: change without a new version number; the golden test pins it.
+
+use bytes::Bytes;
+
+use crate::ids::{GroupId, TimestampMs};
+use crate::layout::{DecodeError, Layout, Reader, Writer};
+use crate::limits::{COMMANDS_PER_ENTRY_MAX, COURIER_BATCH_MAX};
+
+const VERSION: u8 = 1;
+const KIND_SYSTEM: u8 = 0;
+const KIND_MACHINE: u8 = 1;
+const HEADER_BYTES: usize = 1 + 8 + 8 + 2;
+const COMMAND_HEADER_BYTES: usize = 8 + 8 + 1 + 4;
+
+/// Names a request so that its repeat is answered, not applied again. Session 0 = none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestId {
+    /// The session, opened by [`System::OpenSession`]; 0 = none.
+    pub session: u64,
+    /// The request's number within the session, from 1, without gaps larger than the window.
+    pub sequence: u64,
+}
+
+impl RequestId {
+    /// No identity: for commands that carry their own (ids of transfers), or that may safely happen twice.
+    pub const NONE: Self = Self { session: 0, sequence: 0 };
+}
+
+/// A command as it stands in an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// For the host: sessions and the courier.
+    System(System),
+    /// For the machine: its own layout, not decoded yet.
+    Machine(Bytes),
+}
+
+/// Commands that every group understands, whatever its machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum System {
+    /// Opens a session; the reply is its id (u64).
+    OpenSession,
+    /// Records that `source` sends, from sequence `first` on, under `epoch`.
+    Deliver {
+        /// The group that holds the records.
+        source: GroupId,
+        /// The source's epoch; a lower one is refused, a higher one starts the count anew.
+        epoch: u64,
+        /// Sequence of the first record.
+        first: u64,
+        /// The records, gapless.
+        records: Vec<Bytes>,
+    },
+    /// `target` has applied all records up to and including `upto`.
+    Acknowledge {
+        /// The group that applied them.
+        target: GroupId,
+        /// Last applied sequence.
+        upto: u64,
+    },
+}
+
+impl Layout for System {
+    fn encode(&self, out: &mut Writer) {
+        match self {
+            Self::OpenSession => out.u8(0),
+            Self::Deliver { source, epoch, first, records } => {
+                out.u8(1);
+                out.u32(source.0);
+                out.u64(*epoch);
+                out.u64(*first);
+                out.len(records.len());
+                for record in records {
+                    out.bytes(record);
+                }
+            }
+            Self::Acknowledge { target, upto } => {
+                out.u8(2);
+                out.u32(target.0);
+                out.u64(*upto);
+            }
+        }
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        match input.u8()? {
+            0 => Ok(Self::OpenSession),
+            1 => {
+                let (source, epoch, first) = (GroupId(input.u32()?), input.u64()?, input.u64()?);
+                let count = input.count(COURIER_BATCH_MAX)?;
+                let mut records = Vec::with_capacity(count);
+                for _ in 0..count {
+                    records.push(input.bytes()?);
+                }
+                Ok(Self::Deliver { source, epoch, first, records })
+            }
+            2 => Ok(Self::Acknowledge { target: GroupId(input.u32()?), upto: input.u64()? }),
+            tag => Err(DecodeError::Unknown { what: "system command", tag }),
+        }
+    }
+}
+
+/// Collects commands into an entry. The stamp and seed are set last, by the leader, when the entry is closed.
+#[derive(Debug, Default)]
+pub struct EntryWriter {
+    body: Writer,
+    count: u16,
+}
+
+impl EntryWriter {
+    /// Adds a command.
+    pub fn push(&mut self, request: RequestId, command: &Command) {
+        self.body.u64(request.session);
+        self.body.u64(request.sequence);
+        match command {
+            Command::System(system) => {
+                self.body.u8(KIND_SYSTEM);
+                self.body.bytes(&system.to_bytes());
+            }
+            Command::Machine(bytes) => {
+                self.body.u8(KIND_MACHINE);
+                self.body.bytes(bytes);
+            }
+        }
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// Whether another command of `bytes` still belongs into this entry.
+    #[must_use]
+    pub fn has_room(&self, bytes: usize) -> bool {
+        let full = usize::from(self.count) >= COMMANDS_PER_ENTRY_MAX;
+        let after = self.body.written().saturating_add(bytes).saturating_add(COMMAND_HEADER_BYTES);
+        !full && (self.count == 0 || after <= crate::limits::ENTRY_BYTES_SOFT)
+    }
+
+    /// Commands so far.
+    #[must_use]
+    pub const fn count(&self) -> u16 {
+        self.count
+    }
+
+    /// Closes the entry.
+    #[must_use]
+    pub fn finish(self, now: TimestampMs, seed: u64) -> Bytes {
+        let mut out = Writer::with_capacity(HEADER_BYTES.saturating_add(self.body.written()));
+        out.u8(VERSION);
+        out.u64(now.0);
+        out.u64(seed);
+        out.u16(self.count);
+        out.raw(&self.body.finish());
+        out.finish()
+    }
+}
+
+/// A decoded entry; commands are slices of its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryView {
+    /// Machine time as the leader stamped it; the host clamps it to its own.
+    pub stamp: TimestampMs,
+    /// Random bits of the entry; each command gets its own, derived from these.
+    pub seed: u64,
+    /// The commands in order.
+    pub commands: Vec<(RequestId, Command)>,
+}
+
+impl EntryView {
+    /// Reads an entry. Errors: [`DecodeError`]; a newer version is `Unknown`, which parks the group.
+    pub fn decode(entry: Bytes) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(entry);
+        let version = input.u8()?;
+        if version != VERSION {
+            return Err(DecodeError::Unknown { what: "entry version", tag: version });
+        }
+        let (stamp, seed) = (TimestampMs(input.u64()?), input.u64()?);
+        let count = usize::from(input.u16()?);
+        if count > COMMANDS_PER_ENTRY_MAX {
+            return Err(DecodeError::Invalid("count of commands"));
+        }
+        let mut commands = Vec::with_capacity(count);
+        for _ in 0..count {
+            let request = RequestId { session: input.u64()?, sequence: input.u64()? };
+            let kind = input.u8()?;
+            let bytes = input.bytes()?;
+            let command = match kind {
+                KIND_SYSTEM => Command::System(System::from_bytes(&bytes)?),
+                KIND_MACHINE => Command::Machine(bytes),
+                tag => return Err(DecodeError::Unknown { what: "command kind", tag }),
+            };
+            commands.push((request, command));
+        }
+        input.end()?;
+        Ok(Self { stamp, seed, commands })
+    }
+}
