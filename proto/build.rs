@@ -1,0 +1,27 @@
+//! Generates the contracts' code from `tercet/**/*.proto` into `OUT_DIR`, with the descriptor set for reflection.
+//!
+//! Why here: the `.proto` files are the contract; code that is generated anew in every build cannot disagree with them.
+//!
+//! Must never: need a program that a bare machine with Rust lacks; the compiler of `.proto` files is a crate.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use prost::Message as _;
+
+const CONTRACTS: [&str; 4] = [
+    "tercet/queue/v1/queue.proto",
+    "tercet/ledger/v1/ledger.proto",
+    "tercet/packet/v1/packet.proto",
+    "tercet/admin/v1/admin.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=tercet");
+    let descriptors = protox::compile(CONTRACTS, ["."])?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("tercet.bin"), descriptors.encode_to_vec())?;
+    // Bodies become slices of the receive buffer; headers keep one order everywhere.
+    tonic_prost_build::configure().bytes(".").btree_map(".").compile_fds(descriptors)?;
+    Ok(())
+}

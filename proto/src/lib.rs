@@ -1,0 +1,55 @@
+//! The public gRPC contracts of Tercet, and what a failed call says.
+//!
+//! ```text
+//!  tercet/queue/v1/queue.proto    -> queue::v1     messages and queues
+//!  tercet/ledger/v1/ledger.proto  -> ledger::v1    accounts and transfers
+//!  tercet/packet/v1/packet.proto  -> packet::v1    red packets, for phones
+//!  tercet/admin/v1/admin.proto    -> admin::v1     for operators, on every node
+//!  src/outcome.rs                 -> outcome       refused, not applied, unknown: the trailers of a failure
+//! ```
+//!
+//! Why: servers, clients and other languages agree on these files alone.
+//!
+//! Must never: depend on another crate of Tercet, or hold a rule of the queue or of money.
+
+pub mod limits;
+pub mod outcome;
+
+/// The queue's contract.
+pub mod queue {
+    /// Version 1.
+    #[expect(clippy::allow_attributes, clippy::too_many_lines, reason = "generated code")]
+    pub mod v1 {
+        tonic::include_proto!("tercet.queue.v1");
+    }
+}
+
+/// The ledger's contract.
+pub mod ledger {
+    /// Version 1.
+    #[expect(clippy::allow_attributes, clippy::too_many_lines, reason = "generated code")]
+    pub mod v1 {
+        tonic::include_proto!("tercet.ledger.v1");
+    }
+}
+
+/// The red packets' contract.
+pub mod packet {
+    /// Version 1.
+    #[expect(clippy::allow_attributes, clippy::too_many_lines, reason = "generated code")]
+    pub mod v1 {
+        tonic::include_proto!("tercet.packet.v1");
+    }
+}
+
+/// The operators' contract.
+pub mod admin {
+    /// Version 1.
+    #[expect(clippy::allow_attributes, clippy::too_many_lines, reason = "generated code")]
+    pub mod v1 {
+        tonic::include_proto!("tercet.admin.v1");
+    }
+}
+
+/// All contracts as an encoded `google.protobuf.FileDescriptorSet`, for gRPC reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("tercet");

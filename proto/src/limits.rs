@@ -1,0 +1,18 @@
+//! The limits that both ends of the wire must agree on.
+//!
+//! Must never: be lowered in a later release; a peer of the release before relies on them.
+
+/// Most messages in one Send or Receive, and most receipts in one Ack, Extend or Release.
+pub const MESSAGES_PER_CALL_MAX: usize = 128;
+/// Most bytes of all bodies in one Send or in the reply to one Receive.
+pub const BODY_BYTES_PER_CALL_MAX: usize = 16 * 1024 * 1024;
+/// Most bytes of one encoded message of a contract; doors and clients set it on tonic, whose own limit is 4 MiB.
+pub const WIRE_BYTES_MAX: usize = 20 * 1024 * 1024;
+/// Longest wait of a Receive.
+pub const WAIT_MS_MAX: u32 = 30_000;
+/// Replies a session keeps. The distance from a client's highest sequence to its lowest unanswered one stays below it.
+pub const SESSION_WINDOW: usize = 1024;
+
+// Headers, receipts and framing fit beside the bodies.
+const _: () = assert!(BODY_BYTES_PER_CALL_MAX + 2 * 1024 * 1024 <= WIRE_BYTES_MAX);
+const _: () = assert!(MESSAGES_PER_CALL_MAX <= SESSION_WINDOW);
