@@ -1,0 +1,250 @@
+//! Commands: everything the queue machine can be asked to decide.
+//!
+//! ```text
+//!  tag u8 | fields in the order of the variant (integers big-endian, strings and lists with a u32 length)
+//!  1 create  2 set attributes  3 delete  4 send  5 receive  6 ack  7 extend  8 release  9 purge  10 tick
+//! ```
+//!
+//! Queues are created, changed and deleted by name, and used by id: a name may come to mean another queue, an id never.
+//!
+//! Must never: change the layout of a tag. The golden test pins it; new commands take new tags.
+
+use bytes::Bytes;
+use machine::{DecodeError, Layout, Reader, Writer};
+
+use crate::attributes::{AttributeChanges, Attributes};
+use crate::due::Due;
+use crate::ids::{DeliveryNumber, QueueId};
+use crate::limits::LIST_MAX;
+
+/// A command. Each variant says what it answers with and what it refuses, in precedence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Creates a queue. Answers `Created`.
+    ///
+    /// Refuses: `NameInvalid`, `QueueExists`, the attributes' ranges, `DeadLetterQueueIsItself`,
+    /// `DeadLetterQueueMissing`, `TooManyQueues`, `NumbersExhausted`.
+    CreateQueue {
+        /// Its name.
+        name: String,
+        /// Its attributes.
+        attributes: Attributes,
+    },
+    /// Changes some attributes of a queue. Answers `Done`. Leases keep the deadline they have.
+    ///
+    /// Refuses: `NameInvalid`, `QueueMissing`, the attributes' ranges, `DeadLetterQueueIsItself`,
+    /// `DeadLetterQueueMissing` (of a policy that is set now).
+    SetQueueAttributes {
+        /// The queue's name.
+        name: String,
+        /// What to change.
+        changes: AttributeChanges,
+    },
+    /// Deletes a queue with all its messages. Answers `Done`. Its rows and bodies are erased by later ticks.
+    ///
+    /// Refuses: `NameInvalid`, `QueueMissing`.
+    DeleteQueue {
+        /// The queue's name.
+        name: String,
+    },
+    /// Puts messages into a queue, all or none. Answers `Sent`.
+    ///
+    /// Refuses: `CountOutOfRange`, `QueueMissing`, `DelayOutOfRange`, `BodyEmpty`, `BodyTooLarge`,
+    /// `HeadersOutOfRange`, `SendTooLarge`, `QueueFull`, `TooManyDelayed`, `NumbersExhausted`.
+    Send {
+        /// The queue.
+        queue: QueueId,
+        /// The messages in their order.
+        messages: Vec<NewMessage>,
+    },
+    /// Takes a lease on the first ready messages. Answers `Received`, or `Empty` if none is ready.
+    ///
+    /// Refuses: `CountOutOfRange`, `QueueMissing`, `LeaseOutOfRange`, `TooManyLeased`, `NumbersExhausted`.
+    Receive {
+        /// The queue.
+        queue: QueueId,
+        /// Most messages wanted.
+        count: u32,
+        /// How long the leases last; `None`: the queue's visibility timeout. Units: milliseconds.
+        lease_ms: Option<u64>,
+    },
+    /// Removes messages that were consumed. Answers `Acked`, one result for each receipt: `StaleReceipt` or none.
+    ///
+    /// Refuses: `CountOutOfRange`, `QueueMissing`.
+    Ack {
+        /// The queue.
+        queue: QueueId,
+        /// The receipts.
+        receipts: Vec<DeliveryNumber>,
+    },
+    /// Lets a lease end later, or sooner. Answers `Extended`.
+    ///
+    /// Refuses: `QueueMissing`, `LeaseOutOfRange`, `StaleReceipt`.
+    Extend {
+        /// The queue.
+        queue: QueueId,
+        /// The receipt.
+        receipt: DeliveryNumber,
+        /// How long the lease lasts from now. Units: milliseconds.
+        lease_ms: u64,
+    },
+    /// Gives a message back before its lease ends. Answers `Done`.
+    ///
+    /// Refuses: `QueueMissing`, `DelayOutOfRange`, `StaleReceipt`.
+    Release {
+        /// The queue.
+        queue: QueueId,
+        /// The receipt.
+        receipt: DeliveryNumber,
+        /// How long it stays invisible. Units: milliseconds.
+        delay_ms: u64,
+        /// Whether the delivery counts as a failure.
+        failed: bool,
+    },
+    /// Drops every visible and delayed message. Answers `Purged`. A leased one is dropped when its lease ends.
+    ///
+    /// Refuses: `QueueMissing`.
+    Purge {
+        /// The queue.
+        queue: QueueId,
+    },
+    /// Moves what is due. Made by the machine itself on the leader; what is not due by the entry's stamp stays.
+    /// Answers `Ticked`.
+    ///
+    /// Refuses: `CountOutOfRange`.
+    Tick {
+        /// What is due.
+        items: Vec<Due>,
+    },
+}
+
+/// A message on its way into a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewMessage {
+    /// What the consumer gets.
+    pub body: Bytes,
+    /// How long it stays invisible. Units: milliseconds.
+    pub delay_ms: u64,
+    /// What goes with it.
+    pub headers: Vec<Header>,
+}
+
+/// A named value that travels with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl Layout for Header {
+    fn encode(&self, out: &mut Writer) {
+        out.str(&self.name);
+        out.str(&self.value);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { name: input.str()?, value: input.str()? })
+    }
+}
+
+impl Layout for NewMessage {
+    fn encode(&self, out: &mut Writer) {
+        out.bytes(&self.body);
+        out.u64(self.delay_ms);
+        out.list(&self.headers);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { body: input.bytes()?, delay_ms: input.u64()?, headers: input.list(LIST_MAX)? })
+    }
+}
+
+impl Layout for Command {
+    fn encode(&self, out: &mut Writer) {
+        match self {
+            Self::CreateQueue { name, attributes } => {
+                out.u8(1);
+                out.str(name);
+                attributes.encode(out);
+            }
+            Self::SetQueueAttributes { name, changes } => {
+                out.u8(2);
+                out.str(name);
+                changes.encode(out);
+            }
+            Self::DeleteQueue { name } => {
+                out.u8(3);
+                out.str(name);
+            }
+            Self::Send { queue, messages } => {
+                out.u8(4);
+                queue.encode(out);
+                out.list(messages);
+            }
+            Self::Receive { queue, count, lease_ms } => {
+                out.u8(5);
+                queue.encode(out);
+                out.u32(*count);
+                out.bool(lease_ms.is_some());
+                out.u64(lease_ms.unwrap_or(0));
+            }
+            Self::Ack { queue, receipts } => {
+                out.u8(6);
+                queue.encode(out);
+                out.list(receipts);
+            }
+            Self::Extend { queue, receipt, lease_ms } => {
+                out.u8(7);
+                queue.encode(out);
+                receipt.encode(out);
+                out.u64(*lease_ms);
+            }
+            Self::Release { queue, receipt, delay_ms, failed } => {
+                out.u8(8);
+                queue.encode(out);
+                receipt.encode(out);
+                out.u64(*delay_ms);
+                out.bool(*failed);
+            }
+            Self::Purge { queue } => {
+                out.u8(9);
+                queue.encode(out);
+            }
+            Self::Tick { items } => {
+                out.u8(10);
+                out.list(items);
+            }
+        }
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        match input.u8()? {
+            1 => Ok(Self::CreateQueue { name: input.str()?, attributes: Attributes::decode(input)? }),
+            2 => Ok(Self::SetQueueAttributes { name: input.str()?, changes: AttributeChanges::decode(input)? }),
+            3 => Ok(Self::DeleteQueue { name: input.str()? }),
+            4 => Ok(Self::Send { queue: QueueId::decode(input)?, messages: input.list(LIST_MAX)? }),
+            5 => {
+                let (queue, count) = (QueueId::decode(input)?, input.u32()?);
+                let (is_given, lease_ms) = (input.bool()?, input.u64()?);
+                Ok(Self::Receive { queue, count, lease_ms: is_given.then_some(lease_ms) })
+            }
+            6 => Ok(Self::Ack { queue: QueueId::decode(input)?, receipts: input.list(LIST_MAX)? }),
+            7 => Ok(Self::Extend {
+                queue: QueueId::decode(input)?,
+                receipt: DeliveryNumber::decode(input)?,
+                lease_ms: input.u64()?,
+            }),
+            8 => Ok(Self::Release {
+                queue: QueueId::decode(input)?,
+                receipt: DeliveryNumber::decode(input)?,
+                delay_ms: input.u64()?,
+                failed: input.bool()?,
+            }),
+            9 => Ok(Self::Purge { queue: QueueId::decode(input)? }),
+            10 => Ok(Self::Tick { items: input.list(LIST_MAX)? }),
+            tag => Err(DecodeError::Unknown { what: "queue command", tag }),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The keys of the queue machine's rows.
+//!
+//! ```text
+//!  0x10                              machine    last queue id
+//!  0x11 Q queue                      definition name, attributes, times
+//!  0x12 C queue                      counters   next numbers, floors, totals
+//!  0x13 M queue seq                  message    visible or leased
+//!  0x14 D queue epoch due id         message    delayed
+//!  0x15 L queue delivery             lease
+//!  0x16 T queue seq                  tries      of a message that is ready again
+//!  0x17 P queue page                 ready      ranges of ready places
+//!  0x18 I queue page                 ids        runs of ids
+//!  0x19 B queue span                 delays     how many end within a span of time
+//! ```
+//!
+//! Queue u32, epoch u32, the rest u64, big-endian: keys sort as their numbers do.
+//!
+//! Must never: give a first byte another meaning.
+
+use machine::{DecodeError, Key, Reader, TimestampMs, Writer};
+
+use crate::ids::{DeliveryNumber, MessageId, QueueId};
+
+pub(crate) const MACHINE: u8 = 0x10;
+pub(crate) const DEFINITION: u8 = 0x11;
+pub(crate) const COUNTERS: u8 = 0x12;
+const MESSAGE: u8 = 0x13;
+const DELAYED: u8 = 0x14;
+pub(crate) const LEASE: u8 = 0x15;
+pub(crate) const TRIES: u8 = 0x16;
+pub(crate) const READY: u8 = 0x17;
+pub(crate) const IDS: u8 = 0x18;
+pub(crate) const DELAYS: u8 = 0x19;
+
+/// The one row of the machine itself.
+pub(crate) const fn machine() -> Key {
+    Key::from_static(&[MACHINE])
+}
+
+fn start(kind: u8, queue: QueueId, bytes: usize) -> Writer {
+    let mut key = Writer::with_capacity(bytes);
+    key.u8(kind);
+    key.u32(queue.0);
+    key
+}
+
+fn of_queue(kind: u8, queue: QueueId) -> Key {
+    start(kind, queue, 5).finish()
+}
+
+fn numbered(kind: u8, queue: QueueId, number: u64) -> Key {
+    let mut key = start(kind, queue, 13);
+    key.u64(number);
+    key.finish()
+}
+
+pub(crate) fn definition(queue: QueueId) -> Key {
+    of_queue(DEFINITION, queue)
+}
+
+pub(crate) fn counters(queue: QueueId) -> Key {
+    of_queue(COUNTERS, queue)
+}
+
+pub(crate) fn message(queue: QueueId, seq: u64) -> Key {
+    numbered(MESSAGE, queue, seq)
+}
+
+pub(crate) fn delayed(queue: QueueId, epoch: u32, due: TimestampMs, id: MessageId) -> Key {
+    let mut key = start(DELAYED, queue, 25);
+    key.u32(epoch);
+    key.u64(due.0);
+    key.u64(id.0);
+    key.finish()
+}
+
+/// Before all delayed messages of `epoch`, and behind all of the epochs before.
+pub(crate) fn delayed_epoch(queue: QueueId, epoch: u32) -> Key {
+    let mut key = start(DELAYED, queue, 9);
+    key.u32(epoch);
+    key.finish()
+}
+
+/// Reads the parts of a delayed message's key: epoch, due, id.
+pub(crate) fn read_delayed(key: &[u8]) -> Result<(u32, TimestampMs, MessageId), DecodeError> {
+    let mut input = Reader::new(Key::copy_from_slice(key));
+    input.raw(5)?;
+    let parts = (input.u32()?, TimestampMs(input.u64()?), MessageId(input.u64()?));
+    input.end()?;
+    Ok(parts)
+}
+
+pub(crate) fn lease(queue: QueueId, delivery: DeliveryNumber) -> Key {
+    numbered(LEASE, queue, delivery.0)
+}
+
+pub(crate) fn tries(queue: QueueId, seq: u64) -> Key {
+    numbered(TRIES, queue, seq)
+}
+
+pub(crate) fn ready(queue: QueueId, page: u64) -> Key {
+    numbered(READY, queue, page)
+}
+
+pub(crate) fn ids(queue: QueueId, page: u64) -> Key {
+    numbered(IDS, queue, page)
+}
+
+pub(crate) fn delays(queue: QueueId, span: u64) -> Key {
+    numbered(DELAYS, queue, span)
+}

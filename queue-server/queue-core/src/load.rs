@@ -1,0 +1,101 @@
+//! Load: the machine is rebuilt from its rows.
+//!
+//! Why it is quick: it reads no message and no body. A page is one row of ranges and one of ids for 4096 messages.
+//!
+//! Must never: go on after a row that it cannot read.
+
+use bytes::Bytes;
+use machine::{DecodeError, Layout, LoadError, Reader, RowSource, prefix_end};
+
+use crate::delays::SpanRow;
+use crate::ids::{DeliveryNumber, QueueId};
+use crate::keys;
+use crate::leases::Lease;
+use crate::names::folded;
+use crate::places::{IdPage, ReadyPage};
+use crate::queue::Queue;
+use crate::queue_machine::QueueMachine;
+use crate::rows::{Counters, Definition, MachineRow};
+use crate::tries::TriesRow;
+
+/// Rebuilds the machine. Errors: the store failed, or a row is damaged or of a newer release.
+pub(crate) fn load(rows: &dyn RowSource) -> Result<QueueMachine, LoadError> {
+    let mut machine = QueueMachine::default();
+    if let Some(value) = rows.get(&keys::machine())? {
+        let row = MachineRow::from_bytes(&value).map_err(|error| LoadError::row(&keys::machine(), error))?;
+        machine.last_queue = row.last_queue;
+    }
+    load_queues(&mut machine, rows)?;
+    each(rows, keys::READY, &mut machine, |queue, page, value| {
+        queue.places.load_ready(page, &ReadyPage::from_bytes(value)?)
+    })?;
+    each(rows, keys::IDS, &mut machine, |queue, page, value| queue.places.load_ids(page, &IdPage::from_bytes(value)?))?;
+    each(rows, keys::LEASE, &mut machine, |queue, delivery, value| {
+        let lease = Lease::from_bytes(value)?;
+        queue.leases.put(DeliveryNumber(delivery), lease);
+        if queue.places.load_leased(lease.seq) { Ok(()) } else { Err(DecodeError::Invalid("place of a lease")) }
+    })?;
+    each(rows, keys::TRIES, &mut machine, |queue, seq, value| {
+        queue.tried.insert(seq, TriesRow::from_bytes(value)?.0);
+        Ok(())
+    })?;
+    each(rows, keys::DELAYS, &mut machine, |queue, span, value| {
+        queue.delays.load(span, SpanRow::from_bytes(value)?.0);
+        Ok(())
+    })?;
+    for queue in machine.queues.values_mut() {
+        queue.places.raise_floor(queue.counters.purged_below.max(queue.counters.expired_below));
+        machine.unsettled = machine.unsettled.saturating_add(queue.unsettled());
+    }
+    Ok(machine)
+}
+
+fn load_queues(machine: &mut QueueMachine, rows: &dyn RowSource) -> Result<(), LoadError> {
+    scan(rows, keys::DEFINITION, &mut |mut key, value| {
+        let id = QueueId::decode(&mut key)?;
+        let definition = Definition::from_bytes(value)?;
+        if !definition.is_deleted {
+            machine.names.insert(folded(&definition.name), id);
+        }
+        machine.queues.insert(id, Queue::new(id, definition));
+        key.end()
+    })?;
+    scan(rows, keys::COUNTERS, &mut |mut key, value| {
+        queue_of(machine, &mut key)?.counters = Counters::from_bytes(value)?;
+        key.end()
+    })
+}
+
+/// Hands each row of a kind, with the number in its key, to its queue.
+fn each(
+    rows: &dyn RowSource,
+    kind: u8,
+    machine: &mut QueueMachine,
+    mut take: impl FnMut(&mut Queue, u64, &Bytes) -> Result<(), DecodeError>,
+) -> Result<(), LoadError> {
+    scan(rows, kind, &mut |mut key, value| {
+        let queue = queue_of(machine, &mut key)?;
+        let number = key.u64()?;
+        key.end()?;
+        take(queue, number, value)
+    })
+}
+
+fn queue_of<'a>(machine: &'a mut QueueMachine, key: &mut Reader) -> Result<&'a mut Queue, DecodeError> {
+    machine.queues.get_mut(&QueueId::decode(key)?).ok_or(DecodeError::Invalid("queue of a row"))
+}
+
+fn scan(
+    rows: &dyn RowSource,
+    kind: u8,
+    take: &mut dyn FnMut(Reader, &Bytes) -> Result<(), DecodeError>,
+) -> Result<(), LoadError> {
+    let mut broken = None;
+    rows.scan(&[kind], &prefix_end(&[kind]), &mut |key, value| {
+        let mut rest = Reader::new(Bytes::copy_from_slice(key));
+        let taken = rest.u8().and_then(|_| take(rest, &Bytes::copy_from_slice(value)));
+        broken = taken.err().map(|error| LoadError::row(key, error));
+        broken.is_none()
+    })?;
+    broken.map_or(Ok(()), Err)
+}

@@ -1,0 +1,91 @@
+//! The row of a message: everything about it but its body, which is kept under the message's id.
+//!
+//! Must never: be needed by a send, a receive or an ack: those know a message by its place and id alone.
+
+use machine::{DecodeError, Key, Layout, Reader, Rows, TimestampMs, Writer};
+
+use crate::attributes::DeadLetterCount;
+use crate::command::Header;
+use crate::ids::{MessageId, QueueId};
+use crate::limits::HEADERS_MAX;
+use crate::rows::{check_version, put_version};
+use crate::tries::Tries;
+
+/// A message in its queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageRow {
+    /// Its id, and the name of its body.
+    pub id: MessageId,
+    /// When its producer sent it.
+    pub sent: TimestampMs,
+    /// When it took its place in this queue: after its delay, or when it came as a dead letter. Retention counts from here.
+    pub enqueued: TimestampMs,
+    /// Bytes of its body.
+    pub body_bytes: u32,
+    /// Its headers.
+    pub headers: Vec<Header>,
+    /// Where it came from, if it is a dead letter.
+    pub origin: Option<Origin>,
+}
+
+/// Where a dead letter came from, and why. Of several moves, the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The queue it left.
+    pub queue: QueueId,
+    /// When it had taken its place there.
+    pub enqueued: TimestampMs,
+    /// Its tries there.
+    pub tries: Tries,
+    /// Which of them had reached the limit.
+    pub reason: DeadLetterCount,
+}
+
+/// Reads a message's row within a batch. `None`: it is gone.
+pub(crate) fn read(key: &Key, rows: &Rows) -> Option<MessageRow> {
+    let row = rows.get(key).map(MessageRow::from_bytes)?;
+    assert!(row.is_ok(), "a message's row reads as it was written");
+    row.ok()
+}
+
+impl Layout for Origin {
+    fn encode(&self, out: &mut Writer) {
+        self.queue.encode(out);
+        self.enqueued.encode(out);
+        self.tries.encode(out);
+        self.reason.encode(out);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            queue: QueueId::decode(input)?,
+            enqueued: TimestampMs::decode(input)?,
+            tries: Tries::decode(input)?,
+            reason: DeadLetterCount::decode(input)?,
+        })
+    }
+}
+
+impl Layout for MessageRow {
+    fn encode(&self, out: &mut Writer) {
+        put_version(out);
+        self.id.encode(out);
+        self.sent.encode(out);
+        self.enqueued.encode(out);
+        out.u32(self.body_bytes);
+        out.list(&self.headers);
+        out.option(self.origin.as_ref());
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        check_version(input, "message row")?;
+        Ok(Self {
+            id: MessageId::decode(input)?,
+            sent: TimestampMs::decode(input)?,
+            enqueued: TimestampMs::decode(input)?,
+            body_bytes: input.u32()?,
+            headers: input.list(HEADERS_MAX)?,
+            origin: input.option()?,
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! Peek: messages of a queue in one of their states, without taking them.
+//!
+//! Must never: show a receipt, or change a counter.
+
+use machine::{Layout, RowSource, StoreFailure, TimestampMs};
+
+use crate::agenda::unreadable;
+use crate::ids::QueueId;
+use crate::keys;
+use crate::leases::Lease;
+use crate::limits::LOOK_MAX;
+use crate::message::MessageRow;
+use crate::queue::Queue;
+use crate::queue_machine::QueueMachine;
+use crate::tries::Tries;
+
+/// Which messages to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeekState {
+    /// Those a receive may take, in the order of the queue.
+    Visible,
+    /// Those under a lease, in the order of their deliveries.
+    Leased,
+    /// Those that wait for a time, in its order.
+    Delayed,
+}
+
+/// A message that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peeked {
+    /// Its row.
+    pub message: MessageRow,
+    /// Its tries so far.
+    pub tries: Tries,
+    /// When its lease or delay ends; `None`: it is visible.
+    pub until: Option<TimestampMs>,
+}
+
+/// A message with a place, before its row is read.
+struct Seen {
+    seq: u64,
+    tries: Tries,
+    until: Option<TimestampMs>,
+}
+
+impl QueueMachine {
+    /// Up to `limit` messages (at most 128) in `state`, after the first `offset` of them. A missing queue shows none.
+    ///
+    /// Errors: the store failed, or a row is damaged.
+    pub fn peek(
+        &self,
+        rows: &dyn RowSource,
+        queue: QueueId,
+        state: PeekState,
+        (offset, limit): (usize, usize),
+    ) -> Result<Vec<Peeked>, StoreFailure> {
+        let Some(queue) = self.live(queue) else { return Ok(Vec::new()) };
+        let limit = limit.min(LOOK_MAX);
+        match state {
+            PeekState::Visible => {
+                let seqs = queue.places.list(u64::try_from(offset).unwrap_or(u64::MAX), limit);
+                let tries = |seq| queue.tried.get(seq).copied().unwrap_or_default();
+                let seen = seqs.iter().map(|seq| Seen { seq: *seq, tries: tries(seq), until: None });
+                self.read_seen(rows, queue.id, seen.collect())
+            }
+            PeekState::Leased => {
+                let held = queue.leases.iter().map(|(_, lease)| lease).filter(|lease| !lease.is_parked);
+                let seen = held.skip(offset).take(limit).map(seen);
+                self.read_seen(rows, queue.id, seen.collect())
+            }
+            PeekState::Delayed => {
+                let wanted = offset.saturating_add(limit);
+                let parked = queue.leases.by_deadline().map(|(_, lease)| lease).filter(|lease| lease.is_parked);
+                let mut delayed = self.read_seen(rows, queue.id, parked.take(wanted).map(seen).collect())?;
+                delayed.append(&mut read_delayed(rows, queue, wanted)?);
+                delayed.sort_by_key(|peeked| (peeked.until, peeked.message.id));
+                Ok(delayed.into_iter().skip(offset).take(limit).collect())
+            }
+        }
+    }
+
+    fn read_seen(&self, rows: &dyn RowSource, queue: QueueId, seen: Vec<Seen>) -> Result<Vec<Peeked>, StoreFailure> {
+        let seqs: Vec<u64> = seen.iter().map(|seen| seen.seq).collect();
+        let messages = self.messages(rows, queue, &seqs)?;
+        let join = |(seen, message): (Seen, Option<MessageRow>)| {
+            message.map(|message| Peeked { message, tries: seen.tries, until: seen.until })
+        };
+        Ok(seen.into_iter().zip(messages).filter_map(join).collect())
+    }
+}
+
+const fn seen(lease: &Lease) -> Seen {
+    Seen { seq: lease.seq, tries: lease.tries, until: Some(lease.deadline) }
+}
+
+/// The first `count` delayed messages, by the time at which they are due.
+fn read_delayed(rows: &dyn RowSource, queue: &Queue, count: usize) -> Result<Vec<Peeked>, StoreFailure> {
+    let epoch = queue.counters.delay_epoch;
+    let (from, to) = (keys::delayed_epoch(queue.id, epoch), keys::delayed_epoch(queue.id, epoch.saturating_add(1)));
+    let mut delayed = Vec::new();
+    let mut broken = None;
+    rows.scan(&from, &to, &mut |key, value| {
+        match MessageRow::from_bytes(&bytes::Bytes::copy_from_slice(value)) {
+            _ if delayed.len() >= count => return false,
+            Ok(message) => {
+                let until = Some(message.enqueued);
+                delayed.push(Peeked { message, tries: Tries::default(), until });
+            }
+            Err(error) => broken = Some(unreadable(key, error)),
+        }
+        broken.is_none()
+    })?;
+    broken.map_or(Ok(delayed), Err)
+}

@@ -1,0 +1,255 @@
+//! The places of a queue: which sequence numbers are ready, which message stands at each, and how both become rows.
+//!
+//! ```text
+//!            floor
+//!   stale      │  visible ..... leased (not ready) ..... visible            next
+//!  ────────────┼─────────────────────────────────────────────────────────────┤
+//!  page 0 │ page 1 │ page 2 ...            a page = 4096 places = one row of ranges and one of ids
+//! ```
+//!
+//! Why pages: a batch rewrites the few pages it touched, and a restart reads a few bytes for 4096 messages. Why a floor: a
+//! purge and the retention drop a whole backlog at once by raising it; what is below is erased later, bit by bit.
+//!
+//! Must never: let a place below the floor become visible again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use machine::{DecodeError, Layout, Reader, Rows, Writer};
+
+use crate::ids::{MessageId, QueueId};
+use crate::keys;
+use crate::limits::{PAGE, PAGE_PIECES_MAX};
+use crate::range_set::RangeSet;
+use crate::rows::{check_version, put_version};
+use crate::run_map::{Run, RunMap};
+
+/// All places of one queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Places {
+    ready: RangeSet,
+    ids: RunMap,
+    /// Per page: messages not settled, ready or not. A page without is forgotten.
+    unsettled: BTreeMap<u64, u32>,
+    floor: u64,
+    stale: u64,
+    dirty_ready: BTreeSet<u64>,
+    dirty_ids: BTreeSet<u64>,
+}
+
+impl Places {
+    /// Nothing below is visible.
+    pub(crate) const fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    /// Messages that a receive may take.
+    pub(crate) const fn visible(&self) -> u64 {
+        self.ready.len().saturating_sub(self.stale)
+    }
+
+    /// Messages below the floor that wait to be erased.
+    pub(crate) const fn stale(&self) -> u64 {
+        self.stale
+    }
+
+    /// Ranges and runs held in memory.
+    pub(crate) fn pieces(&self) -> (usize, usize) {
+        (self.ready.ranges(), self.ids.runs())
+    }
+
+    /// The first visible place not below `seq`.
+    pub(crate) fn first_visible(&self, seq: u64) -> Option<u64> {
+        self.ready.first_from(seq.max(self.floor))
+    }
+
+    /// Visible places in order.
+    pub(crate) fn list(&self, offset: u64, count: usize) -> Vec<u64> {
+        self.ready.list(self.floor, offset, count)
+    }
+
+    pub(crate) fn is_visible(&self, seq: u64) -> bool {
+        seq >= self.floor && self.ready.contains(seq)
+    }
+
+    /// The message at `seq`. Invariant: it is not settled.
+    pub(crate) fn id(&self, seq: u64) -> MessageId {
+        let id = self.ids.get(seq);
+        assert!(id.is_some(), "a place that is not settled has a message");
+        id.unwrap_or_default()
+    }
+
+    /// Puts a message at a new place behind all others, visible.
+    pub(crate) fn append(&mut self, seq: u64, id: MessageId) {
+        self.ids.push(seq, Run { id, count: 1 });
+        self.dirty_ids.insert(page(seq));
+        let unsettled = self.unsettled.entry(page(seq)).or_insert(0);
+        *unsettled = unsettled.saturating_add(1);
+        self.make_ready(seq);
+    }
+
+    /// Makes the place of a taken message ready again. Invariant: it is not below the floor.
+    pub(crate) fn make_ready(&mut self, seq: u64) {
+        assert!(seq >= self.floor, "nothing below the floor becomes visible");
+        self.ready.insert(seq, seq.saturating_add(1));
+        self.dirty_ready.insert(page(seq));
+    }
+
+    /// Takes the first `count` visible places; they are not ready any more.
+    pub(crate) fn take_visible(&mut self, count: usize) -> Vec<u64> {
+        let taken = self.ready.take(self.floor, u64::MAX, count);
+        self.dirty_ready.extend(taken.iter().map(|seq| page(*seq)));
+        taken
+    }
+
+    /// Takes the first `count` places below the floor.
+    pub(crate) fn take_stale(&mut self, count: usize) -> Vec<u64> {
+        let taken = self.ready.take(0, self.floor, count);
+        self.stale = self.stale.saturating_sub(u64::try_from(taken.len()).unwrap_or(u64::MAX));
+        self.dirty_ready.extend(taken.iter().map(|seq| page(*seq)));
+        taken
+    }
+
+    /// Forgets the message at a taken place. Answers: which it was.
+    pub(crate) fn settle(&mut self, seq: u64) -> MessageId {
+        let id = self.id(seq);
+        let page = page(seq);
+        if let Some(unsettled) = self.unsettled.get_mut(&page) {
+            *unsettled = unsettled.saturating_sub(1);
+            if *unsettled == 0 {
+                self.unsettled.remove(&page);
+                let (from, to) = span(page);
+                self.ids.cut(from, to);
+                self.dirty_ids.insert(page);
+            }
+        }
+        id
+    }
+
+    /// Drops what is visible below `floor`. Answers: how many messages.
+    pub(crate) fn raise_floor(&mut self, floor: u64) -> u64 {
+        let dropped = self.ready.count_within(self.floor, floor);
+        self.floor = self.floor.max(floor);
+        self.stale = self.stale.saturating_add(dropped);
+        dropped
+    }
+
+    /// Writes the pages that were touched since the last time.
+    pub(crate) fn write(&mut self, queue: QueueId, rows: &mut Rows) {
+        for page in std::mem::take(&mut self.dirty_ready) {
+            let (from, to) = span(page);
+            let offsets = |(start, end)| (offset(page, start), offset(page, end));
+            let row = ReadyPage(self.ready.within(from, to).map(offsets).collect());
+            let key = keys::ready(queue, page);
+            if row.0.is_empty() { rows.delete(key) } else { rows.put(key, row.to_bytes()) }
+        }
+        for page in std::mem::take(&mut self.dirty_ids) {
+            let (from, to) = span(page);
+            let offsets = |(seq, run): (u64, Run)| (offset(page, seq), offset(0, run.count), run.id);
+            let row = IdPage(self.ids.within(from, to).map(offsets).collect());
+            let key = keys::ids(queue, page);
+            if row.0.is_empty() { rows.delete(key) } else { rows.put(key, row.to_bytes()) }
+        }
+    }
+
+    /// Takes in a row of ready ranges.
+    pub(crate) fn load_ready(&mut self, page: u64, row: &ReadyPage) -> Result<(), DecodeError> {
+        let first = span(page).0;
+        let mut last = None;
+        for (start, end) in &row.0 {
+            let is_behind = last.is_none_or(|last| last < start);
+            if !is_behind || start >= end || u64::from(*end) > PAGE {
+                return Err(DecodeError::Invalid("range of ready places"));
+            }
+            last = Some(end);
+            let range = (first.saturating_add(u64::from(*start)), first.saturating_add(u64::from(*end)));
+            self.ready.insert(range.0, range.1);
+            self.load_unsettled(page, u32::from(*end).saturating_sub(u32::from(*start)));
+        }
+        Ok(())
+    }
+
+    /// Takes in a row of ids.
+    pub(crate) fn load_ids(&mut self, page: u64, row: &IdPage) -> Result<(), DecodeError> {
+        let first = span(page).0;
+        let mut next = 0;
+        for (start, count, id) in &row.0 {
+            let end = u64::from(*start).saturating_add(u64::from(*count));
+            if u64::from(*start) < next || *count == 0 || end > PAGE {
+                return Err(DecodeError::Invalid("run of ids"));
+            }
+            next = end;
+            self.ids.push(first.saturating_add(u64::from(*start)), Run { id: *id, count: u64::from(*count) });
+        }
+        Ok(())
+    }
+
+    /// Takes in a leased message; `false` if its place has no id, for its row is damaged then.
+    pub(crate) fn load_leased(&mut self, seq: u64) -> bool {
+        self.load_unsettled(page(seq), 1);
+        self.ids.get(seq).is_some() && !self.ready.contains(seq)
+    }
+
+    fn load_unsettled(&mut self, page: u64, count: u32) {
+        let unsettled = self.unsettled.entry(page).or_insert(0);
+        *unsettled = unsettled.saturating_add(count);
+    }
+}
+
+const fn page(seq: u64) -> u64 {
+    seq.wrapping_div(PAGE)
+}
+
+/// The places of a page: from, to.
+const fn span(page: u64) -> (u64, u64) {
+    let from = page.saturating_mul(PAGE);
+    (from, from.saturating_add(PAGE))
+}
+
+/// Where `seq` lies in `page`; it lies in it, or just behind it.
+fn offset(page: u64, seq: u64) -> u16 {
+    u16::try_from(seq.saturating_sub(span(page).0)).unwrap_or(u16::MAX)
+}
+
+/// The ready ranges of one page as offsets: start, end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ReadyPage(Vec<(u16, u16)>);
+
+/// The runs of one page: offset, count, first id.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct IdPage(Vec<(u16, u16, MessageId)>);
+
+impl Layout for ReadyPage {
+    fn encode(&self, out: &mut Writer) {
+        put_version(out);
+        out.len(self.0.len());
+        for (start, end) in &self.0 {
+            out.u16(*start);
+            out.u16(*end);
+        }
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        check_version(input, "page of ready places")?;
+        let count = input.count(PAGE_PIECES_MAX)?;
+        (0..count).map(|_| Ok((input.u16()?, input.u16()?))).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Layout for IdPage {
+    fn encode(&self, out: &mut Writer) {
+        put_version(out);
+        out.len(self.0.len());
+        for (start, count, id) in &self.0 {
+            out.u16(*start);
+            out.u16(*count);
+            id.encode(out);
+        }
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        check_version(input, "page of ids")?;
+        let count = input.count(PAGE_PIECES_MAX)?;
+        let pieces = (0..count).map(|_| Ok((input.u16()?, input.u16()?, MessageId::decode(input)?)));
+        pieces.collect::<Result<_, _>>().map(Self)
+    }
+}

@@ -1,0 +1,58 @@
+//! Purge: a queue drops its visible and delayed messages at once, and erases them bit by bit afterwards.
+//!
+//! Must never: take time that grows with the backlog's length. It grows with the raggedness, and with the messages that
+//! were released with a delay.
+
+use machine::Rows;
+
+use crate::ids::DeliveryNumber;
+use crate::leases::Leases;
+use crate::limits::ERASE_MAX;
+use crate::queue::Queue;
+use crate::tick::Moved;
+
+impl Queue {
+    /// Drops every visible and delayed message. A held one is dropped when its lease ends. Answers: how many.
+    pub(crate) fn purge(&mut self, rows: &mut Rows) -> u64 {
+        let visible = self.places.raise_floor(self.counters.next_seq);
+        self.counters.purged_below = self.counters.next_seq;
+        self.counters.stall = None;
+        let delayed = self.delays.clear();
+        if delayed > 0 {
+            self.counters.stale_delays = self.counters.stale_delays.saturating_add(delayed);
+            self.counters.delay_epoch = self.counters.delay_epoch.saturating_add(1);
+        }
+        let dropped = visible.saturating_add(delayed);
+        self.counters.totals.purged = self.counters.totals.purged.saturating_add(dropped);
+        let parked = self.leases.parked();
+        for (delivery, seq) in parked_leases(&self.leases) {
+            self.end_lease(delivery, rows);
+            self.drop_message(seq, rows);
+        }
+        dropped.saturating_add(parked)
+    }
+
+    /// Erases a bounded number of dropped messages; of a deleted queue, leased ones too.
+    pub(crate) fn erase_some(&mut self, rows: &mut Rows) -> Moved {
+        let stale = self.places.take_stale(ERASE_MAX);
+        let left = ERASE_MAX.saturating_sub(stale.len());
+        let mut moved = if stale.is_empty() { Moved::Not } else { Moved::Done };
+        for seq in stale {
+            self.take_tries(seq, rows);
+            self.erase(seq, rows);
+        }
+        if self.definition.is_deleted {
+            let leased: Vec<_> = self.leases.iter().take(left).map(|(delivery, lease)| (delivery, lease.seq)).collect();
+            for (delivery, seq) in leased {
+                self.end_lease(delivery, rows);
+                self.erase(seq, rows);
+                moved = Moved::Done;
+            }
+        }
+        moved
+    }
+}
+
+fn parked_leases(leases: &Leases) -> Vec<(DeliveryNumber, u64)> {
+    leases.iter().filter(|(_, lease)| lease.is_parked).map(|(delivery, lease)| (delivery, lease.seq)).collect()
+}

@@ -1,0 +1,133 @@
+//! The queue machine: all queues of one group, and the one road of a command through them.
+//!
+//! ```text
+//!  command ──> QueueMachine ── by name ──> create, set attributes, delete        owner.rs
+//!                   │
+//!                   ├── by id ──> one queue: send, receive, settle, purge        send.rs receive.rs settle.rs purge.rs
+//!                   └── tick ───> the queues its items name                      tick.rs
+//! ```
+//!
+//! Must never: read a row that [`Machine::keys`] did not name, or let a refused command change anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use machine::{Context, Key, LoadError, Machine, RowSource, Rows, StoreFailure, TimestampMs};
+
+use crate::command::Command;
+use crate::ids::QueueId;
+use crate::limits::{BATCH_MAX, UNSETTLED_MAX};
+use crate::queue::Queue;
+use crate::receive::Ask;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::settle::Release;
+use crate::{agenda, load};
+
+/// All queues of one group.
+///
+/// Invariant: what it holds is a function of its rows; bodies and messages' rows are never held.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueMachine {
+    /// Live queues, and deleted ones that are not erased yet.
+    pub(crate) queues: BTreeMap<QueueId, Queue>,
+    /// Live queues by folded name.
+    pub(crate) names: BTreeMap<String, QueueId>,
+    pub(crate) last_queue: QueueId,
+    /// Sum over the queues.
+    pub(crate) unsettled: u64,
+    /// Queues with something that rows do not hold yet.
+    pub(crate) dirty: BTreeSet<QueueId>,
+}
+
+impl QueueMachine {
+    /// A queue that is not deleted.
+    pub(crate) fn live(&self, id: QueueId) -> Option<&Queue> {
+        self.queues.get(&id).filter(|queue| !queue.definition.is_deleted)
+    }
+
+    /// Changes one queue, and keeps what the machine knows of it true. `None`: it is not there.
+    pub(crate) fn change<R>(&mut self, id: QueueId, change: impl FnOnce(&mut Queue) -> R) -> Option<R> {
+        let queue = self.queues.get_mut(&id)?;
+        let before = queue.unsettled();
+        let result = change(queue);
+        self.unsettled = self.unsettled.saturating_add(queue.unsettled()).saturating_sub(before);
+        self.dirty.insert(id);
+        Some(result)
+    }
+
+    /// Lets a live queue decide.
+    fn decide(
+        &mut self,
+        id: QueueId,
+        decide: impl FnOnce(&mut Queue) -> Result<Reply, Refusal>,
+    ) -> Result<Reply, Refusal> {
+        Refusal::QueueMissing.unless(self.live(id).is_some())?;
+        self.change(id, decide).unwrap_or(Err(Refusal::QueueMissing))
+    }
+
+    fn answer(&mut self, context: &Context, command: Command, rows: &mut Rows) -> Result<Reply, Refusal> {
+        match command {
+            Command::CreateQueue { name, attributes } => self.create(context, name, attributes, rows),
+            Command::SetQueueAttributes { name, changes } => self.set_attributes(context, &name, changes, rows),
+            Command::DeleteQueue { name } => self.delete(&name, rows),
+            Command::Send { queue, messages } => {
+                check_count(messages.len())?;
+                self.decide(queue, |queue| queue.send(context, messages, rows))
+            }
+            Command::Receive { queue, count, lease_ms } => {
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                check_count(count)?;
+                let room = UNSETTLED_MAX.saturating_sub(self.unsettled);
+                self.decide(queue, |queue| queue.receive(context, Ask { count, lease_ms, room }, rows))
+            }
+            Command::Ack { queue, receipts } => {
+                check_count(receipts.len())?;
+                self.decide(queue, |queue| Ok(queue.ack(context, &receipts, rows)))
+            }
+            Command::Extend { queue, receipt, lease_ms } => {
+                self.decide(queue, |queue| queue.extend(context, receipt, lease_ms, rows))
+            }
+            Command::Release { queue, receipt, delay_ms, failed } => {
+                self.decide(queue, |queue| queue.release(context, receipt, Release { delay_ms, failed }, rows))
+            }
+            Command::Purge { queue } => self.decide(queue, |queue| Ok(Reply::Purged { messages: queue.purge(rows) })),
+            Command::Tick { items } => self.tick(context, &items, rows),
+        }
+    }
+}
+
+fn check_count(count: usize) -> Result<(), Refusal> {
+    Refusal::CountOutOfRange.unless((1..=BATCH_MAX).contains(&count))
+}
+
+impl Machine for QueueMachine {
+    type Command = Command;
+    type Reply = Reply;
+
+    fn load(rows: &dyn RowSource) -> Result<Self, LoadError> {
+        load::load(rows)
+    }
+
+    fn keys(command: &Command, keys: &mut Vec<Key>) {
+        if let Command::Tick { items } = command {
+            keys.extend(items.iter().filter_map(crate::due::Due::key));
+        }
+    }
+
+    fn apply(&mut self, context: &Context, command: Command, rows: &mut Rows) -> Reply {
+        self.answer(context, command, rows).unwrap_or_else(Reply::Refused)
+    }
+
+    fn seal(&mut self, rows: &mut Rows) {
+        for id in std::mem::take(&mut self.dirty) {
+            if let Some(queue) = self.queues.get_mut(&id) {
+                queue.write(rows);
+            }
+        }
+    }
+
+    fn due(&self, rows: &dyn RowSource, now: TimestampMs) -> Result<Option<Command>, StoreFailure> {
+        let items = agenda::due(self, rows, now)?;
+        Ok((!items.is_empty()).then_some(Command::Tick { items }))
+    }
+}

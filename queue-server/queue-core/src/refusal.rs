@@ -1,0 +1,169 @@
+//! Refusals: every "no" of the queue machine, numbered.
+//!
+//! Must never: be renumbered or reordered. The order of the numbers is the precedence: a command that breaks two rules
+//! is refused with the lower number.
+
+use core::fmt::{Display, Formatter};
+
+use machine::{DecodeError, Layout, Reader, Writer};
+
+/// Why a command was not applied. It changed nothing.
+///
+/// Shape: u16 on disk and between machines. Invariant: the lowest number that applies is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u16)]
+pub enum Refusal {
+    /// A batch is empty, or longer than the limit.
+    CountOutOfRange = 1,
+    /// A queue's name breaks the rules of names.
+    NameInvalid = 2,
+    /// The queue is not there, or was deleted.
+    QueueMissing = 3,
+    /// A queue of this name, whatever its letters' case, is there.
+    QueueExists = 4,
+    /// `max_messages` is out of its range.
+    MaxMessagesOutOfRange = 5,
+    /// `polling_wait_s` is out of its range.
+    PollingWaitOutOfRange = 6,
+    /// `visibility_timeout_s` is out of its range.
+    VisibilityTimeoutOutOfRange = 7,
+    /// `max_message_bytes` is out of its range.
+    MaxMessageBytesOutOfRange = 8,
+    /// `retention_s` is out of its range.
+    RetentionOutOfRange = 9,
+    /// `rewind_s` is longer than the retention.
+    RewindOutOfRange = 10,
+    /// The dead-letter policy's limit is out of its range.
+    DeadLetterLimitOutOfRange = 11,
+    /// A queue cannot be its own dead-letter queue.
+    DeadLetterQueueIsItself = 12,
+    /// The dead-letter queue is not there.
+    DeadLetterQueueMissing = 13,
+    /// The machine holds as many queues as it may.
+    TooManyQueues = 14,
+    /// A delay is longer than the limit.
+    DelayOutOfRange = 15,
+    /// A lease is shorter or longer than the limits.
+    LeaseOutOfRange = 16,
+    /// A message has no body.
+    BodyEmpty = 17,
+    /// A body is longer than the queue takes.
+    BodyTooLarge = 18,
+    /// A message has too many headers, or one that is too long or has no name.
+    HeadersOutOfRange = 19,
+    /// The messages of a send are too large together.
+    SendTooLarge = 20,
+    /// The queue holds as many messages as it may.
+    QueueFull = 21,
+    /// The queue holds as many delayed messages as it may.
+    TooManyDelayed = 22,
+    /// As many messages as may be are received and not settled.
+    TooManyLeased = 23,
+    /// The receipt is not that of the message's last delivery, or its lease has ended.
+    StaleReceipt = 24,
+    /// The numbers of queues, messages or deliveries are used up, or this group's number is too large for a message id.
+    NumbersExhausted = 25,
+}
+
+impl Refusal {
+    /// All refusals in precedence.
+    pub const ALL: [Self; 25] = [
+        Self::CountOutOfRange,
+        Self::NameInvalid,
+        Self::QueueMissing,
+        Self::QueueExists,
+        Self::MaxMessagesOutOfRange,
+        Self::PollingWaitOutOfRange,
+        Self::VisibilityTimeoutOutOfRange,
+        Self::MaxMessageBytesOutOfRange,
+        Self::RetentionOutOfRange,
+        Self::RewindOutOfRange,
+        Self::DeadLetterLimitOutOfRange,
+        Self::DeadLetterQueueIsItself,
+        Self::DeadLetterQueueMissing,
+        Self::TooManyQueues,
+        Self::DelayOutOfRange,
+        Self::LeaseOutOfRange,
+        Self::BodyEmpty,
+        Self::BodyTooLarge,
+        Self::HeadersOutOfRange,
+        Self::SendTooLarge,
+        Self::QueueFull,
+        Self::TooManyDelayed,
+        Self::TooManyLeased,
+        Self::StaleReceipt,
+        Self::NumbersExhausted,
+    ];
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self as u16
+    }
+
+    /// `Ok` if the rule holds, else this refusal.
+    pub(crate) const fn unless(self, holds: bool) -> Result<(), Self> {
+        if holds { Ok(()) } else { Err(self) }
+    }
+}
+
+impl Display for Refusal {
+    fn fmt(&self, f: &mut Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::CountOutOfRange => "the batch is empty or longer than the limit",
+            Self::NameInvalid => "the queue's name must be 1 to 64 letters, digits, '-' or '_', first a letter",
+            Self::QueueMissing => "the queue is not there, or was deleted",
+            Self::QueueExists => "a queue of this name is there already (letters' case does not count)",
+            Self::MaxMessagesOutOfRange => "max_messages is out of range",
+            Self::PollingWaitOutOfRange => "polling_wait_s is out of range",
+            Self::VisibilityTimeoutOutOfRange => "visibility_timeout_s is out of range",
+            Self::MaxMessageBytesOutOfRange => "max_message_bytes is out of range",
+            Self::RetentionOutOfRange => "retention_s is out of range",
+            Self::RewindOutOfRange => "rewind_s is longer than the retention",
+            Self::DeadLetterLimitOutOfRange => "the dead-letter policy's limit is out of range",
+            Self::DeadLetterQueueIsItself => "a queue cannot be its own dead-letter queue",
+            Self::DeadLetterQueueMissing => "the dead-letter queue is not there",
+            Self::TooManyQueues => "the number of queues has reached its limit",
+            Self::DelayOutOfRange => "the delay is longer than the limit",
+            Self::LeaseOutOfRange => "the lease is shorter or longer than the limits",
+            Self::BodyEmpty => "the message has no body",
+            Self::BodyTooLarge => "the body is longer than the queue takes",
+            Self::HeadersOutOfRange => "the headers are too many or too long, or one has no name",
+            Self::SendTooLarge => "the messages are too large together",
+            Self::QueueFull => "the queue holds as many messages as it may",
+            Self::TooManyDelayed => "the queue holds as many delayed messages as it may",
+            Self::TooManyLeased => "too many messages are received and not settled",
+            Self::StaleReceipt => "the receipt is not that of the last delivery, or its lease has ended",
+            Self::NumbersExhausted => "the numbers of queues, messages or deliveries are used up",
+        })
+    }
+}
+
+impl Layout for Refusal {
+    fn encode(&self, out: &mut Writer) {
+        out.u16(self.number());
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        let number = input.u16()?;
+        let known = Self::ALL.into_iter().find(|refusal| refusal.number() == number);
+        known.ok_or(DecodeError::Invalid("refusal"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Refusal;
+    use machine::Layout;
+
+    #[test]
+    fn every_refusal_keeps_its_number_and_has_a_text_of_its_own() {
+        let mut texts: Vec<String> = Vec::new();
+        for (number, refusal) in (1_u16..).zip(Refusal::ALL) {
+            assert_eq!(refusal.number(), number);
+            assert_eq!(Refusal::from_bytes(&refusal.to_bytes()), Ok(refusal));
+            assert!(!texts.contains(&refusal.to_string()), "{refusal} is said twice");
+            texts.push(refusal.to_string());
+        }
+    }
+}

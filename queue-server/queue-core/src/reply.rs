@@ -1,0 +1,172 @@
+//! Replies: what the queue machine answers.
+//!
+//! ```text
+//!  tag u8 | fields in the order of the variant
+//!  0 refused  1 created  2 done  3 sent  4 received  5 empty  6 acked  7 extended  8 purged  9 ticked
+//! ```
+//!
+//! A receive answers with places, not with bodies: whoever holds the rows reads them by place afterwards, outside the
+//! machine, so that a body never travels through the log a second time.
+//!
+//! Must never: change the layout of a tag; former replies live in the rows of sessions.
+
+use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
+
+use crate::ids::{DeliveryNumber, MessageId, QueueId};
+use crate::limits::LIST_MAX;
+use crate::refusal::Refusal;
+use crate::tries::Tries;
+
+/// The answer to a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Nothing was changed.
+    Refused(Refusal),
+    /// The queue is there.
+    Created {
+        /// Its id.
+        queue: QueueId,
+    },
+    /// It is done, and there is nothing more to say.
+    Done,
+    /// The messages are in the queue.
+    Sent {
+        /// Their ids, in the order of the send.
+        ids: Vec<MessageId>,
+        /// Sequence number of the first that is not delayed; 0 if all are.
+        first_seq: u64,
+    },
+    /// Leases were taken; never empty.
+    Received {
+        /// One for each message, in the order of the queue.
+        deliveries: Vec<Delivery>,
+    },
+    /// Nothing is ready; nothing was changed.
+    Empty,
+    /// One result for each receipt of the ack, in its order: `None` if the message is gone now.
+    Acked {
+        /// The results.
+        results: Vec<Option<Refusal>>,
+    },
+    /// The lease ends then.
+    Extended {
+        /// The new deadline.
+        deadline: TimestampMs,
+    },
+    /// The messages were dropped.
+    Purged {
+        /// How many were visible or delayed.
+        messages: u64,
+    },
+    /// What was due is moved.
+    Ticked {
+        /// Items that were still due.
+        moved: u32,
+        /// Queues in which messages became ready: whoever waits there may look again.
+        readied: Vec<QueueId>,
+    },
+}
+
+/// One message under a lease of its receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its place in the queue; its row is read by it.
+    pub seq: u64,
+    /// Its id; its body is read by it.
+    pub id: MessageId,
+    /// The receipt, and a fencing token.
+    pub receipt: DeliveryNumber,
+    /// When the lease ends.
+    pub deadline: TimestampMs,
+    /// Its tries, this one included.
+    pub tries: Tries,
+}
+
+impl Layout for Delivery {
+    fn encode(&self, out: &mut Writer) {
+        out.u64(self.seq);
+        self.id.encode(out);
+        self.receipt.encode(out);
+        self.deadline.encode(out);
+        self.tries.encode(out);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            seq: input.u64()?,
+            id: MessageId::decode(input)?,
+            receipt: DeliveryNumber::decode(input)?,
+            deadline: TimestampMs::decode(input)?,
+            tries: Tries::decode(input)?,
+        })
+    }
+}
+
+impl Layout for Reply {
+    fn encode(&self, out: &mut Writer) {
+        match self {
+            Self::Refused(refusal) => {
+                out.u8(0);
+                refusal.encode(out);
+            }
+            Self::Created { queue } => {
+                out.u8(1);
+                queue.encode(out);
+            }
+            Self::Done => out.u8(2),
+            Self::Sent { ids, first_seq } => {
+                out.u8(3);
+                out.list(ids);
+                out.u64(*first_seq);
+            }
+            Self::Received { deliveries } => {
+                out.u8(4);
+                out.list(deliveries);
+            }
+            Self::Empty => out.u8(5),
+            Self::Acked { results } => {
+                out.u8(6);
+                out.len(results.len());
+                for result in results {
+                    out.option(result.as_ref());
+                }
+            }
+            Self::Extended { deadline } => {
+                out.u8(7);
+                deadline.encode(out);
+            }
+            Self::Purged { messages } => {
+                out.u8(8);
+                out.u64(*messages);
+            }
+            Self::Ticked { moved, readied } => {
+                out.u8(9);
+                out.u32(*moved);
+                out.list(readied);
+            }
+        }
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        match input.u8()? {
+            0 => Ok(Self::Refused(Refusal::decode(input)?)),
+            1 => Ok(Self::Created { queue: QueueId::decode(input)? }),
+            2 => Ok(Self::Done),
+            3 => Ok(Self::Sent { ids: input.list(LIST_MAX)?, first_seq: input.u64()? }),
+            4 => Ok(Self::Received { deliveries: input.list(LIST_MAX)? }),
+            5 => Ok(Self::Empty),
+            6 => {
+                let count = input.count(LIST_MAX)?;
+                let mut results = Vec::with_capacity(count.min(input.left()));
+                for _ in 0..count {
+                    results.push(input.option()?);
+                }
+                Ok(Self::Acked { results })
+            }
+            7 => Ok(Self::Extended { deadline: TimestampMs::decode(input)? }),
+            8 => Ok(Self::Purged { messages: input.u64()? }),
+            9 => Ok(Self::Ticked { moved: input.u32()?, readied: input.list(LIST_MAX)? }),
+            tag => Err(DecodeError::Unknown { what: "queue reply", tag }),
+        }
+    }
+}

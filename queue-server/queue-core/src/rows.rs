@@ -1,0 +1,195 @@
+//! The rows that describe a queue: its definition and its counters. Rows of messages, leases and pages stand beside
+//! their types.
+//!
+//! Every row begins with a version byte. A version that is not known stops the load: the row was written by a newer
+//! release.
+//!
+//! Must never: change a layout without a new version; the golden test pins them.
+
+use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
+
+use crate::attributes::Attributes;
+use crate::ids::QueueId;
+use crate::totals::Totals;
+
+/// The version of all rows written by this release.
+const VERSION: u8 = 1;
+
+/// Writes the version byte of a row.
+pub(crate) fn put_version(out: &mut Writer) {
+    out.u8(VERSION);
+}
+
+/// Reads the version byte of a row of kind `what`.
+pub(crate) fn check_version(input: &mut Reader, what: &'static str) -> Result<(), DecodeError> {
+    match input.u8()? {
+        VERSION => Ok(()),
+        tag => Err(DecodeError::Unknown { what, tag }),
+    }
+}
+
+/// The row of the machine itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MachineRow {
+    /// The last queue id that was given.
+    pub(crate) last_queue: QueueId,
+}
+
+/// What a queue is: changed by its owner only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Definition {
+    /// The name as its creator wrote it.
+    pub(crate) name: String,
+    pub(crate) attributes: Attributes,
+    pub(crate) created: TimestampMs,
+    pub(crate) modified: TimestampMs,
+    /// Deleted; what is left waits to be erased.
+    pub(crate) is_deleted: bool,
+}
+
+/// A message no later than any visible one: the bound on when the next one outlives the retention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Oldest {
+    pub(crate) seq: u64,
+    /// 0 if it is not known; the next tick reads it.
+    pub(crate) enqueued: TimestampMs,
+}
+
+/// Why the last dead letter of a queue could not move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeadLetterStall {
+    /// The dead-letter queue is not there.
+    QueueMissing,
+    /// The dead-letter queue is full.
+    QueueFull,
+}
+
+/// What changes with almost every command to a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Counters {
+    pub(crate) next_seq: u64,
+    pub(crate) next_message: u64,
+    pub(crate) next_delivery: u64,
+    /// Places below were purged: nothing there becomes visible again.
+    pub(crate) purged_below: u64,
+    /// Places below have outlived the retention: nothing there becomes visible again.
+    pub(crate) expired_below: u64,
+    pub(crate) oldest: Option<Oldest>,
+    /// How often delayed messages were purged.
+    pub(crate) delay_epoch: u32,
+    /// Delayed messages of earlier epochs that wait to be erased.
+    pub(crate) stale_delays: u64,
+    pub(crate) stall: Option<DeadLetterStall>,
+    pub(crate) totals: Totals,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            next_seq: 1,
+            next_message: 1,
+            next_delivery: 1,
+            purged_below: 0,
+            expired_below: 0,
+            oldest: None,
+            delay_epoch: 0,
+            stale_delays: 0,
+            stall: None,
+            totals: Totals::default(),
+        }
+    }
+}
+
+impl Layout for MachineRow {
+    fn encode(&self, out: &mut Writer) {
+        put_version(out);
+        self.last_queue.encode(out);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        check_version(input, "machine row")?;
+        Ok(Self { last_queue: QueueId::decode(input)? })
+    }
+}
+
+impl Layout for Definition {
+    fn encode(&self, out: &mut Writer) {
+        put_version(out);
+        out.str(&self.name);
+        self.attributes.encode(out);
+        self.created.encode(out);
+        self.modified.encode(out);
+        out.bool(self.is_deleted);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        check_version(input, "queue row")?;
+        Ok(Self {
+            name: input.str()?,
+            attributes: Attributes::decode(input)?,
+            created: TimestampMs::decode(input)?,
+            modified: TimestampMs::decode(input)?,
+            is_deleted: input.bool()?,
+        })
+    }
+}
+
+impl Layout for Oldest {
+    fn encode(&self, out: &mut Writer) {
+        out.u64(self.seq);
+        self.enqueued.encode(out);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { seq: input.u64()?, enqueued: TimestampMs::decode(input)? })
+    }
+}
+
+impl Layout for DeadLetterStall {
+    fn encode(&self, out: &mut Writer) {
+        out.u8(match self {
+            Self::QueueMissing => 1,
+            Self::QueueFull => 2,
+        });
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        match input.u8()? {
+            1 => Ok(Self::QueueMissing),
+            2 => Ok(Self::QueueFull),
+            tag => Err(DecodeError::Unknown { what: "dead-letter stall", tag }),
+        }
+    }
+}
+
+impl Layout for Counters {
+    fn encode(&self, out: &mut Writer) {
+        put_version(out);
+        out.u64(self.next_seq);
+        out.u64(self.next_message);
+        out.u64(self.next_delivery);
+        out.u64(self.purged_below);
+        out.u64(self.expired_below);
+        out.option(self.oldest.as_ref());
+        out.u32(self.delay_epoch);
+        out.u64(self.stale_delays);
+        out.option(self.stall.as_ref());
+        self.totals.encode(out);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        check_version(input, "counters row")?;
+        Ok(Self {
+            next_seq: input.u64()?,
+            next_message: input.u64()?,
+            next_delivery: input.u64()?,
+            purged_below: input.u64()?,
+            expired_below: input.u64()?,
+            oldest: input.option()?,
+            delay_epoch: input.u32()?,
+            stale_delays: input.u64()?,
+            stall: input.option()?,
+            totals: Totals::decode(input)?,
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! Tick: what is due moves. Leases and delays end, dead letters change queues, expired messages go, remains are erased.
+//!
+//! Every item is held against the state and the entry's own stamp: what was overtaken, or is not due yet, stays.
+//!
+//! Must never: move more than its items name, or read a row that they do not.
+
+use std::collections::BTreeSet;
+
+use machine::{Context, Rows, TimestampMs};
+
+use crate::dead_letter::Ended;
+use crate::due::Due;
+use crate::ids::QueueId;
+use crate::keys;
+use crate::limits::TICK_ITEMS_MAX;
+use crate::message::{self, MessageRow};
+use crate::queue::Queue;
+use crate::queue_machine::QueueMachine;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::rows::Oldest;
+
+/// What became of an item.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Moved {
+    /// It was overtaken, or is not due.
+    Not,
+    /// It moved.
+    Done,
+    /// A message became ready in this queue.
+    Readied(QueueId),
+}
+
+impl QueueMachine {
+    /// Decides a tick. Refuses: see [`crate::Command::Tick`].
+    pub(crate) fn tick(&mut self, context: &Context, items: &[Due], rows: &mut Rows) -> Result<Reply, Refusal> {
+        Refusal::CountOutOfRange.unless((1..=TICK_ITEMS_MAX).contains(&items.len()))?;
+        let mut moved: u32 = 0;
+        let mut readied = BTreeSet::new();
+        for item in items {
+            match self.move_due(context.now, item, rows) {
+                Moved::Not => continue,
+                Moved::Done => {}
+                Moved::Readied(queue) => drop(readied.insert(queue)),
+            }
+            moved = moved.saturating_add(1);
+        }
+        Ok(Reply::Ticked { moved, readied: readied.into_iter().collect() })
+    }
+
+    fn move_due(&mut self, now: TimestampMs, item: &Due, rows: &mut Rows) -> Moved {
+        let row = item.key().and_then(|key| message::read(&key, rows));
+        let moved = match (*item, row) {
+            (Due::Lease { queue, delivery, seq }, Some(row)) => {
+                let lease = self.live(queue).and_then(|queue| queue.leases.get(delivery)).copied();
+                let lease = lease.filter(|lease| lease.seq == seq && lease.deadline <= now);
+                lease.map(|lease| self.end(now, queue, Ended { delivery, lease, row }, rows))
+            }
+            (Due::Delay { queue, epoch, due, .. }, Some(row)) => {
+                let moved = self.change(queue, |queue| queue.end_delay(epoch, due, now, row, rows));
+                self.forget_if_erased(queue, rows);
+                moved
+            }
+            (Due::Expire { queue, seq }, Some(row)) => self.change(queue, |queue| queue.expire(seq, row.enqueued, now)),
+            (Due::Erase { queue }, _) => {
+                let moved = self.change(queue, |queue| queue.erase_some(rows));
+                self.forget_if_erased(queue, rows);
+                moved
+            }
+            (_, None) => None,
+        };
+        moved.unwrap_or(Moved::Not)
+    }
+
+    /// A lease ended: its message is dropped, a dead letter, or visible again.
+    fn end(&mut self, now: TimestampMs, id: QueueId, mut ended: Ended, rows: &mut Rows) -> Moved {
+        let Some(queue) = self.live(id) else { return Moved::Not };
+        // A parked message failed, if at all, when it was released.
+        if !ended.lease.is_parked {
+            ended.lease.tries = ended.lease.tries.fail();
+        }
+        let (seq, tries, enqueued) = (ended.lease.seq, ended.lease.tries, ended.row.enqueued);
+        let attributes = &queue.definition.attributes;
+        let is_over = seq < queue.places.floor() || enqueued.plus(attributes.retention_ms()) <= now;
+        if !is_over && attributes.is_spent(&tries) {
+            return self.bury(now, id, ended, rows);
+        }
+        let is_ready = self.change(id, |queue| {
+            queue.end_lease(ended.delivery, rows);
+            if is_over {
+                queue.drop_message(seq, rows);
+            }
+            !is_over && queue.put_back(seq, tries, Some(enqueued), rows)
+        });
+        if is_ready == Some(true) { Moved::Readied(id) } else { Moved::Done }
+    }
+}
+
+impl Queue {
+    /// The delay of a message has ended, or it was purged.
+    fn end_delay(&mut self, epoch: u32, due: TimestampMs, now: TimestampMs, row: MessageRow, rows: &mut Rows) -> Moved {
+        let key = keys::delayed(self.id, epoch, due, row.id);
+        if epoch < self.counters.delay_epoch {
+            self.counters.stale_delays = self.counters.stale_delays.saturating_sub(1);
+            rows.delete(key);
+            rows.drop_body(row.id.body());
+            return Moved::Done;
+        }
+        if due > now {
+            return Moved::Not;
+        }
+        self.delays.remove(due);
+        rows.delete(key);
+        self.place(&MessageRow { enqueued: now, ..row }, rows);
+        Moved::Readied(self.id)
+    }
+
+    /// The visible message at `seq` has outlived the retention, and so has every one before it; or, as the first of all,
+    /// it teaches the queue when the next one will.
+    fn expire(&mut self, seq: u64, enqueued: TimestampMs, now: TimestampMs) -> Moved {
+        if !self.places.is_visible(seq) {
+            return Moved::Not;
+        }
+        let is_expired = enqueued.plus(self.definition.attributes.retention_ms()) <= now;
+        if !is_expired && self.places.first_visible(0) != Some(seq) {
+            return Moved::Not;
+        }
+        self.counters.oldest = Some(Oldest { seq, enqueued });
+        if is_expired {
+            let floor = seq.saturating_add(1);
+            let expired = self.places.raise_floor(floor);
+            self.counters.expired_below = floor;
+            self.counters.totals.expired = self.counters.totals.expired.saturating_add(expired);
+        }
+        Moved::Done
+    }
+}

@@ -1,0 +1,54 @@
+//! What a queue has done since it was created.
+//!
+//! Must never: count down.
+
+use machine::{DecodeError, Layout, Reader, Writer};
+
+/// Totals over the life of a queue. Units: messages.
+///
+/// Invariant: `sent + arrived` = visible + leased + delayed + `acked` + `expired` + `purged` + `dead_lettered`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Sent by producers, delayed ones included.
+    pub sent: u64,
+    /// Came as dead letters of other queues.
+    pub arrived: u64,
+    /// Deliveries.
+    pub received: u64,
+    /// Deliveries that were not a message's first in this queue.
+    pub redelivered: u64,
+    /// Consumed.
+    pub acked: u64,
+    /// Outlived the retention.
+    pub expired: u64,
+    /// Dropped by a purge.
+    pub purged: u64,
+    /// Moved to the dead-letter queue.
+    pub dead_lettered: u64,
+}
+
+impl Layout for Totals {
+    fn encode(&self, out: &mut Writer) {
+        out.u64(self.sent);
+        out.u64(self.arrived);
+        out.u64(self.received);
+        out.u64(self.redelivered);
+        out.u64(self.acked);
+        out.u64(self.expired);
+        out.u64(self.purged);
+        out.u64(self.dead_lettered);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            sent: input.u64()?,
+            arrived: input.u64()?,
+            received: input.u64()?,
+            redelivered: input.u64()?,
+            acked: input.u64()?,
+            expired: input.u64()?,
+            purged: input.u64()?,
+            dead_lettered: input.u64()?,
+        })
+    }
+}

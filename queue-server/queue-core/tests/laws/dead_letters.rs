@@ -1,0 +1,135 @@
+//! Dead letters: when a message leaves for the dead-letter queue, and what it takes with it.
+//!
+//! Must never: lose or double a message that cannot move.
+
+use queue_core::limits::DEAD_LETTER_RETRY_MS;
+use queue_core::{
+    AttributeChanges, Attributes, Command, DeadLetterCount, DeadLetterStall, Origin, PeekState, QueueId, Reply,
+};
+
+use crate::room::{Room, START, policy};
+
+fn rooms(count: DeadLetterCount, limit: u32) -> (Room, QueueId, QueueId) {
+    let mut room = Room::new();
+    let dead = room.create("Dead", Attributes::default());
+    let queue = room.create("orders", policy("dead", count, limit));
+    (room, queue, dead)
+}
+
+/// One delivery that ends in one of three ways.
+fn fail(room: &mut Room, queue: QueueId, how: &str) {
+    let receipt = room.receive(queue, 1, 1_000)[0].receipt;
+    match how {
+        "run out" => room.pass(1_000),
+        "failed" => assert_eq!(room.release(queue, receipt, 0, true), Reply::Done),
+        _ => assert_eq!(room.release(queue, receipt, 0, false), Reply::Done),
+    }
+    room.tick();
+}
+
+#[test]
+fn a_message_moves_when_its_count_has_reached_the_limit() {
+    use DeadLetterCount::{Failed, Received};
+    let table: [(DeadLetterCount, u32, &[&str], bool); 8] = [
+        (Received, 2, &["run out"], false),
+        (Received, 2, &["run out", "run out"], true),
+        (Received, 2, &["failed", "run out"], true),
+        (Received, 2, &["given back", "given back"], true),
+        (Failed, 2, &["failed"], false),
+        (Failed, 2, &["failed", "run out"], true),
+        (Failed, 2, &["given back", "given back", "given back"], false),
+        (Failed, 1, &["failed"], true),
+    ];
+    for (count, limit, ends, moves) in table {
+        let (mut room, queue, dead) = rooms(count, limit);
+        room.send(queue, &[("a", 0)]);
+        for how in ends {
+            fail(&mut room, queue, how);
+        }
+        let expected = if moves { ((0, 0, 0), (1, 0, 0)) } else { ((1, 0, 0), (0, 0, 0)) };
+        assert_eq!((room.counts(queue), room.counts(dead)), expected, "{count:?} {limit} {ends:?}");
+    }
+}
+
+#[test]
+fn a_dead_letter_keeps_its_id_and_body_and_tells_its_story() {
+    let (mut room, queue, dead) = rooms(DeadLetterCount::Failed, 1);
+    let id = room.send(queue, &[("poison", 0)])[0];
+    room.pass(10);
+    let tries = room.receive(queue, 1, 1_000)[0].tries;
+    room.pass(1_000);
+    room.tick();
+    let moved = room.now;
+    let delivery = room.receive(dead, 1, 60_000)[0];
+    assert_eq!((delivery.id, delivery.tries.received), (id, 1), "its tries begin anew");
+    assert_eq!(room.body(id), "poison");
+    let row = room.machine().message(&room.store, dead, delivery.seq).expect("rows can be read");
+    let row = row.expect("a leased message has a row");
+    assert_eq!((row.sent, row.enqueued), (START, moved));
+    let tries = queue_core::Tries { failed: 1, ..tries };
+    assert_eq!(row.origin, Some(Origin { queue, enqueued: START, tries, reason: DeadLetterCount::Failed }));
+    assert_eq!(room.ack(dead, &[delivery.receipt]), [None]);
+    assert_eq!((room.remains(), room.status(queue).totals.dead_lettered, room.status(dead).totals.arrived), (0, 1, 1));
+}
+
+#[test]
+fn a_dead_letter_that_cannot_move_stays_and_the_queue_says_why() {
+    let delete = Command::DeleteQueue { name: "dead".to_owned() };
+    let shrink = Command::SetQueueAttributes {
+        name: "dead".to_owned(),
+        changes: AttributeChanges { max_messages: Some(1), ..AttributeChanges::default() },
+    };
+    for (obstacle, stall) in [(delete, DeadLetterStall::QueueMissing), (shrink, DeadLetterStall::QueueFull)] {
+        let (mut room, queue, dead) = rooms(DeadLetterCount::Failed, 1);
+        room.send(dead, &[("old", 0)]);
+        room.run(&obstacle);
+        room.tick();
+        room.send(queue, &[("a", 0)]);
+        fail(&mut room, queue, "failed");
+        assert_eq!((room.status(queue).stall, room.counts(queue)), (Some(stall), (0, 0, 1)));
+        room.pass(DEAD_LETTER_RETRY_MS - 1);
+        assert_eq!(room.tick(), 0, "it is not offered again at once");
+        let target = if stall == DeadLetterStall::QueueMissing {
+            room.create("dead", Attributes::default())
+        } else {
+            room.take(dead, 1, 1_000);
+            room.run(&Command::Purge { queue: dead });
+            room.pass(1_000);
+            room.tick();
+            dead
+        };
+        room.pass(DEAD_LETTER_RETRY_MS);
+        room.tick();
+        assert_eq!((room.status(queue).stall, room.counts(queue)), (None, (0, 0, 0)));
+        assert_eq!(room.take(target, 9, 1_000), ["a"]);
+    }
+}
+
+#[test]
+fn without_its_policy_a_waiting_dead_letter_is_visible_again() {
+    let (mut room, queue, _) = rooms(DeadLetterCount::Failed, 1);
+    room.run(&Command::DeleteQueue { name: "dead".to_owned() });
+    room.send(queue, &[("a", 0)]);
+    fail(&mut room, queue, "failed");
+    let changes = AttributeChanges { dead_letter: Some(None), ..AttributeChanges::default() };
+    room.run(&Command::SetQueueAttributes { name: "orders".to_owned(), changes });
+    assert_eq!(room.status(queue).stall, None);
+    room.pass(DEAD_LETTER_RETRY_MS);
+    room.tick();
+    assert_eq!(room.take(queue, 1, 1_000), ["a"]);
+}
+
+#[test]
+fn a_dead_letter_may_become_one_again() {
+    let mut room = Room::new();
+    let last = room.create("last", Attributes::default());
+    let dead = room.create("dead", policy("last", DeadLetterCount::Failed, 1));
+    let queue = room.create("orders", policy("dead", DeadLetterCount::Failed, 1));
+    room.send(queue, &[("a", 0)]);
+    fail(&mut room, queue, "run out");
+    fail(&mut room, dead, "failed");
+    let peeked = room.machine().peek(&room.store, last, PeekState::Visible, (0, 9)).expect("rows can be read");
+    let origins: Vec<_> = peeked.iter().filter_map(|peeked| peeked.message.origin).map(|origin| origin.queue).collect();
+    assert_eq!(origins, [dead], "the last move is told");
+    assert_eq!(room.take(last, 9, 1_000), ["a"]);
+}

@@ -1,0 +1,315 @@
+//! The naive model: queues as plain lists of messages, searched from end to end for every step.
+//!
+//! Must never: be clever. It knows no ranges, pages, floors or spans; where it and the machine differ, one of them is wrong
+//! and this one can be read.
+
+use std::collections::BTreeSet;
+
+use machine::TimestampMs;
+use queue_core::limits::DEAD_LETTER_RETRY_MS;
+use queue_core::{
+    Attributes, Counts, DeadLetterCount, Delivery, DeliveryNumber, Due, MessageId, QueueId, Refusal, Reply, Totals,
+    Tries,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Visible,
+    Held { receipt: DeliveryNumber, until: TimestampMs },
+    Parked { receipt: DeliveryNumber, until: TimestampMs },
+    Delayed { until: TimestampMs },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) id: MessageId,
+    /// 0 while delayed.
+    pub(crate) seq: u64,
+    pub(crate) enqueued: TimestampMs,
+    pub(crate) state: State,
+    pub(crate) tries: Tries,
+    /// It must not become visible again.
+    pub(crate) is_purged: bool,
+    pub(crate) is_expired: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Queue {
+    pub(crate) id: QueueId,
+    pub(crate) name: String,
+    pub(crate) attributes: Attributes,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) totals: Totals,
+    pub(crate) is_deleted: bool,
+    sent: u64,
+    placed: u64,
+    delivered: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) queues: Vec<Queue>,
+    pub(crate) acked: BTreeSet<MessageId>,
+}
+
+impl Queue {
+    fn id_of_next(&mut self, group: u64) -> MessageId {
+        self.sent += 1;
+        self.totals.sent += 1;
+        MessageId(group << 56 | u64::from(self.id.0) << 36 | self.sent)
+    }
+
+    fn next_seq(&mut self) -> u64 {
+        self.placed += 1;
+        self.placed
+    }
+
+    fn is_spent(&self, tries: &Tries) -> bool {
+        self.attributes.dead_letter.as_ref().is_some_and(|policy| match policy.count {
+            DeadLetterCount::Received => tries.received >= policy.limit,
+            DeadLetterCount::Failed => tries.failed >= policy.limit,
+        })
+    }
+
+    fn outlives(&self, message: &Message, now: TimestampMs) -> bool {
+        now >= message.enqueued.plus(u64::from(self.attributes.retention_s) * 1_000)
+    }
+
+    fn find(&self, receipt: DeliveryNumber, now: TimestampMs) -> Option<usize> {
+        self.messages.iter().position(
+            |message| matches!(message.state, State::Held { receipt: held, until } if held == receipt && now < until),
+        )
+    }
+
+    fn drop_at(&mut self, at: usize) {
+        let message = self.messages.remove(at);
+        let total = if message.is_purged { &mut self.totals.purged } else { &mut self.totals.expired };
+        *total += 1;
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let count =
+            |wanted: fn(&State) -> bool| self.messages.iter().filter(|message| wanted(&message.state)).count() as u64;
+        Counts {
+            visible: count(|state| matches!(state, State::Visible)),
+            leased: count(|state| matches!(state, State::Held { .. })),
+            delayed: count(|state| matches!(state, State::Parked { .. } | State::Delayed { .. })),
+            stale: 0,
+        }
+    }
+}
+
+impl Model {
+    pub(crate) fn create(&mut self, name: &str, attributes: Attributes) -> QueueId {
+        let id = QueueId(self.queues.len() as u32 + 1);
+        let (name, totals) = (name.to_owned(), Totals::default());
+        let messages = Vec::new();
+        self.queues.push(Queue {
+            id,
+            name,
+            attributes,
+            messages,
+            totals,
+            is_deleted: false,
+            sent: 0,
+            placed: 0,
+            delivered: 0,
+        });
+        id
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<usize> {
+        self.queues.iter().position(|queue| queue.name == name && !queue.is_deleted)
+    }
+
+    fn live(&mut self, id: QueueId) -> Option<&mut Queue> {
+        self.queues.iter_mut().find(|queue| queue.id == id && !queue.is_deleted)
+    }
+
+    pub(crate) fn delete(&mut self, at: usize) {
+        self.queues[at].is_deleted = true;
+        self.queues[at].messages.clear();
+    }
+
+    pub(crate) fn send(&mut self, at: usize, delays: &[u64], now: TimestampMs) -> Reply {
+        let queue = &mut self.queues[at];
+        if queue.messages.len() + delays.len() > queue.attributes.max_messages as usize {
+            return Reply::Refused(Refusal::QueueFull);
+        }
+        let (mut ids, mut first_seq) = (Vec::new(), 0);
+        for delay in delays {
+            let id = queue.id_of_next(7);
+            let enqueued = now.plus(*delay);
+            let (seq, state) =
+                if *delay == 0 { (queue.next_seq(), State::Visible) } else { (0, State::Delayed { until: enqueued }) };
+            first_seq = if first_seq == 0 { seq } else { first_seq };
+            let tries = Tries::default();
+            queue.messages.push(Message { id, seq, enqueued, state, tries, is_purged: false, is_expired: false });
+            ids.push(id);
+        }
+        Reply::Sent { ids, first_seq }
+    }
+
+    pub(crate) fn receive(&mut self, at: usize, count: usize, lease_ms: u64, now: TimestampMs) -> Reply {
+        let queue = &mut self.queues[at];
+        queue.messages.sort_by_key(|message| message.seq);
+        let mut deliveries = Vec::new();
+        for message in queue.messages.iter_mut().filter(|message| message.state == State::Visible).take(count) {
+            queue.delivered += 1;
+            let receipt = DeliveryNumber(u64::from(queue.id.0) << 44 | queue.delivered);
+            let first_received = if message.tries.received == 0 { now } else { message.tries.first_received };
+            message.tries = Tries { received: message.tries.received + 1, first_received, ..message.tries };
+            let deadline = now.plus(lease_ms);
+            message.state = State::Held { receipt, until: deadline };
+            queue.totals.received += 1;
+            queue.totals.redelivered += u64::from(message.tries.received > 1);
+            deliveries.push(Delivery { seq: message.seq, id: message.id, receipt, deadline, tries: message.tries });
+        }
+        if deliveries.is_empty() { Reply::Empty } else { Reply::Received { deliveries } }
+    }
+
+    pub(crate) fn ack(&mut self, at: usize, receipts: &[DeliveryNumber], now: TimestampMs) -> Reply {
+        let queue = &mut self.queues[at];
+        let mut results = Vec::new();
+        for receipt in receipts {
+            let found = queue.find(*receipt, now);
+            if let Some(at) = found {
+                self.acked.insert(queue.messages.remove(at).id);
+                queue.totals.acked += 1;
+            }
+            results.push(if found.is_some() { None } else { Some(Refusal::StaleReceipt) });
+        }
+        Reply::Acked { results }
+    }
+
+    pub(crate) fn extend(&mut self, at: usize, receipt: DeliveryNumber, lease_ms: u64, now: TimestampMs) -> Reply {
+        let queue = &mut self.queues[at];
+        let Some(at) = queue.find(receipt, now) else { return Reply::Refused(Refusal::StaleReceipt) };
+        let deadline = now.plus(lease_ms);
+        queue.messages[at].state = State::Held { receipt, until: deadline };
+        Reply::Extended { deadline }
+    }
+
+    pub(crate) fn release(
+        &mut self,
+        at: usize,
+        receipt: DeliveryNumber,
+        (delay_ms, failed): (u64, bool),
+        now: TimestampMs,
+    ) -> Reply {
+        let queue = &mut self.queues[at];
+        let Some(at) = queue.find(receipt, now) else { return Reply::Refused(Refusal::StaleReceipt) };
+        queue.messages[at].tries.failed += u32::from(failed);
+        let message = &queue.messages[at];
+        let is_spent = queue.is_spent(&message.tries);
+        if message.is_purged || message.is_expired {
+            queue.drop_at(at);
+        } else if is_spent {
+            queue.messages[at].state = State::Parked { receipt, until: now };
+        } else if delay_ms > 0 {
+            queue.messages[at].state = State::Parked { receipt, until: now.plus(delay_ms) };
+        } else {
+            queue.messages[at].state = State::Visible;
+        }
+        Reply::Done
+    }
+
+    pub(crate) fn purge(&mut self, at: usize) -> Reply {
+        let queue = &mut self.queues[at];
+        let before = queue.messages.len();
+        queue.messages.retain(|message| matches!(message.state, State::Held { .. }));
+        for message in &mut queue.messages {
+            message.is_purged = true;
+        }
+        let messages = (before - queue.messages.len()) as u64;
+        queue.totals.purged += messages;
+        Reply::Purged { messages }
+    }
+
+    /// Moves one item of a tick, if it is due.
+    pub(crate) fn move_due(&mut self, item: &Due, now: TimestampMs) {
+        match *item {
+            Due::Lease { queue, delivery, seq } => self.end_lease(queue, delivery, seq, now),
+            Due::Delay { queue, due, id, .. } => {
+                let Some(queue) = self.live(queue) else { return };
+                let found = queue.messages.iter().position(|message| message.id == id && message.seq == 0);
+                if let Some(at) = found.filter(|_| due <= now) {
+                    let seq = queue.next_seq();
+                    let message = &mut queue.messages[at];
+                    (message.seq, message.state, message.enqueued) = (seq, State::Visible, now);
+                }
+            }
+            Due::Expire { queue, seq } => {
+                let Some(queue) = self.live(queue) else { return };
+                let is_last = |message: &&Message| message.seq == seq && message.state == State::Visible;
+                let Some(last) = queue.messages.iter().find(is_last).cloned() else { return };
+                if queue.outlives(&last, now) {
+                    let before = queue.messages.len();
+                    let goes = |message: &Message| message.state == State::Visible && message.seq <= seq;
+                    queue.messages.retain(|message| !goes(message));
+                    queue.totals.expired += (before - queue.messages.len()) as u64;
+                    for message in queue.messages.iter_mut().filter(|message| message.seq != 0 && message.seq <= seq) {
+                        message.is_expired = true;
+                    }
+                }
+            }
+            Due::Erase { .. } => {}
+        }
+    }
+
+    fn end_lease(&mut self, id: QueueId, delivery: DeliveryNumber, seq: u64, now: TimestampMs) {
+        let Some(queue) = self.live(id) else { return };
+        let is_it = |message: &Message| {
+            let (State::Held { receipt, until } | State::Parked { receipt, until }) = message.state else {
+                return false;
+            };
+            message.seq == seq && receipt == delivery && until <= now
+        };
+        let Some(at) = queue.messages.iter().position(is_it) else { return };
+        if matches!(queue.messages[at].state, State::Held { .. }) {
+            queue.messages[at].tries.failed += 1;
+        }
+        let message = queue.messages[at].clone();
+        if message.is_purged || message.is_expired || queue.outlives(&message, now) {
+            queue.drop_at(at);
+        } else if queue.is_spent(&message.tries) {
+            self.bury(id, at, now);
+        } else {
+            queue.messages[at].state = State::Visible;
+        }
+    }
+
+    fn bury(&mut self, source: QueueId, at: usize, now: TimestampMs) {
+        let policy = self.live(source).and_then(|queue| queue.attributes.dead_letter.clone());
+        let target = policy.and_then(|policy| self.named(&policy.queue));
+        let has_room = |queue: &Queue| queue.messages.len() < queue.attributes.max_messages as usize;
+        let target = target.filter(|target| has_room(&self.queues[*target]));
+        let Some(queue) = self.live(source) else { return };
+        let Some(target) = target else {
+            if let State::Held { receipt, .. } | State::Parked { receipt, .. } = queue.messages[at].state {
+                queue.messages[at].state = State::Parked { receipt, until: now.plus(DEAD_LETTER_RETRY_MS) };
+            }
+            return;
+        };
+        let message = queue.messages.remove(at);
+        queue.totals.dead_lettered += 1;
+        let target = &mut self.queues[target];
+        target.totals.arrived += 1;
+        let (seq, state, tries) = (target.next_seq(), State::Visible, Tries::default());
+        let fresh = Message { seq, state, tries, enqueued: now, is_purged: false, is_expired: false, ..message };
+        target.messages.push(fresh);
+    }
+
+    /// What should have moved by `now` and has not.
+    pub(crate) fn overdue(&self, now: TimestampMs) -> Vec<(QueueId, Message)> {
+        let mut overdue = Vec::new();
+        for queue in self.queues.iter().filter(|queue| !queue.is_deleted) {
+            let is_overdue = |message: &&Message| match message.state {
+                State::Visible => queue.outlives(message, now),
+                State::Held { until, .. } | State::Parked { until, .. } | State::Delayed { until } => until <= now,
+            };
+            overdue.extend(queue.messages.iter().filter(is_overdue).map(|message| (queue.id, message.clone())));
+        }
+        overdue
+    }
+}

@@ -1,0 +1,273 @@
+//! Random histories against the naive model: after every command the replies, the counts and the totals agree, the machine
+//! rebuilt from its rows is the same, and the invariants of a lease queue hold.
+//!
+//! Must never: depend on how a history is batched. Each is applied a second time in larger batches, and gives equal rows.
+
+use bytes::Bytes;
+use machine::{EntryWriter, LogIndex, Machine, MemoryStore, RequestId, TimestampMs};
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
+use queue_core::{
+    AttributeChanges, Attributes, Command, DeadLetterCount, DeliveryNumber, NewMessage, QueueId, QueueMachine, Reply,
+};
+
+use crate::naive::{Message, Model, Queue, State};
+use crate::room::{GROUP, Room, START, policy};
+use machine::Layout as _;
+
+const NAMES: [&str; 3] = ["orders", "letters", "mails"];
+
+#[derive(Clone, Debug)]
+enum Step {
+    Create(usize),
+    Delete(usize),
+    Retain(usize, u32),
+    Send(usize, Vec<u64>),
+    Receive(usize, u32, u64),
+    Ack(usize, Vec<usize>),
+    Extend(usize, usize, u64),
+    Release(usize, usize, u64, bool),
+    Purge(usize),
+    Tick,
+    Pass(u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let queue = 0..NAMES.len();
+    let delay = prop_oneof![4 => Just(0_u64), 2 => 1_u64..5_000, 1 => Just(70_000_u64)];
+    let lease = prop_oneof![Just(1_000_u64), 1_u64..20_000, Just(90_000_u64)];
+    let step = prop_oneof![
+        2 => queue.clone().prop_map(Step::Create),
+        1 => queue.clone().prop_map(Step::Delete),
+        1 => (queue.clone(), 60_u32..120).prop_map(|(queue, retention_s)| Step::Retain(queue, retention_s)),
+        12 => (queue.clone(), proptest::collection::vec(delay.clone(), 1..5)).prop_map(|(q, delays)| Step::Send(q, delays)),
+        12 => (queue.clone(), 1_u32..5, lease.clone()).prop_map(|(q, count, lease)| Step::Receive(q, count, lease)),
+        8 => (queue.clone(), proptest::collection::vec(0_usize..12, 1..4)).prop_map(|(q, picks)| Step::Ack(q, picks)),
+        2 => (queue.clone(), 0_usize..12, lease).prop_map(|(q, pick, lease)| Step::Extend(q, pick, lease)),
+        6 => (queue.clone(), 0_usize..12, delay, any::<bool>()).prop_map(|(q, p, d, f)| Step::Release(q, p, d, f)),
+        1 => queue.prop_map(Step::Purge),
+        10 => Just(Step::Tick),
+        6 => prop_oneof![1_u64..3_000, Just(30_000_u64), Just(65_000_u64)].prop_map(Step::Pass),
+    ];
+    proptest::collection::vec(step, 1..70)
+}
+
+/// One history under way.
+struct History {
+    room: Room,
+    model: Model,
+    receipts: Vec<DeliveryNumber>,
+    commands: Vec<(TimestampMs, Command)>,
+}
+
+impl History {
+    fn new() -> Self {
+        Self { room: Room::new(), model: Model::default(), receipts: Vec::new(), commands: Vec::new() }
+    }
+
+    fn run(&mut self, command: Command) -> Reply {
+        let reply = self.room.run(&command);
+        self.commands.push((self.room.now, command));
+        reply
+    }
+
+    fn id(&self, at: usize) -> QueueId {
+        self.model.queues[at].id
+    }
+
+    /// The receipt that was given `pick` deliveries ago, of whatever queue.
+    fn receipt(&self, pick: usize) -> DeliveryNumber {
+        self.receipts.iter().rev().nth(pick).copied().unwrap_or_default()
+    }
+
+    fn step(&mut self, step: &Step) {
+        let now = self.room.now;
+        match step {
+            Step::Create(name) => self.create(*name),
+            Step::Delete(name) => self.on(*name, |history, at| {
+                let reply = history.run(Command::DeleteQueue { name: NAMES[*name].to_owned() });
+                history.model.delete(at);
+                (reply, Reply::Done)
+            }),
+            Step::Retain(name, retention_s) => self.on(*name, |history, at| {
+                let changes = AttributeChanges { retention_s: Some(*retention_s), ..AttributeChanges::default() };
+                let reply = history.run(Command::SetQueueAttributes { name: NAMES[*name].to_owned(), changes });
+                history.model.queues[at].attributes.retention_s = *retention_s;
+                (reply, Reply::Done)
+            }),
+            Step::Send(name, delays) => self.on(*name, |history, at| {
+                let message = |delay| NewMessage { body: Bytes::from_static(b"x"), delay_ms: delay, headers: vec![] };
+                let messages = delays.iter().copied().map(message).collect();
+                let reply = history.run(Command::Send { queue: history.id(at), messages });
+                (reply, history.model.send(at, delays, now))
+            }),
+            Step::Receive(name, count, lease_ms) => {
+                self.on(*name, |history, at| history.receive(at, *count, *lease_ms, now));
+            }
+            Step::Ack(name, picks) => self.on(*name, |history, at| {
+                let receipts: Vec<_> = picks.iter().map(|pick| history.receipt(*pick)).collect();
+                let reply = history.run(Command::Ack { queue: history.id(at), receipts: receipts.clone() });
+                (reply, history.model.ack(at, &receipts, now))
+            }),
+            Step::Extend(name, pick, lease_ms) => self.on(*name, |history, at| {
+                let (queue, receipt) = (history.id(at), history.receipt(*pick));
+                let reply = history.run(Command::Extend { queue, receipt, lease_ms: *lease_ms });
+                (reply, history.model.extend(at, receipt, *lease_ms, now))
+            }),
+            Step::Release(name, pick, delay_ms, failed) => self.on(*name, |history, at| {
+                let (queue, receipt) = (history.id(at), history.receipt(*pick));
+                let reply = history.run(Command::Release { queue, receipt, delay_ms: *delay_ms, failed: *failed });
+                (reply, history.model.release(at, receipt, (*delay_ms, *failed), now))
+            }),
+            Step::Purge(name) => self.on(*name, |history, at| {
+                let reply = history.run(Command::Purge { queue: history.id(at) });
+                (reply, history.model.purge(at))
+            }),
+            Step::Tick => self.tick(),
+            Step::Pass(ms) => self.room.pass(*ms),
+        }
+        self.check();
+    }
+
+    /// Does something with a queue if it is there, in both worlds.
+    fn on(&mut self, name: usize, act: impl FnOnce(&mut Self, usize) -> (Reply, Reply)) {
+        if let Some(at) = self.model.named(NAMES[name]) {
+            let (reply, expected) = act(self, at);
+            assert_eq!(reply, expected);
+        }
+    }
+
+    fn create(&mut self, name: usize) {
+        if self.model.named(NAMES[name]).is_some() {
+            return;
+        }
+        let attributes = match name {
+            0 if self.model.named("letters").is_some() => policy("LETTERS", DeadLetterCount::Failed, 2),
+            2 if self.model.named("letters").is_some() => policy("letters", DeadLetterCount::Received, 2),
+            1 => Attributes { max_messages: 4, ..Attributes::default() },
+            _ => Attributes::default(),
+        };
+        let attributes = Attributes { retention_s: 60, ..attributes };
+        let id = self.room.create(NAMES[name], attributes.clone());
+        let command = Command::CreateQueue { name: NAMES[name].to_owned(), attributes: attributes.clone() };
+        self.commands.push((self.room.now, command));
+        let mut known = attributes;
+        if let Some(policy) = &mut known.dead_letter {
+            policy.queue = policy.queue.to_ascii_lowercase();
+        }
+        assert_eq!(self.model.create(NAMES[name], known), id);
+    }
+
+    fn receive(&mut self, at: usize, count: u32, lease_ms: u64, now: TimestampMs) -> (Reply, Reply) {
+        let before = self.receipts.iter().max().copied().unwrap_or_default();
+        let queue = self.id(at);
+        let reply = self.run(Command::Receive { queue, count, lease_ms: Some(lease_ms) });
+        if let Reply::Received { deliveries } = &reply {
+            for delivery in deliveries {
+                let of_queue = |receipt: &&DeliveryNumber| receipt.0 >> 44 == u64::from(queue.0);
+                let last = self.receipts.iter().rev().find(of_queue).copied().unwrap_or_default();
+                assert!(delivery.receipt > last, "delivery numbers only grow");
+                assert!(!self.model.acked.contains(&delivery.id), "an acked message never returns");
+                self.receipts.push(delivery.receipt);
+            }
+        }
+        assert!(self.receipts.iter().max().copied().unwrap_or_default() >= before);
+        (reply, self.model.receive(at, count as usize, lease_ms, now))
+    }
+
+    /// Ticks until nothing is due; then nothing may be overdue in the model either.
+    fn tick(&mut self) {
+        let now = self.room.now;
+        loop {
+            let due = self.room.machine().due(&self.room.store, now).expect("rows in memory can be read");
+            let Some(command) = due else { break };
+            let next = self.room.machine().next_due().expect("what is due is announced");
+            assert!(next <= now, "the announcement is never late");
+            let reply = self.run(command.clone());
+            let (Command::Tick { items }, Reply::Ticked { moved, .. }) = (&command, &reply) else {
+                panic!("a tick is proposed and not refused: {command:?} {reply:?}")
+            };
+            // A message that came back in this tick may have overtaken the item that teaches the queue its age.
+            assert!((1..=items.len()).contains(&(*moved as usize)), "a tick that is proposed moves something");
+            for item in items {
+                self.model.move_due(item, now);
+            }
+            self.check();
+        }
+        let overdue: Vec<(QueueId, Message)> = self.model.overdue(now);
+        assert!(overdue.is_empty(), "{overdue:?} should have moved");
+        let kept: Vec<u64> = self.room.store.bodies().map(|(body, _)| body.0).collect();
+        let mut alive: Vec<u64> =
+            self.model.queues.iter().flat_map(|queue| &queue.messages).map(|message| message.id.0).collect();
+        alive.sort_unstable();
+        assert_eq!(kept, alive, "bodies are kept exactly as long as their messages");
+    }
+
+    fn check(&self) {
+        for queue in &self.model.queues {
+            let status = self.room.machine().status(queue.id);
+            assert_eq!(status.is_some(), !queue.is_deleted, "{queue:?}");
+            if let Some(status) = status {
+                assert_eq!(queue_core::Counts { stale: 0, ..status.counts }, queue.counts(), "{queue:?}");
+                assert_eq!(status.totals, queue.totals, "{queue:?}");
+                check_conservation(&status);
+                check_leases(queue);
+            }
+        }
+    }
+}
+
+fn check_conservation(status: &queue_core::QueueStatus) {
+    let (counts, totals) = (status.counts, status.totals);
+    let held = counts.visible + counts.leased + counts.delayed;
+    let gone = totals.acked + totals.expired + totals.purged + totals.dead_lettered;
+    assert_eq!(totals.sent + totals.arrived, held + gone, "nothing is lost or doubled");
+}
+
+fn check_leases(queue: &Queue) {
+    let mut held: Vec<u64> = Vec::new();
+    for message in queue.messages.iter().filter(|message| matches!(message.state, State::Held { .. })) {
+        assert!(!held.contains(&message.seq), "no message is under two live leases");
+        held.push(message.seq);
+    }
+}
+
+/// The rows that the commands give when `batch` entries are applied at a time.
+fn rows_of(commands: &[(TimestampMs, Command)], batch: usize) -> MemoryStore {
+    let mut store = MemoryStore::default();
+    let mut host = store.host::<QueueMachine>(GROUP).expect("an empty store loads");
+    let mut index = 0;
+    for commands in commands.chunks(batch) {
+        let mut entries = Vec::new();
+        for (now, command) in commands {
+            index += 1;
+            let mut entry = EntryWriter::default();
+            entry.push(RequestId::NONE, &machine::Command::Machine(command.to_bytes()));
+            entries.push((LogIndex(index), entry.finish(*now, 1)));
+        }
+        let outcome = host.apply(&entries, &store).expect("rows in memory can be read");
+        assert_eq!(outcome.parked, None, "every command decodes");
+        store.commit(&outcome.rows);
+    }
+    store
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_history_agrees_with_the_naive_model(steps in steps()) {
+        let mut history = History::new();
+        for name in [1, 0, 2] {
+            history.step(&Step::Create(name));
+        }
+        for step in &steps {
+            history.step(step);
+        }
+        history.room.now = history.room.now.max(START);
+        history.tick();
+        for batch in [3, usize::MAX] {
+            let batched = rows_of(&history.commands, batch);
+            assert_eq!(batched, history.room.store, "rows do not depend on how commands are batched");
+        }
+    }
+}
