@@ -1,0 +1,312 @@
+//! Commands: what may be asked of a ledger shard.
+//!
+//! ```text
+//!  command: verb | 64 count u32, count x { linked u8, verb } | 65 count u32, count x { hold u128, debit u128, credit u128 }
+//!  verb: 1 open | 2 close | 3 fund | 4 withdraw | 5 transfer | 6 hold | 7 post | 8 void | 9 pay packet
+//!        10 settle or cancel | 11 credit share | 12 refund packet | 13 announce | 14 forget | 15 retry parked
+//! ```
+//!
+//! Must never: change a number; an unknown one parks the group until a newer build comes.
+
+use machine::{DecodeError, Key, Layout, Reader, Writer};
+
+use crate::account::AccountKey;
+use crate::claim::ClaimKey;
+use crate::ids::{AccountId, OrderId, TransferId};
+use crate::limits::{BATCH_STEPS_MAX, STEPS_DECODED_MAX, TICK_HOLDS_MAX};
+use crate::rows;
+use crate::transfer::TransferKey;
+use crate::verb::{
+    AnnounceClaim, CreditShare, Hold, OpenAccount, PayPacket, Post, RefundPacket, RetryParked, Transfer, Void, Wallet,
+};
+
+const BATCH: u8 = 64;
+const TICK: u8 = 65;
+
+/// One thing to do. Every verb may be repeated: what its identity did first is answered again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// See [`OpenAccount`].
+    Open(OpenAccount),
+    /// Closes a customer's account, for ever.
+    ///
+    /// Refuses: `AccountUnknown`, `HoldsPending`, `ClaimsPending`, `PacketsLive`, `BalanceNotZero`.
+    Close(AccountId),
+    /// Issue to customer.
+    Fund(Wallet),
+    /// Customer to issue.
+    Withdraw(Wallet),
+    /// Customer to customer, both here.
+    Transfer(Transfer),
+    /// See [`Hold`].
+    Hold(Hold),
+    /// See [`Post`].
+    Post(Post),
+    /// See [`Void`].
+    Void(Void),
+    /// See [`PayPacket`].
+    Pay(PayPacket),
+    /// Answers what the order did, or sees to it that it never does anything.
+    SettleOrCancel(OrderId),
+    /// See [`CreditShare`].
+    Credit(CreditShare),
+    /// See [`RefundPacket`].
+    Refund(RefundPacket),
+    /// See [`AnnounceClaim`].
+    Announce(AnnounceClaim),
+    /// Takes a claim out of the index again.
+    Forget(ClaimKey),
+    /// See [`RetryParked`].
+    Retry(RetryParked),
+}
+
+impl Verb {
+    /// The identity under which the verb happens at most once; `None`: it changes a state that its body names.
+    #[must_use]
+    pub const fn transfer_key(&self) -> Option<TransferKey> {
+        match self {
+            Self::Fund(body) | Self::Withdraw(body) => Some(TransferKey::Own(body.id)),
+            Self::Transfer(body) => Some(TransferKey::Own(body.id)),
+            Self::Hold(body) => Some(TransferKey::Own(body.id)),
+            Self::Post(body) => Some(TransferKey::Own(body.id)),
+            Self::Void(body) => Some(TransferKey::Own(body.id)),
+            Self::Retry(body) => Some(TransferKey::Own(body.id)),
+            Self::Pay(body) => Some(TransferKey::Order(body.order)),
+            Self::Credit(body) => Some(TransferKey::Credit(body.share)),
+            Self::Refund(body) => Some(TransferKey::Refund(body.packet)),
+            Self::Open(_) | Self::Close(_) | Self::SettleOrCancel(_) | Self::Announce(_) | Self::Forget(_) => None,
+        }
+    }
+
+    /// Names the rows the verb reads; at most `KEYS_PER_STEP_MAX`.
+    pub(crate) fn keys(&self, keys: &mut Vec<Key>) {
+        let customer = |account: AccountId| rows::account(AccountKey::Customer(account));
+        keys.extend(self.transfer_key().map(rows::transfer));
+        match self {
+            Self::Open(open) => keys.push(customer(open.account)),
+            Self::Close(account) => keys.push(customer(*account)),
+            Self::Fund(body) | Self::Withdraw(body) => {
+                keys.extend([customer(body.account), rows::account(AccountKey::Issue(body.money.currency))]);
+            }
+            Self::Transfer(body) => keys.extend([customer(body.debit), customer(body.credit)]),
+            Self::Hold(body) => keys.extend([customer(body.debit), customer(body.credit)]),
+            Self::Post(Post { hold, debit, credit, .. }) | Self::Void(Void { hold, debit, credit, .. }) => {
+                let made = rows::transfer(TransferKey::Own(*hold));
+                keys.extend([made, rows::hold(*hold), customer(*debit), customer(*credit)]);
+            }
+            Self::Pay(pay) => keys.extend([customer(pay.payer), rows::account(AccountKey::Escrow(pay.packet))]),
+            Self::SettleOrCancel(order) => keys.push(rows::transfer(TransferKey::Order(*order))),
+            Self::Credit(credit) => credit_keys(credit, keys),
+            Self::Refund(refund) => {
+                keys.extend([rows::account(AccountKey::Escrow(refund.packet)), customer(refund.payer)]);
+            }
+            Self::Announce(AnnounceClaim { claim, .. }) => keys.extend([
+                rows::transfer(TransferKey::Credit(claim.share)),
+                rows::transfer(TransferKey::Arrival(claim.source, claim.share)),
+                rows::claim(claim),
+                customer(claim.account),
+            ]),
+            Self::Forget(claim) => keys.extend([rows::claim(claim), customer(claim.account)]),
+            Self::Retry(retry) => keys.extend([
+                rows::parked(retry.parked),
+                rows::account(AccountKey::Suspense(retry.currency)),
+                customer(retry.account),
+            ]),
+        }
+    }
+
+    const fn tag(&self) -> u8 {
+        match self {
+            Self::Open(_) => 1,
+            Self::Close(_) => 2,
+            Self::Fund(_) => 3,
+            Self::Withdraw(_) => 4,
+            Self::Transfer(_) => 5,
+            Self::Hold(_) => 6,
+            Self::Post(_) => 7,
+            Self::Void(_) => 8,
+            Self::Pay(_) => 9,
+            Self::SettleOrCancel(_) => 10,
+            Self::Credit(_) => 11,
+            Self::Refund(_) => 12,
+            Self::Announce(_) => 13,
+            Self::Forget(_) => 14,
+            Self::Retry(_) => 15,
+        }
+    }
+
+    fn decode_tagged(tag: u8, input: &mut Reader) -> Result<Self, DecodeError> {
+        match tag {
+            1 => OpenAccount::decode(input).map(Self::Open),
+            2 => AccountId::decode(input).map(Self::Close),
+            3 => Wallet::decode(input).map(Self::Fund),
+            4 => Wallet::decode(input).map(Self::Withdraw),
+            5 => Transfer::decode(input).map(Self::Transfer),
+            6 => Hold::decode(input).map(Self::Hold),
+            7 => Post::decode(input).map(Self::Post),
+            8 => Void::decode(input).map(Self::Void),
+            9 => PayPacket::decode(input).map(Self::Pay),
+            10 => OrderId::decode(input).map(Self::SettleOrCancel),
+            11 => CreditShare::decode(input).map(Self::Credit),
+            12 => RefundPacket::decode(input).map(Self::Refund),
+            13 => AnnounceClaim::decode(input).map(Self::Announce),
+            14 => ClaimKey::decode(input).map(Self::Forget),
+            15 => RetryParked::decode(input).map(Self::Retry),
+            tag => Err(DecodeError::Unknown { what: "verb", tag }),
+        }
+    }
+}
+
+/// The group that applies is not known here: so both ways a credit may go are named.
+fn credit_keys(credit: &CreditShare, keys: &mut Vec<Key>) {
+    let currency = credit.money.currency;
+    // The source of a claim that is credited within its group is the target group itself.
+    let claim = ClaimKey { account: credit.account, source: credit.to_group, share: credit.share };
+    keys.extend([
+        rows::account(AccountKey::Escrow(credit.share.packet)),
+        rows::account(AccountKey::Customer(credit.payer)),
+        rows::account(AccountKey::Customer(credit.account)),
+        rows::account(AccountKey::Clearing(credit.to_group, currency)),
+        rows::account(AccountKey::Suspense(currency)),
+        rows::claim(&claim),
+    ]);
+}
+
+impl Layout for Verb {
+    fn encode(&self, out: &mut Writer) {
+        out.u8(self.tag());
+        match self {
+            Self::Open(body) => body.encode(out),
+            Self::Close(account) => account.encode(out),
+            Self::Fund(body) | Self::Withdraw(body) => body.encode(out),
+            Self::Transfer(body) => body.encode(out),
+            Self::Hold(body) => body.encode(out),
+            Self::Post(body) => body.encode(out),
+            Self::Void(body) => body.encode(out),
+            Self::Pay(body) => body.encode(out),
+            Self::SettleOrCancel(order) => order.encode(out),
+            Self::Credit(body) => body.encode(out),
+            Self::Refund(body) => body.encode(out),
+            Self::Announce(body) => body.encode(out),
+            Self::Forget(claim) => claim.encode(out),
+            Self::Retry(body) => body.encode(out),
+        }
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        let tag = input.u8()?;
+        Self::decode_tagged(tag, input)
+    }
+}
+
+/// One verb of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Linked to the next step: both are done, or neither. A chain ends at its first step that is not linked.
+    pub is_linked: bool,
+    /// What to do.
+    pub verb: Verb,
+}
+
+impl Layout for Step {
+    fn encode(&self, out: &mut Writer) {
+        out.bool(self.is_linked);
+        self.verb.encode(out);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { is_linked: input.bool()?, verb: Verb::decode(input)? })
+    }
+}
+
+/// A hold whose time is over, with the accounts whose rows end it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueHold {
+    /// The hold.
+    pub hold: TransferId,
+    /// Its debit account.
+    pub debit: AccountId,
+    /// Its credit account.
+    pub credit: AccountId,
+}
+
+impl Layout for DueHold {
+    fn encode(&self, out: &mut Writer) {
+        self.hold.encode(out);
+        self.debit.encode(out);
+        self.credit.encode(out);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            hold: TransferId::decode(input)?,
+            debit: AccountId::decode(input)?,
+            credit: AccountId::decode(input)?,
+        })
+    }
+}
+
+/// What is proposed to a ledger shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// A single step.
+    One(Verb),
+    /// Many steps, each answered by itself. Refuses as a whole: `BatchTooLarge`.
+    Batch(Vec<Step>),
+    /// Ends holds whose time is over by the entry's own stamp; proposed by the leader. Refuses: `BatchTooLarge`.
+    Tick(Vec<DueHold>),
+}
+
+impl Command {
+    /// Whether it holds more than one command may. Such a command must decode all the same: a door that proposed it is
+    /// refused, and the group goes on.
+    pub(crate) const fn is_too_large(&self) -> bool {
+        match self {
+            Self::One(_) => false,
+            Self::Batch(steps) => steps.len() > BATCH_STEPS_MAX,
+            Self::Tick(due) => due.len() > TICK_HOLDS_MAX,
+        }
+    }
+
+    /// Names the rows it reads.
+    pub(crate) fn keys(&self, keys: &mut Vec<Key>) {
+        if self.is_too_large() {
+            return;
+        }
+        match self {
+            Self::One(verb) => verb.keys(keys),
+            Self::Batch(steps) => steps.iter().for_each(|step| step.verb.keys(keys)),
+            Self::Tick(due) => {
+                for due in due {
+                    keys.push(rows::hold(due.hold));
+                    keys.push(rows::account(AccountKey::Customer(due.debit)));
+                    keys.push(rows::account(AccountKey::Customer(due.credit)));
+                }
+            }
+        }
+    }
+}
+
+impl Layout for Command {
+    fn encode(&self, out: &mut Writer) {
+        match self {
+            Self::One(verb) => verb.encode(out),
+            Self::Batch(steps) => {
+                out.u8(BATCH);
+                out.list(steps);
+            }
+            Self::Tick(due) => {
+                out.u8(TICK);
+                out.list(due);
+            }
+        }
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        match input.u8()? {
+            BATCH => input.list(STEPS_DECODED_MAX).map(Self::Batch),
+            TICK => input.list(STEPS_DECODED_MAX).map(Self::Tick),
+            tag => Verb::decode_tagged(tag, input).map(Self::One),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Reconciling the shards: what one sent must be what the other received, credit by credit.
+//!
+//! Why: each shard balances by itself; what is left to prove is that the two clearing accounts of a pair tell the same
+//! story. Their serials make that exact although the shards are read at different times: as far as both have counted,
+//! they must agree; what only the sender has counted is under way; what only the receiver has counted was sent after the
+//! sender was read.
+//!
+//! Must never: raise an alarm over money that is merely on its way.
+
+use std::collections::BTreeMap;
+
+use machine::GroupId;
+
+use crate::difference::Difference;
+use crate::facts::Facts;
+use crate::fen::{Currency, Fen};
+use crate::ids::ShareId;
+
+type Pair = (GroupId, Currency);
+
+/// What all shards say together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reconciliation {
+    /// What does not hold.
+    pub differences: Vec<Difference>,
+    /// Credits that have left their shard and not arrived, by (source, target).
+    pub under_way: BTreeMap<(GroupId, GroupId), Vec<(ShareId, Fen)>>,
+    /// Money issued by all shards, by currency: what customers, escrows, suspense and credits under way add up to.
+    pub issued: BTreeMap<Currency, i128>,
+}
+
+/// Holds the facts of all shards against each other. A credit to a group that is not among them counts as under way.
+#[must_use]
+pub fn reconcile(shards: &BTreeMap<GroupId, Facts>) -> Reconciliation {
+    let mut all = Reconciliation::default();
+    for (group, facts) in shards {
+        for (currency, sums) in &facts.sums {
+            let issued = all.issued.entry(*currency).or_default();
+            *issued = issued.saturating_sub(sums.issue);
+        }
+        clearing(*group, facts, &mut all);
+        for ((target, currency), sent) in &facts.sent {
+            let received = shards.get(target).and_then(|facts| facts.received.get(&(*group, *currency)));
+            let received = received.map_or(&[][..], Vec::as_slice);
+            for ((serial, here), there) in (1..).zip(sent).zip(received) {
+                if here != there {
+                    all.differences.push(Difference::CourierDiffers { source: *group, target: *target, serial });
+                }
+            }
+            let under_way = all.under_way.entry((*group, *target)).or_default();
+            under_way.extend(sent.iter().skip(received.len()));
+        }
+    }
+    all.under_way.retain(|_, credits| !credits.is_empty());
+    all
+}
+
+/// A clearing account holds what was sent, less what was received.
+fn clearing(group: GroupId, facts: &Facts, all: &mut Reconciliation) {
+    let mut balances: BTreeMap<Pair, i128> = BTreeMap::new();
+    for (pair, credits) in &facts.sent {
+        let balance = balances.entry(*pair).or_default();
+        *balance = balance.saturating_add(sum(credits));
+    }
+    for (pair, credits) in &facts.received {
+        let balance = balances.entry(*pair).or_default();
+        *balance = balance.saturating_sub(sum(credits));
+    }
+    for (pair, stored) in &facts.clearing {
+        if balances.remove(pair).unwrap_or_default() != i128::from(stored.0) {
+            all.differences.push(Difference::ClearingDiffers { group, peer: pair.0, currency: pair.1 });
+        }
+    }
+    for ((peer, currency), _) in balances {
+        all.differences.push(Difference::ClearingDiffers { group, peer, currency });
+    }
+}
+
+fn sum(credits: &[(ShareId, Fen)]) -> i128 {
+    credits.iter().fold(0, |sum, (_, amount)| sum.saturating_add(i128::from(amount.0)))
+}

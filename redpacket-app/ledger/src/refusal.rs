@@ -1,0 +1,130 @@
+//! Refusals: every "no" of the ledger, numbered.
+//!
+//! Why: the money was surely not moved, and the caller must know why in a form that a program can read.
+//!
+//! Must never: be renumbered; their order is the order in which a verb looks.
+
+use machine::{DecodeError, Layout, Reader, Writer};
+
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal;)+) => {
+        /// Why a step was refused. Numbered, never renumbered. Invariant: of several reasons, the lowest is given.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(u16)]
+        pub enum Refusal {
+            $($(#[$doc])* $name = $number,)+
+        }
+
+        impl Refusal {
+            /// All refusals in order of precedence.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The refusal's number.
+            #[must_use]
+            pub const fn number(self) -> u16 {
+                match self {
+                    $(Self::$name => $number,)+
+                }
+            }
+        }
+
+        impl core::fmt::Display for Refusal {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(match self {
+                    $(Self::$name => $text,)+
+                })
+            }
+        }
+    };
+}
+
+refusals! {
+    /// More steps than one command may hold.
+    BatchTooLarge = 1, "the batch holds too many steps";
+    /// Another step of its chain was refused; nothing of the chain was booked.
+    LinkedFailed = 2, "another step of the linked chain was refused";
+    /// The batch ends within a chain.
+    ChainOpen = 3, "the last step of the batch is linked to nothing";
+    /// The same identity was used for something else.
+    IdReused = 4, "the id was used for a different body";
+    /// The packet was refunded, with another amount or to another account.
+    AlreadyRefunded = 5, "the packet was refunded already";
+    /// The order was cancelled for good before its debit came.
+    OrderCancelled = 6, "the order was cancelled";
+    /// Zero or less.
+    AmountNotPositive = 7, "the amount must be positive";
+    /// Above what one entry may move.
+    AmountTooLarge = 8, "the amount is too large";
+    /// The description of the packet is too long.
+    DetailsTooLarge = 9, "the description of the packet is too long";
+    /// A hold must end, and within the limit.
+    HoldTimeInvalid = 10, "the hold's time is zero or too long";
+    /// Credits go to a group of the ledger.
+    GroupInvalid = 11, "the group holds no accounts";
+    /// Debit and credit are one.
+    SameAccount = 12, "an account cannot pay itself";
+    /// There is no escrow of that packet here.
+    PacketUnknown = 13, "no such packet was paid here";
+    /// No such hold was ever made here.
+    HoldUnknown = 14, "no such hold";
+    /// The hold was posted, voided, or its time is over.
+    HoldEnded = 15, "the hold has ended";
+    /// The hold is between other accounts.
+    HoldDiffers = 16, "the hold is between other accounts";
+    /// More than what is held.
+    AmountExceedsHold = 17, "the amount is above what is held";
+    /// No such credit is parked (any more).
+    ParkedUnknown = 18, "no such credit is parked";
+    /// The named account does not exist here.
+    AccountUnknown = 19, "no such account";
+    /// The account to be debited does not exist here.
+    DebitUnknown = 20, "no such account to debit";
+    /// The account to be credited does not exist here.
+    CreditUnknown = 21, "no such account to credit";
+    /// The named account was closed.
+    AccountClosed = 22, "the account is closed";
+    /// The account to be debited was closed.
+    DebitClosed = 23, "the account to debit is closed";
+    /// The account to be credited was closed.
+    CreditClosed = 24, "the account to credit is closed";
+    /// The account exists with another kind or currency.
+    AccountDiffers = 25, "the account exists with another kind or currency";
+    /// The shard keeps no more currencies.
+    TooManyCurrencies = 26, "accounts in too many currencies";
+    /// An account is kept in another currency.
+    CurrencyMismatch = 27, "the currency is not the account's";
+    /// The packet was paid by another order.
+    PacketExists = 28, "the packet was paid by another order";
+    /// The packet was paid by another account.
+    PayerDiffers = 29, "the packet was paid by another account";
+    /// The account has too many claims that are not credited yet.
+    TooManyClaims = 30, "too many claims wait for the account";
+    /// The packet's escrow does not hold that much.
+    EscrowShort = 31, "the packet's escrow does not hold that much";
+    /// The available balance (holds counted) is short.
+    InsufficientFunds = 32, "the available balance is short";
+    /// A balance would pass its limit.
+    BalanceLimit = 33, "a balance would pass its limit";
+    /// Holds touch the account.
+    HoldsPending = 34, "holds touch the account";
+    /// Credits are on their way to the account.
+    ClaimsPending = 35, "credits are on their way to the account";
+    /// Packets of the account still hold money.
+    PacketsLive = 36, "packets of the account still hold money";
+    /// Money lies in the account.
+    BalanceNotZero = 37, "money lies in the account";
+}
+
+impl core::error::Error for Refusal {}
+
+impl Layout for Refusal {
+    fn encode(&self, out: &mut Writer) {
+        out.u16(self.number());
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        let number = input.u16()?;
+        let place = usize::from(number).checked_sub(1);
+        place.and_then(|place| Self::ALL.get(place)).copied().ok_or(DecodeError::Invalid("refusal"))
+    }
+}

@@ -1,0 +1,16 @@
+//! The laws of the ledger, as tables and as properties.
+//!
+//! Must never: look at anything but commands, replies, courier records and rows.
+
+mod bills;
+mod courier;
+mod damage;
+mod golden;
+mod golden_bytes;
+mod holds;
+mod money;
+mod naive;
+mod packets;
+mod properties;
+mod refusals;
+mod shard;
