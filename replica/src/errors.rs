@@ -1,0 +1,56 @@
+//! Why a replica does not start.
+
+use machine::GroupId;
+
+/// Why a replica, or one of its groups, does not start. Each asks for an operator; none is retried.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be used.
+    #[error("data folder: {0}")]
+    Folder(#[from] std::io::Error),
+    /// Another process uses the data folder.
+    #[error("the data folder is in use by another process")]
+    InUse,
+    /// The data folder belongs to another node.
+    #[error("the data folder belongs to node {found}, this is node {expected}")]
+    WrongNode {
+        /// The node the folder was made for.
+        found: u64,
+        /// This node.
+        expected: u64,
+    },
+    /// The data folder was written by a release this one cannot read.
+    #[error("the data folder has format {0}, which this release cannot read")]
+    WrongFormat(String),
+    /// Log or rows fail their checks.
+    #[error("group {group} is damaged on this node and must be replaced: {reason}", group = .group.0)]
+    Damaged {
+        /// The group.
+        group: GroupId,
+        /// What was found.
+        reason: String,
+    },
+    /// The log ends before what this node once acknowledged.
+    #[error(
+        "group {group} has lost entries on this node (it ends at {last}, peers saw {acknowledged} acknowledged): \
+         it must not vote under this node id again; remove it and join under a new one",
+        group = .group.0
+    )]
+    Lost {
+        /// The group.
+        group: GroupId,
+        /// The last index found.
+        last: u64,
+        /// The index that was acknowledged.
+        acknowledged: u64,
+    },
+    /// Raft refused to start.
+    #[error("raft: {0}")]
+    Raft(String),
+}
+
+impl StartError {
+    pub(crate) fn damaged(group: GroupId, error: &dyn std::fmt::Display) -> Self {
+        Self::Damaged { group, reason: error.to_string() }
+    }
+}

@@ -1,0 +1,103 @@
+//! What only a leader does: keep machine time, propose what is due, flush and purge when enough has been applied.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::future::join_all;
+use machine::{Layout as _, Machine, RequestId};
+use openraft::ReadPolicy;
+use tokio::time::Instant;
+
+use super::handle::Group;
+use crate::clock::STEP_AFTER_MS;
+use crate::limits::FLUSH_AFTER_LOG_BYTES;
+use crate::net::{Hello, Lane, Request, call};
+
+/// How often a leader looks for what is due.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const HELLO_TIMEOUT: Duration = Duration::from_millis(500);
+const BARRIER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A clock that still differs after a step (this node's own is wrong) is not looked at again for so long.
+const STEP_EVERY: Duration = Duration::from_secs(2);
+
+/// Runs on every replica; acts while it leads (flushing: always).
+pub(super) async fn lead<M: Machine>(group: Group<M>) {
+    let mut step_after = Instant::now();
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        if group.0.proposals.is_closed() {
+            return;
+        }
+        flush_if_much(&group).await;
+        if !group.is_leader() {
+            group.0.clock.set_running(false);
+            continue;
+        }
+        let is_running = *group.0.clock.running().borrow();
+        if !is_running && !take_over(&group).await {
+            continue;
+        }
+        if group.0.clock.behind_ms() > STEP_AFTER_MS && Instant::now() >= step_after {
+            step_clock(&group).await;
+            step_after = Instant::now() + STEP_EVERY;
+        }
+        group.0.clock.set_running(true);
+        propose_due(&group).await;
+    }
+}
+
+/// After the election: machine time goes on from the last stamp of the earlier terms, all of whose entries must be applied
+/// for it to be known. False: the lead is already lost.
+async fn take_over<M: Machine>(group: &Group<M>) -> bool {
+    let barrier = group.0.raft.ensure_linearizable(ReadPolicy::ReadIndex);
+    if !matches!(tokio::time::timeout(BARRIER_TIMEOUT, barrier).await, Ok(Ok(_))) {
+        return false;
+    }
+    group.0.clock.restart(group.with_host(|host, _| host.now()));
+    true
+}
+
+async fn flush_if_much<M: Machine>(group: &Group<M>) {
+    let unflushed = &group.0.state.unflushed_bytes;
+    if unflushed.load(Ordering::Relaxed) > FLUSH_AFTER_LOG_BYTES {
+        unflushed.store(0, Ordering::Relaxed);
+        if let Err(error) = group.0.raft.trigger().snapshot().await {
+            tracing::warn!(group = group.0.id.0, %error, "rows could not be flushed");
+        }
+    }
+}
+
+/// Proposes what is due until nothing is, or a proposal fails (then the next look tries again).
+async fn propose_due<M: Machine>(group: &Group<M>) {
+    loop {
+        let now = group.0.clock.now();
+        match group.with_host(|host, rows| host.machine().due(rows, now)) {
+            Ok(Some(command)) => {
+                if group.propose(RequestId::NONE, &command).await.is_err() {
+                    return;
+                }
+            }
+            Ok(None) => return,
+            Err(error) => {
+                tracing::error!(group = group.0.id.0, %error, "what is due cannot be read");
+                return;
+            }
+        }
+    }
+}
+
+/// Far behind the wall clock (a new group, a long stop): asks all members and steps to what a majority has reached.
+async fn step_clock<M: Machine>(group: &Group<M>) {
+    let members = group.members();
+    let asks = members.iter().filter(|(node, _)| *node != group.0.node).map(|(_, address)| async move {
+        let hello = Request::Hello { node: group.0.node }.encode(group.0.id);
+        let body = call(&*group.0.transport, Lane::Control, address, hello, HELLO_TIMEOUT).await.ok()?;
+        Hello::from_bytes(&body).ok().map(|hello| hello.wall_ms)
+    });
+    let mut readings: Vec<u64> = join_all(asks).await.into_iter().flatten().collect();
+    readings.push(group.0.clock.wall_ms());
+    group.0.clock.step(&readings, members.len());
+}

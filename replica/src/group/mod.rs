@@ -1,0 +1,22 @@
+//! One Raft group as its users see it: propose, read, watch, status.
+//!
+//! ```text
+//!  propose ─> Road (batches what waits) ─> Raft ─> Driver ─> answer
+//!  read    ─> read-index barrier ─> host and rows under one lock
+//! ```
+
+mod courier;
+mod errors;
+mod handle;
+mod leading;
+mod open;
+mod peer_port;
+mod road;
+mod status;
+
+pub(crate) use courier::Addressee;
+pub use errors::{Leader, ProposeError, ReadError};
+pub use handle::{Applied, Group, Receipt, View};
+pub(crate) use open::GroupSetup;
+pub(crate) use status::GroupControl;
+pub use status::{GroupStatus, Role};

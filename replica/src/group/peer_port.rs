@@ -1,0 +1,130 @@
+//! The group as its peers reach it: votes, appends, snapshots, forwarded proposals, introductions.
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use machine::{Command, Layout as _, Machine, System, Writer};
+use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::raft::AppendEntriesRequest;
+use parking_lot::Mutex;
+
+use super::errors::ProposeError;
+use super::handle::Group;
+use crate::codec;
+use crate::net::{AppendResult, GroupPort, Hello, Incoming, ProposeAnswer, Request, write_vote_response};
+use crate::raft_types::{Config, Snapshot, SnapshotMeta, Vote};
+use crate::state::SnapshotFile;
+
+pub(super) struct PeerPort<M: Machine> {
+    group: Group<M>,
+    incoming: Mutex<Option<Incoming>>,
+}
+
+impl<M: Machine> PeerPort<M> {
+    pub(super) fn new(group: Group<M>) -> Self {
+        Self { group, incoming: Mutex::new(None) }
+    }
+
+    async fn answer_request(&self, request: Request) -> Result<Bytes, String> {
+        let raft = &self.group.0.raft;
+        match request {
+            Request::Vote(vote) => raft.vote(vote).await.map(|vote| write_vote_response(&vote)).map_err(text),
+            Request::PreVote(vote) => raft.pre_vote(vote).await.map(|vote| write_vote_response(&vote)).map_err(text),
+            Request::TransferLeader(transfer) => {
+                raft.handle_transfer_leader(transfer).await.map_err(text)?.map(|()| Bytes::new()).map_err(text)
+            }
+            Request::SnapshotOffer { id, files } => self.offer(id, files),
+            Request::SnapshotChunk { id, name, offset, chunk } => self.chunk(id, &name, offset, &chunk),
+            Request::SnapshotInstall { id, vote, meta } => self.install(id, vote, meta).await,
+            Request::Propose { request, is_system, command } => {
+                let command = if is_system {
+                    Command::System(System::from_bytes(&command).map_err(text)?)
+                } else {
+                    Command::Machine(command)
+                };
+                Ok(propose_answer(self.group.submit(request, command).await).to_bytes())
+            }
+            Request::Hello { node } => Ok(self.hello(node).to_bytes()),
+            Request::ReadIndex => {
+                let mut out = Writer::default();
+                out.u64(self.group.read_index().await.map_err(text)?);
+                Ok(out.finish())
+            }
+            Request::Append(_) => Err("append requests travel on a stream".to_owned()),
+        }
+    }
+
+    fn offer(&self, id: u64, files: Vec<SnapshotFile>) -> Result<Bytes, String> {
+        let mut incoming = self.incoming.lock();
+        if let Some(known) = incoming.as_ref().filter(|known| known.id == id) {
+            return Ok(known.progress());
+        }
+        let writer = self.group.0.state.rows.receive(id).map_err(text)?;
+        let new = Incoming { id, files, writer };
+        let progress = new.progress();
+        *incoming = Some(new);
+        Ok(progress)
+    }
+
+    fn chunk(&self, id: u64, name: &str, offset: u64, chunk: &Bytes) -> Result<Bytes, String> {
+        let mut incoming = self.incoming.lock();
+        let Some(known) = incoming.as_mut().filter(|known| known.id == id) else {
+            return Err("no such snapshot is under way".to_owned());
+        };
+        if !known.files.iter().any(|file| file.name == name && offset + chunk.len() as u64 <= file.bytes) {
+            return Err("the chunk lies outside the offered files".to_owned());
+        }
+        known.writer.write(name, offset, chunk).map_err(text)?;
+        Ok(Bytes::new())
+    }
+
+    async fn install(&self, id: u64, vote: Vote, meta: SnapshotMeta) -> Result<Bytes, String> {
+        let taken = self.incoming.lock().take_if(|known| known.id == id);
+        let Incoming { files, writer, .. } = taken.ok_or("no such snapshot is under way")?;
+        let data = writer.finish(&files).map_err(text)?;
+        let snapshot = Snapshot { meta, snapshot: data };
+        let response = self.group.0.raft.install_full_snapshot(vote, snapshot).await.map_err(text)?;
+        let mut out = Writer::default();
+        codec::write_vote(&mut out, &response.vote);
+        Ok(out.finish())
+    }
+
+    fn hello(&self, node: u64) -> Hello {
+        let metrics = self.group.0.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let membership = metrics.membership_config.membership();
+        let matched = metrics.replication.as_ref().and_then(|replication| replication.get(&node));
+        Hello {
+            is_initialized: membership.nodes().next().is_some(),
+            is_voter: membership.voter_ids().any(|voter| voter == node),
+            acknowledged: matched.and_then(|id| id.as_ref().map(|id| id.index)),
+            wall_ms: self.group.0.clock.wall_ms(),
+        }
+    }
+}
+
+impl<M: Machine> GroupPort for PeerPort<M> {
+    fn answer(&self, request: Request) -> BoxFuture<'_, Result<Bytes, String>> {
+        Box::pin(self.answer_request(request))
+    }
+
+    fn append(
+        &self,
+        requests: BoxStream<'static, AppendEntriesRequest<Config>>,
+    ) -> BoxStream<'static, Result<AppendResult, String>> {
+        self.group.0.raft.stream_append(requests).map(|result| result.map_err(text)).boxed()
+    }
+}
+
+fn propose_answer(result: Result<(machine::Answer, crate::raft_types::LogId), ProposeError>) -> ProposeAnswer {
+    match result {
+        Ok((answer, log_id)) => ProposeAnswer::Applied { answer, log_id },
+        Err(ProposeError::Unknown(reason)) => ProposeAnswer::Unknown(reason),
+        Err(other) => ProposeAnswer::NotApplied(other.to_string()),
+    }
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

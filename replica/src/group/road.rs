@@ -1,0 +1,171 @@
+//! The road: commands that arrive while an entry is under way share the next one. No timer: the batch is what waited.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use machine::{Answer, Command, EntryWriter, Machine, RequestId};
+use openraft::Raft;
+use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::errors::{ClientWriteError, ForwardToLeader};
+use openraft::raft::ClientWriteResult;
+use rand::TryRngCore as _;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use super::errors::{Leader, ProposeError};
+use crate::clock::MachineClock;
+use crate::limits::ENTRIES_IN_FLIGHT_MAX;
+use crate::raft_types::{CallBack, Config, LogId, Payload};
+use crate::state::Driver;
+
+/// A command on its way, with the place its answer goes to.
+pub(super) struct Proposal {
+    pub request: RequestId,
+    pub command: Command,
+    pub answer: oneshot::Sender<Result<(Answer, LogId), ProposeError>>,
+}
+
+impl Proposal {
+    fn bytes(&self) -> usize {
+        match &self.command {
+            Command::Machine(bytes) => bytes.len(),
+            Command::System(machine::System::Deliver { records, .. }) => records.iter().map(|r| r.len() + 4).sum(),
+            Command::System(_) => 64,
+        }
+    }
+}
+
+/// How often a waiting proposal looks whether this node still leads.
+const LEAD_LOOK_EVERY: Duration = Duration::from_millis(20);
+
+type Waiting = Vec<oneshot::Sender<Result<(Answer, LogId), ProposeError>>>;
+
+/// The road of one group.
+pub(super) struct Road<M: Machine> {
+    pub raft: Raft<Config, Driver<M>>,
+    pub clock: Arc<MachineClock>,
+    pub proposals: mpsc::Receiver<Proposal>,
+}
+
+impl<M: Machine> Road<M> {
+    /// Walks the road until the group closes.
+    pub(super) async fn walk(mut self, mut closed: watch::Receiver<bool>) {
+        tokio::select! {
+            () = self.carry_proposals() => {}
+            // The receiver goes with this task, and whoever proposes from here on is told so.
+            _ = closed.wait_for(|closed| *closed) => {}
+        }
+    }
+
+    async fn carry_proposals(&mut self) {
+        let in_flight = Arc::new(Semaphore::new(ENTRIES_IN_FLIGHT_MAX));
+        let mut next: Option<Proposal> = None;
+        loop {
+            let first = match next.take() {
+                Some(proposal) => proposal,
+                None => match self.proposals.recv().await {
+                    Some(proposal) => proposal,
+                    None => return,
+                },
+            };
+            let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await else { return };
+            if !self.may_stamp().await {
+                let leader = leader_known(&self.raft);
+                // A caller that went away needs no answer.
+                let _ = first.answer.send(Err(ProposeError::NotLeader { leader }));
+                continue;
+            }
+            let (mut entry, mut waiting): (EntryWriter, Waiting) = (EntryWriter::default(), Vec::new());
+            let mut candidate = Some(first);
+            while let Some(proposal) = candidate.take().or_else(|| self.proposals.try_recv().ok()) {
+                if proposal.answer.is_closed() {
+                    // Nobody waits any more: the caller has given up before anything happened.
+                    continue;
+                }
+                if !entry.has_room(proposal.bytes()) {
+                    next = Some(proposal);
+                    break;
+                }
+                entry.push(proposal.request, &proposal.command);
+                waiting.push(proposal.answer);
+            }
+            if waiting.is_empty() {
+                continue;
+            }
+            let payload = Payload(entry.finish(self.clock.now(), seed()));
+            let answer = CallBack::new(move |result| {
+                drop(permit);
+                hand_out(result, waiting);
+            });
+            if self.raft.client_write_ff(payload, Some(answer)).await.is_err() {
+                // Raft has stopped and dropped the call-back with its senders: the waiters see Unknown.
+                return;
+            }
+        }
+    }
+
+    /// Waits while this node leads and its machine time does not run yet: a stamp from before would grant leases that
+    /// end with the first step of the clock. False: another node leads, or none does.
+    async fn may_stamp(&self) -> bool {
+        let mut running = self.clock.running();
+        loop {
+            if *running.borrow_and_update() {
+                return true;
+            }
+            if !self.raft.is_leader() {
+                return false;
+            }
+            // The pause is for a lead that is lost meanwhile.
+            let _ = tokio::time::timeout(LEAD_LOOK_EVERY, running.changed()).await;
+        }
+    }
+}
+
+/// The leader, as far as this node knows.
+pub(super) fn leader_known<M: Machine>(raft: &Raft<Config, Driver<M>>) -> Option<Leader> {
+    let metrics = raft.server_metrics();
+    let metrics = metrics.borrow_watched();
+    let node = metrics.current_leader?;
+    let at = metrics.membership_config.membership().get_node(&node)?;
+    Some(Leader { node, address: at.addr.clone() })
+}
+
+fn hand_out(result: ClientWriteResult<Config>, waiting: Waiting) {
+    let outcome = result.map_err(|error| propose_error(&error));
+    match outcome {
+        Ok(response) => {
+            for (sender, answer) in waiting.into_iter().zip(response.data.0) {
+                // A caller that went away needs no answer.
+                let _ = sender.send(Ok((answer, response.log_id)));
+            }
+        }
+        Err(error) => {
+            for sender in waiting {
+                let _ = sender.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+fn propose_error(error: &ClientWriteError<Config>) -> ProposeError {
+    match error {
+        ClientWriteError::ForwardToLeader(forward) => ProposeError::NotLeader { leader: leader_of(forward) },
+        ClientWriteError::LogEntryDiscarded(_) => {
+            ProposeError::Unknown("the leader changed while the command was under way".to_owned())
+        }
+        other => ProposeError::Unknown(other.to_string()),
+    }
+}
+
+pub(super) fn leader_of(forward: &ForwardToLeader<Config>) -> Option<Leader> {
+    let (node, at) = forward.leader_id.zip(forward.leader_node.as_ref())?;
+    Some(Leader { node, address: at.addr.clone() })
+}
+
+/// Random bits from the operating system: the draw of a lucky share must not be foreseeable by anyone.
+fn seed() -> u64 {
+    // Without randomness from the system no lucky share may be drawn; the process cannot do its work.
+    rand::rngs::OsRng.try_next_u64().unwrap_or_else(|error| {
+        tracing::error!(%error, "the operating system gives no random bits");
+        std::process::abort()
+    })
+}

@@ -1,0 +1,177 @@
+//! What a group tells operators, and what the process does to a group without knowing its machine.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::{BoxFuture, join_all};
+use machine::{Delivery, GroupId, Machine, System};
+use openraft::ServerState;
+use openraft::async_runtime::watch::WatchReceiver as _;
+
+use super::courier::{Addressee, deliver_to};
+use super::handle::Group;
+
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a replica does in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Takes proposals.
+    Leader,
+    /// Follows a leader and votes.
+    Follower,
+    /// Asks for votes.
+    Candidate,
+    /// Follows and does not vote.
+    Learner,
+    /// Has stopped.
+    Stopped,
+}
+
+impl Role {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Leader => "leader",
+            Self::Follower => "follower",
+            Self::Candidate => "candidate",
+            Self::Learner => "learner",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// One group on one node. Indexes are 0 where there is nothing yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupStatus {
+    /// The group.
+    pub group: GroupId,
+    /// This node's role.
+    pub role: Role,
+    /// Raft term.
+    pub term: u64,
+    /// Last index in the log.
+    pub last: u64,
+    /// Last index known to be committed.
+    pub committed: u64,
+    /// Last index applied.
+    pub applied: u64,
+    /// Index of the newest snapshot.
+    pub snapshot: u64,
+    /// Everything up to this index is purged from the log.
+    pub purged: u64,
+    /// The leader's node id, if known.
+    pub leader: Option<u64>,
+    /// Members: node, address, and on the leader the index it has acknowledged.
+    pub members: Vec<(u64, String, Option<u64>)>,
+    /// Set if the group stands still at an entry this release cannot apply, or the replica has failed.
+    pub trouble: Option<String>,
+}
+
+/// A group whose machine does not matter.
+pub(crate) trait GroupControl: Addressee {
+    fn status(&self) -> GroupStatus;
+    fn state_hash(&self) -> Result<(u64, Bytes), String>;
+    fn transfer_leader(&self, to: Option<u64>) -> BoxFuture<'_, Result<(), String>>;
+    fn flush(&self, kept: u64) -> BoxFuture<'_, Result<(), String>>;
+    fn shutdown(&self) -> BoxFuture<'_, ()>;
+}
+
+impl<M: Machine> Group<M> {
+    /// The members of the group: node and address.
+    #[must_use]
+    pub fn members(&self) -> Vec<(u64, String)> {
+        let metrics = self.0.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.membership_config.membership().nodes().map(|(node, at)| (*node, at.addr.clone())).collect()
+    }
+
+    /// What this replica knows of the group and itself.
+    #[must_use]
+    pub fn status(&self) -> GroupStatus {
+        let metrics = self.0.raft.metrics();
+        let metrics = metrics.borrow_watched().clone();
+        let index = |id: &Option<crate::raft_types::LogId>| id.as_ref().map_or(0, |id| id.index);
+        let failed = metrics.running_state.as_ref().err().map(|fatal| format!("the replica has stopped: {fatal}"));
+        let acknowledged =
+            |node: &u64| metrics.replication.as_ref().and_then(|replication| replication.get(node)).map(index);
+        let members = metrics.membership_config.membership().nodes();
+        GroupStatus {
+            group: self.0.id,
+            role: match metrics.state {
+                ServerState::Leader => Role::Leader,
+                ServerState::Follower => Role::Follower,
+                ServerState::Candidate => Role::Candidate,
+                ServerState::Learner => Role::Learner,
+                ServerState::Shutdown => Role::Stopped,
+            },
+            term: metrics.current_term,
+            last: metrics.last_log_index.unwrap_or(0),
+            committed: index(&metrics.local_committed),
+            applied: index(&metrics.last_applied),
+            snapshot: index(&metrics.snapshot),
+            purged: index(&metrics.purged),
+            leader: metrics.current_leader,
+            members: members.map(|(node, at)| (*node, at.addr.clone(), acknowledged(node))).collect(),
+            trouble: self.parked().or(failed),
+        }
+    }
+}
+
+impl<M: Machine> Addressee for Group<M> {
+    fn deliver(&self, _target: GroupId, deliver: System) -> BoxFuture<'_, Result<Delivery, String>> {
+        Box::pin(deliver_to(self, deliver))
+    }
+}
+
+impl<M: Machine> GroupControl for Group<M> {
+    fn status(&self) -> GroupStatus {
+        Self::status(self)
+    }
+
+    fn state_hash(&self) -> Result<(u64, Bytes), String> {
+        Self::state_hash(self).map_err(|error| error.to_string())
+    }
+
+    fn transfer_leader(&self, to: Option<u64>) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            let status = Self::status(self);
+            if status.role != Role::Leader {
+                return Err("this node does not lead the group".to_owned());
+            }
+            // The follower that has most of the log needs the shortest time to take over.
+            let others = status.members.iter().filter(|(node, _, _)| *node != self.0.node);
+            let best = others.max_by_key(|(_, _, matched)| *matched).map(|(node, _, _)| *node);
+            let to = to.or(best).ok_or("the group has no other member")?;
+            self.0.raft.trigger().transfer_leader(to).await.map_err(|error| error.to_string())
+        })
+    }
+
+    fn flush(&self, kept: u64) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            let trigger = self.0.raft.trigger();
+            trigger.snapshot().await.map_err(|error| error.to_string())?;
+            let applied = Self::status(self).applied;
+            let wait = self.0.raft.wait(Some(FLUSH_TIMEOUT));
+            let flushed = wait.metrics(
+                |metrics| metrics.snapshot.as_ref().map_or(0, |id| id.index) >= applied,
+                "rows are flushed",
+            );
+            flushed.await.map_err(|error| error.to_string())?;
+            trigger.purge_log(applied.saturating_sub(kept)).await.map_err(|error| error.to_string())
+        })
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.0.closed.send_replace(true);
+            if let Err(error) = self.0.raft.shutdown().await {
+                tracing::warn!(group = self.0.id.0, %error, "the group did not stop cleanly");
+            }
+            let tasks = std::mem::take(&mut *self.0.tasks.lock());
+            // A task that panicked has said so itself.
+            let _ = join_all(tasks).await;
+        })
+    }
+}

@@ -1,0 +1,29 @@
+//! Makes any pure machine a service of three copies: Raft, its log, its rows, its protocol.
+//!
+//! Why: queues, ledgers and packets are decided in pure crates that know nothing of replication; this crate replicates
+//! them and knows nothing of queues or money. openraft and RocksDB are named here and nowhere else.
+//!
+//! Must never: answer yes before a majority has fsynced, apply an entry twice, or serve a read before its barrier.
+//!
+//! ```text
+//!  doors ─> Group::propose ─> road ─> Raft ─┬─> log (one fsync for all groups)
+//!                                           ├─> peers (pipelined)
+//!                                           └─> driver ─> Host<M> ─> rows (one batch) ─> answers
+//! ```
+
+mod clock;
+mod codec;
+mod errors;
+mod group;
+pub mod limits;
+mod log;
+mod net;
+mod process;
+mod raft_types;
+mod state;
+
+pub use clock::{WallClock, system_wall_clock};
+pub use errors::StartError;
+pub use group::{Applied, Group, GroupStatus, Leader, ProposeError, ReadError, Receipt, Role, View};
+pub use net::{Carrier, GrpcTransport, Lane, ReplicationService, Transport, TransportError};
+pub use process::{Replica, ReplicaConfig, Timers};

@@ -1,0 +1,64 @@
+//! What a log engine must do, whatever lies below it.
+
+use std::io;
+
+use bytes::Bytes;
+use machine::GroupId;
+
+use crate::raft_types::{LogId, Vote};
+
+/// One change to a group's log.
+#[derive(Clone, Debug)]
+pub(crate) enum LogOp {
+    /// Adds the frame of entry `index`; indexes are gapless.
+    Append { index: u64, frame: Bytes },
+    /// Removes entry `index` and every later one.
+    TruncateFrom { index: u64 },
+    /// Removes every entry up to and including `upto`.
+    Purge { upto: LogId },
+    /// Keeps the vote.
+    Vote(Vote),
+    /// Keeps what is known to be committed: a hint for restart, written with the next batch.
+    Committed(Option<LogId>),
+}
+
+/// Changes of one group that become durable together, in order of submission.
+pub(crate) struct Job {
+    pub group: GroupId,
+    pub ops: Vec<LogOp>,
+    /// Called once from the writer, in order: the bytes are on disk, or the log has failed for good.
+    pub done: Option<Box<dyn FnOnce(io::Result<()>) + Send>>,
+}
+
+impl Job {
+    /// Payload bytes, for the budget of one fsync.
+    pub(crate) fn bytes(&self) -> usize {
+        let bytes = |op: &LogOp| if let LogOp::Append { frame, .. } = op { frame.len() } else { 32 };
+        self.ops.iter().map(bytes).sum()
+    }
+}
+
+/// A group's log as it is found at start.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LogStart {
+    pub vote: Option<Vote>,
+    pub committed: Option<LogId>,
+    pub purged: Option<LogId>,
+    /// The newest entry, or what was purged last.
+    pub last: Option<LogId>,
+}
+
+/// A log for many groups with one writer.
+///
+/// Invariant: jobs become durable in the order of `submit`; after a failed write every later job fails too.
+pub(crate) trait LogEngine: Send + Sync + 'static {
+    /// Hands a job to the writer and returns at once.
+    fn submit(&self, job: Job);
+
+    /// The frames `from..to` of a group, at most about `bytes_max` (one at least). They may be unsynced still.
+    /// Errors: a hole, or a record that fails its checksum.
+    fn read(&self, group: GroupId, from: u64, to: u64, bytes_max: usize) -> io::Result<Vec<Bytes>>;
+
+    /// What the log holds of a group. Errors: a hole or damage; the replica must not start on it.
+    fn start(&self, group: GroupId) -> io::Result<LogStart>;
+}

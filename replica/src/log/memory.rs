@@ -1,0 +1,120 @@
+//! The log of the simulation: a disk in memory whose writes take time and whose unsynced writes a power cut takes away.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use machine::GroupId;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use super::engine::{Job, LogEngine, LogOp, LogStart};
+use crate::codec;
+use crate::raft_types::{LogId, Vote};
+
+#[derive(Clone, Debug, Default)]
+struct GroupImage {
+    vote: Option<Vote>,
+    committed: Option<LogId>,
+    purged: Option<LogId>,
+    frames: BTreeMap<u64, Bytes>,
+}
+
+type Image = BTreeMap<GroupId, GroupImage>;
+
+/// What survives a power cut. Shared by the boots of one simulated node.
+#[derive(Debug, Default)]
+pub(crate) struct MemoryDisk {
+    durable: Mutex<Image>,
+}
+
+/// A log on a [`MemoryDisk`]; dropping it without its queue having been written loses what was unsynced.
+pub(crate) struct MemoryLog {
+    disk: Arc<MemoryDisk>,
+    volatile: Arc<Mutex<Image>>,
+    jobs: mpsc::UnboundedSender<Job>,
+}
+
+impl MemoryLog {
+    /// Boots a log on `disk`; `fsync` draws how long each sync takes.
+    pub(crate) fn open(disk: Arc<MemoryDisk>, mut fsync: impl FnMut() -> Duration + Send + 'static) -> Self {
+        let volatile = Arc::new(Mutex::new(disk.durable.lock().clone()));
+        let (jobs, mut queue) = mpsc::unbounded_channel::<Job>();
+        let target = Arc::clone(&disk);
+        tokio::spawn(async move {
+            while let Some(first) = queue.recv().await {
+                let mut batch = vec![first];
+                while let Ok(next) = queue.try_recv() {
+                    batch.push(next);
+                }
+                tokio::time::sleep(fsync()).await;
+                {
+                    let mut image = target.durable.lock();
+                    for job in &batch {
+                        apply_ops(image.entry(job.group).or_default(), &job.ops);
+                    }
+                }
+                for done in batch.into_iter().filter_map(|job| job.done) {
+                    done(Ok(()));
+                }
+            }
+        });
+        Self { disk, volatile, jobs }
+    }
+}
+
+impl LogEngine for MemoryLog {
+    fn submit(&self, job: Job) {
+        apply_ops(self.volatile.lock().entry(job.group).or_default(), &job.ops);
+        if let Err(refused) = self.jobs.send(job)
+            && let Some(done) = refused.0.done
+        {
+            done(Err(io::Error::other("the simulated disk is gone")));
+        }
+    }
+
+    fn read(&self, group: GroupId, from: u64, to: u64, bytes_max: usize) -> io::Result<Vec<Bytes>> {
+        let image = self.volatile.lock();
+        let mut bytes = 0;
+        let mut frames = Vec::new();
+        for frame in image.get(&group).into_iter().flat_map(|group| group.frames.range(from..to)).map(|pair| pair.1) {
+            bytes += frame.len();
+            if bytes > bytes_max && !frames.is_empty() {
+                break;
+            }
+            frames.push(frame.clone());
+        }
+        Ok(frames)
+    }
+
+    fn start(&self, group: GroupId) -> io::Result<LogStart> {
+        let image = self.disk.durable.lock();
+        let Some(found) = image.get(&group) else { return Ok(LogStart::default()) };
+        let last = match found.frames.last_key_value() {
+            Some((_, frame)) => Some(codec::read_entry(frame).map_err(io::Error::other)?.log_id),
+            None => found.purged,
+        };
+        Ok(LogStart { vote: found.vote, committed: found.committed, purged: found.purged, last })
+    }
+}
+
+fn apply_ops(image: &mut GroupImage, ops: &[LogOp]) {
+    for op in ops {
+        match op {
+            LogOp::Append { index, frame } => {
+                image.frames.insert(*index, frame.clone());
+            }
+            LogOp::TruncateFrom { index } => {
+                image.frames.split_off(index);
+            }
+            LogOp::Purge { upto } => {
+                image.purged = Some(*upto);
+                image.frames = image.frames.split_off(&upto.index.saturating_add(1));
+            }
+            LogOp::Vote(vote) => image.vote = Some(*vote),
+            LogOp::Committed(id) => image.committed = *id,
+        }
+    }
+}

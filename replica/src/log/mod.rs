@@ -1,0 +1,21 @@
+//! The log: what was promised. One writer per process, one fsync for whatever all its groups wrote meanwhile.
+//!
+//! ```text
+//!  group 0 ─┐                                    ┌─ done(group 0)
+//!  group 1 ─┼─ submit(Job) ─> queue ─> writer ─> one batch, one fsync ─┼─ done(group 1)
+//!  group 2 ─┘                                    └─ done(group 2)
+//! ```
+//!
+//! Must never: answer a job before its bytes are on disk, retry a failed fsync, or read a record whose checksum is wrong.
+
+mod cache;
+mod engine;
+mod gauge;
+mod memory;
+mod rocks;
+mod store;
+
+pub(crate) use engine::LogEngine;
+pub(crate) use gauge::FsyncGauge;
+pub(crate) use rocks::RocksLog;
+pub(crate) use store::GroupLog;

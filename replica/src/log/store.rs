@@ -1,0 +1,193 @@
+//! One group's view of the log, as openraft wants it: appends return when readable and call back when durable.
+
+use std::fmt::Debug;
+use std::io;
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+
+use machine::GroupId;
+use openraft::OptionalSend;
+use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::cache::TailCache;
+use super::engine::{Job, LogEngine, LogOp, LogStart};
+use crate::codec;
+use crate::limits::APPEND_BYTES_MAX;
+use crate::raft_types::{Config, Entry, LogId, Vote};
+
+struct Shared {
+    state: LogStart,
+    tail: TailCache,
+}
+
+/// The log of one group. Cheap to clone: readers share it.
+#[derive(Clone)]
+pub(crate) struct GroupLog {
+    group: GroupId,
+    engine: Arc<dyn LogEngine>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+impl GroupLog {
+    /// Opens a group's log. Errors: damage (a hole, a bad checksum); the replica must not start on it.
+    pub(crate) fn open(group: GroupId, engine: Arc<dyn LogEngine>) -> io::Result<Self> {
+        let state = engine.start(group)?;
+        let shared = Arc::new(Mutex::new(Shared { state, tail: TailCache::default() }));
+        Ok(Self { group, engine, shared })
+    }
+
+    /// What the log held when it was opened, and what came since.
+    pub(crate) fn found(&self) -> LogStart {
+        self.shared.lock().state.clone()
+    }
+
+    fn submit(&self, ops: Vec<LogOp>, done: Option<Box<dyn FnOnce(io::Result<()>) + Send>>) {
+        self.engine.submit(Job { group: self.group, ops, done });
+    }
+
+    async fn submit_and_wait(&self, ops: Vec<LogOp>) -> io::Result<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.submit(
+            ops,
+            Some(Box::new(move |result| {
+                // The waiter may have gone away with its task; the log has done its work.
+                let _ = sender.send(result);
+            })),
+        );
+        receiver.await.map_err(|_| io::Error::other("the log's writer has stopped"))?
+    }
+
+    fn read(&self, from: u64, to: u64, bytes_max: usize) -> io::Result<Vec<Entry>> {
+        let (from, to) = {
+            let shared = self.shared.lock();
+            let first = shared.state.purged.as_ref().map_or(0, |id| id.index + 1);
+            let end = shared.state.last.as_ref().map_or(0, |id| id.index + 1);
+            let (from, to) = (from.max(first), to.min(end));
+            if from >= to {
+                return Ok(Vec::new());
+            }
+            if let Some(entries) = shared.tail.read(from, to, bytes_max) {
+                return Ok(entries);
+            }
+            // The disk holds what the tail does not, and may not hold what the tail does.
+            (from, shared.tail.first().map_or(to, |first| to.min(first)))
+        };
+        let frames = self.engine.read(self.group, from, to, bytes_max)?;
+        let read = |frame| codec::read_entry(frame).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
+        frames.iter().map(read).collect()
+    }
+}
+
+impl RaftLogReader<Config> for GroupLog {
+    async fn try_get_log_entries<R: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: R,
+    ) -> Result<Vec<Entry>, io::Error> {
+        let mut from = match range.start_bound() {
+            Bound::Included(index) => *index,
+            Bound::Excluded(index) => index + 1,
+            Bound::Unbounded => 0,
+        };
+        let to = match range.end_bound() {
+            Bound::Included(index) => index + 1,
+            Bound::Excluded(index) => *index,
+            Bound::Unbounded => u64::MAX,
+        };
+        let mut entries = Vec::new();
+        loop {
+            let part = self.read(from, to, usize::MAX)?;
+            let Some(last) = part.last() else { return Ok(entries) };
+            from = last.log_id.index + 1;
+            entries.extend(part);
+        }
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
+        Ok(self.shared.lock().state.vote)
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
+        self.read(start, end, APPEND_BYTES_MAX)
+    }
+}
+
+impl RaftLogStorage<Config> for GroupLog {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<Config>, io::Error> {
+        let shared = self.shared.lock();
+        Ok(LogState { last_purged_log_id: shared.state.purged, last_log_id: shared.state.last })
+    }
+
+    async fn get_log_reader(&mut self) -> Self::LogReader {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
+        self.shared.lock().state.vote = Some(*vote);
+        self.submit_and_wait(vec![LogOp::Vote(*vote)]).await
+    }
+
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
+        self.shared.lock().state.committed = committed;
+        Ok(())
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
+        Ok(self.shared.lock().state.committed)
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: IOFlushed<Config>) -> Result<(), io::Error>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut ops = Vec::new();
+        let mut last: Option<LogId> = None;
+        {
+            let mut shared = self.shared.lock();
+            for entry in entries {
+                ops.push(LogOp::Append { index: entry.log_id.index, frame: codec::entry_frame(&entry) });
+                last = Some(entry.log_id);
+                shared.tail.push(entry);
+            }
+            shared.state.last = last.or(shared.state.last);
+            // What is committed rides along with entries: it is a hint for restart and worth no fsync of its own.
+            ops.push(LogOp::Committed(shared.state.committed));
+        }
+        let shared = Arc::clone(&self.shared);
+        self.submit(
+            ops,
+            Some(Box::new(move |result| {
+                if let (Ok(()), Some(last)) = (&result, last) {
+                    shared.lock().tail.set_synced(last.index);
+                }
+                callback.io_completed(result);
+            })),
+        );
+        Ok(())
+    }
+
+    async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {
+        {
+            let mut shared = self.shared.lock();
+            shared.tail.truncate_after(last_log_id.as_ref().map(|id| id.index));
+            shared.state.last = last_log_id.or(shared.state.purged);
+        }
+        self.submit_and_wait(vec![LogOp::TruncateFrom { index: last_log_id.map_or(0, |id| id.index + 1) }]).await
+    }
+
+    async fn purge(&mut self, log_id: LogId) -> Result<(), io::Error> {
+        {
+            let mut shared = self.shared.lock();
+            shared.tail.purge(log_id.index);
+            shared.state.purged = Some(log_id);
+            if shared.state.last.is_none_or(|last| last.index < log_id.index) {
+                shared.state.last = Some(log_id);
+            }
+        }
+        self.submit_and_wait(vec![LogOp::Purge { upto: log_id }]).await
+    }
+}

@@ -1,0 +1,161 @@
+//! gRPC as the carrier: a transport of lazily opened channels, and the service that hands messages to the switchboard.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt as _};
+use parking_lot::Mutex;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Response, Status, Streaming};
+
+use super::port::Switchboard;
+use super::transport::{Answers, Lane, Transport, TransportError};
+use crate::limits::MESSAGE_BYTES_MAX;
+use pb::Frame;
+use pb::replication_client::ReplicationClient;
+use pb::replication_server::{Replication, ReplicationServer};
+
+/// The generated carrier.
+#[expect(clippy::allow_attributes, clippy::too_many_lines, reason = "generated code")]
+mod pb {
+    tonic::include_proto!("tercet.replica.v1");
+}
+
+/// Time for a connection to open. Peers stand near each other; a dead one must not hold up an election.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(400);
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
+const WINDOW_BYTES: u32 = 8 * 1024 * 1024;
+
+/// Carries messages over gRPC.
+#[derive(Default)]
+pub struct GrpcTransport {
+    channels: Mutex<BTreeMap<(Lane, String), Channel>>,
+}
+
+impl GrpcTransport {
+    fn client(&self, lane: Lane, address: &str) -> Result<ReplicationClient<Channel>, TransportError> {
+        let mut channels = self.channels.lock();
+        let channel = if let Some(channel) = channels.get(&(lane, address.to_owned())) {
+            channel.clone()
+        } else {
+            let unreachable = |error: tonic::transport::Error| TransportError::Unreachable {
+                address: address.to_owned(),
+                reason: error.to_string(),
+            };
+            let channel = Endpoint::from_shared(format!("http://{address}"))
+                .map_err(unreachable)?
+                .connect_timeout(CONNECT_TIMEOUT)
+                .tcp_nodelay(true)
+                .http2_keep_alive_interval(KEEP_ALIVE)
+                .keep_alive_timeout(KEEP_ALIVE)
+                .keep_alive_while_idle(true)
+                .initial_stream_window_size(WINDOW_BYTES)
+                .initial_connection_window_size(2 * WINDOW_BYTES)
+                .connect_lazy();
+            channels.insert((lane, address.to_owned()), channel.clone());
+            channel
+        };
+        Ok(ReplicationClient::new(channel)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX))
+    }
+}
+
+impl Transport for GrpcTransport {
+    fn call(&self, lane: Lane, address: &str, request: Bytes) -> BoxFuture<'static, Result<Bytes, TransportError>> {
+        let client = self.client(lane, address);
+        let address = address.to_owned();
+        Box::pin(async move {
+            let answer = client?.call(Frame { data: request }).await;
+            answer.map(|frame| frame.into_inner().data).map_err(|status| transport_error(address, &status))
+        })
+    }
+
+    fn stream(
+        &self,
+        lane: Lane,
+        address: &str,
+        requests: BoxStream<'static, Bytes>,
+    ) -> BoxFuture<'static, Result<Answers, TransportError>> {
+        let client = self.client(lane, address);
+        let address = address.to_owned();
+        Box::pin(open_stream(client, address, Frames(requests)))
+    }
+}
+
+/// Messages as frames. A named type, because the compiler cannot prove a boxed stream's lifetime through tonic's client.
+struct Frames(BoxStream<'static, Bytes>);
+
+impl Stream for Frames {
+    type Item = Frame;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Frame>> {
+        self.0.poll_next_unpin(context).map(|data| data.map(|data| Frame { data }))
+    }
+}
+
+async fn open_stream(
+    client: Result<ReplicationClient<Channel>, TransportError>,
+    address: String,
+    frames: Frames,
+) -> Result<Answers, TransportError> {
+    let opened = client?.append(frames).await;
+    let answers = opened.map_err(|status| transport_error(address.clone(), &status))?.into_inner();
+    let read = move |frame: Result<Frame, Status>| {
+        frame.map(|frame| frame.data).map_err(|status| transport_error(address.clone(), &status))
+    };
+    Ok(answers.map(read).boxed())
+}
+
+fn transport_error(address: String, status: &Status) -> TransportError {
+    let reason = status.message().to_owned();
+    // What tonic says when a connection could not be opened; the request has not left then. A connection that breaks
+    // later is Unavailable too, with another text.
+    let texts = ["tcp connect error", "deadline has elapsed"];
+    let is_connect = status.code() == Code::Unavailable && texts.iter().any(|text| reason.starts_with(text));
+    if is_connect {
+        TransportError::Unreachable { address, reason }
+    } else {
+        TransportError::Broken { address, reason }
+    }
+}
+
+/// The service peers call. Add it to the server that listens on the node's address.
+pub type ReplicationService = ReplicationServer<Carrier>;
+
+/// Hands messages to the groups of this process.
+pub struct Carrier {
+    switchboard: Arc<Switchboard>,
+}
+
+impl Carrier {
+    pub(crate) fn service(switchboard: Arc<Switchboard>) -> ReplicationService {
+        ReplicationServer::new(Self { switchboard })
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+    }
+}
+
+#[tonic::async_trait]
+impl Replication for Carrier {
+    async fn call(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {
+        let data = self.switchboard.call(request.into_inner().data).await;
+        Ok(Response::new(Frame { data }))
+    }
+
+    type AppendStream = BoxStream<'static, Result<Frame, Status>>;
+
+    async fn append(&self, request: Request<Streaming<Frame>>) -> Result<Response<Self::AppendStream>, Status> {
+        // A broken connection ends the input like a close does; the leader opens a new stream.
+        let messages =
+            request.into_inner().scan((), |(), frame| futures::future::ready(frame.ok().map(|frame| frame.data)));
+        let answers = self.switchboard.stream(messages.boxed()).await;
+        Ok(Response::new(answers.map(|data| Ok(Frame { data })).boxed()))
+    }
+}

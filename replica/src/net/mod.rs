@@ -1,0 +1,19 @@
+//! The replication protocol: what nodes say to each other, over any transport.
+//!
+//! ```text
+//!  openraft ─> Peer ──message──> Transport (gRPC, or the simulated net) ──> Switchboard ─> the group's port ─> openraft
+//! ```
+
+mod carrier;
+mod message;
+mod peer;
+mod port;
+mod snapshot;
+mod transport;
+
+pub use carrier::{Carrier, GrpcTransport, ReplicationService};
+pub(crate) use message::{AppendResult, Hello, ProposeAnswer, Request, write_vote_response};
+pub(crate) use peer::{Peers, call};
+pub(crate) use port::{GroupPort, Switchboard};
+pub(crate) use snapshot::Incoming;
+pub use transport::{Lane, Transport, TransportError};

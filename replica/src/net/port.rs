@@ -1,0 +1,93 @@
+//! The server side: messages from peers find their group and are answered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt as _, StreamExt as _};
+use machine::GroupId;
+use openraft::raft::AppendEntriesRequest;
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
+use super::message::{AppendResult, Request, write_answer, write_append_result};
+use crate::raft_types::Config;
+
+/// A group as its peers see it, whatever its machine.
+pub(crate) trait GroupPort: Send + Sync + 'static {
+    /// Answers a request that is not an append.
+    fn answer(&self, request: Request) -> BoxFuture<'_, Result<Bytes, String>>;
+
+    /// Answers append requests in their order.
+    fn append(
+        &self,
+        requests: BoxStream<'static, AppendEntriesRequest<Config>>,
+    ) -> BoxStream<'static, Result<AppendResult, String>>;
+}
+
+/// All groups of this process, by number.
+#[derive(Default)]
+pub(crate) struct Switchboard {
+    groups: RwLock<BTreeMap<GroupId, Arc<dyn GroupPort>>>,
+    closed: watch::Sender<bool>,
+}
+
+impl Switchboard {
+    pub(crate) fn add(&self, group: GroupId, port: Arc<dyn GroupPort>) {
+        self.groups.write().insert(group, port);
+    }
+
+    /// Lets every group go and ends all streams: from here on peers are told that nothing is served.
+    pub(crate) fn close(&self) {
+        self.groups.write().clear();
+        self.closed.send_replace(true);
+    }
+
+    fn find(&self, group: GroupId) -> Result<Arc<dyn GroupPort>, String> {
+        let found = self.groups.read().get(&group).map(Arc::clone);
+        found.ok_or_else(|| format!("group {} is not served here", group.0))
+    }
+
+    /// Answers one message.
+    pub(crate) async fn call(&self, message: Bytes) -> Bytes {
+        write_answer(self.answer(message).await)
+    }
+
+    async fn answer(&self, message: Bytes) -> Result<Bytes, String> {
+        let (group, request) = Request::decode(message).map_err(|error| error.to_string())?;
+        self.find(group)?.answer(request).await
+    }
+
+    /// Answers a stream of append messages; all of them belong to the group of the first.
+    pub(crate) async fn stream(&self, messages: BoxStream<'static, Bytes>) -> BoxStream<'static, Bytes> {
+        let mut closed = self.closed.subscribe();
+        let until = async move {
+            // The sender lives as long as the switchboard; its end is an end too.
+            let _ = closed.wait_for(|closed| *closed).await;
+        };
+        let mut messages = messages.take_until(until.boxed());
+        let Some(first) = messages.next().await else { return futures::stream::empty().boxed() };
+        let opened = Request::decode(first).map_err(|error| error.to_string());
+        let opened = opened.and_then(|(group, request)| Ok((self.find(group)?, group, request)));
+        let (port, group, first) = match opened {
+            Ok((port, group, Request::Append(first))) => (port, group, first),
+            Ok(_) => return failure("a stream carries append requests only".to_owned()),
+            Err(text) => return failure(text),
+        };
+        // A message that does not decode ends the stream: the leader opens a new one.
+        let rest = messages.scan((), move |(), message| {
+            futures::future::ready(match Request::decode(message) {
+                Ok((of, Request::Append(append))) if of == group => Some(append),
+                _ => None,
+            })
+        });
+        let requests = futures::stream::iter([first]).chain(rest).boxed();
+        port.append(requests).map(|result| write_answer(result.map(|result| write_append_result(&result)))).boxed()
+    }
+}
+
+fn failure(text: String) -> BoxStream<'static, Bytes> {
+    async move { write_answer(Err(text)) }.into_stream().boxed()
+}

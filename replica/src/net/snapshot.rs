@@ -1,0 +1,89 @@
+//! Snapshots between nodes: offered, sent in chunks from where the last attempt ended, installed.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use machine::{Layout as _, Reader, Writer};
+use openraft::errors::{NetworkError, RPCError, StreamingError};
+use openraft::raft::SnapshotResponse;
+
+use super::message::Request;
+use super::peer::{Peer, call, rpc_error};
+use super::transport::Lane;
+use crate::codec;
+use crate::limits::SNAPSHOT_CHUNK_BYTES;
+use crate::raft_types::{Config, Snapshot, Vote};
+use crate::state::{Position, SnapshotData, SnapshotFile, SnapshotWriter};
+
+/// A snapshot that is arriving.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub id: u64,
+    pub files: Vec<SnapshotFile>,
+    pub writer: SnapshotWriter,
+}
+
+impl Incoming {
+    /// What the sender may skip: the bytes already here, file by file.
+    pub(crate) fn progress(&self) -> Bytes {
+        let mut out = Writer::default();
+        for file in &self.files {
+            out.u64(self.writer.received(&file.name));
+        }
+        out.finish()
+    }
+}
+
+pub(super) async fn send_snapshot(
+    peer: &Peer,
+    vote: Vote,
+    snapshot: Snapshot<SnapshotData>,
+    deadline: Duration,
+) -> Result<SnapshotResponse<Config>, StreamingError<Config>> {
+    let files = snapshot.snapshot.files.clone();
+    let id = snapshot_id(&snapshot);
+    let progress = ask(peer, &Request::SnapshotOffer { id, files: files.clone() }, deadline).await?;
+    let mut progress = Reader::new(progress);
+    for file in &files {
+        let mut offset = progress.u64().map_err(failed)?;
+        while offset < file.bytes {
+            let chunk = snapshot.snapshot.read(&file.name, offset, SNAPSHOT_CHUNK_BYTES).map_err(failed)?;
+            let sent = chunk.len() as u64;
+            let name = file.name.clone();
+            ask(peer, &Request::SnapshotChunk { id, name, offset, chunk }, deadline).await?;
+            offset += sent;
+        }
+    }
+    // Installing opens a database and loads a machine: it may take longer than a chunk.
+    let install = Request::SnapshotInstall { id, vote, meta: snapshot.meta };
+    let answer = ask(peer, &install, deadline.max(Duration::from_secs(60))).await?;
+    let vote = codec::read_vote(&mut Reader::new(answer)).map_err(failed)?;
+    Ok(SnapshotResponse::new(vote))
+}
+
+async fn ask(peer: &Peer, request: &Request, deadline: Duration) -> Result<Bytes, StreamingError<Config>> {
+    let message = request.encode(peer.group);
+    let answer = call(&*peer.transport, Lane::Snapshot, &peer.address, message, deadline).await;
+    answer.map_err(|error| match rpc_error(&error) {
+        RPCError::Unreachable(error) => StreamingError::Unreachable(error),
+        RPCError::Network(error) => StreamingError::Network(error),
+        other => StreamingError::Network(NetworkError::from_string(other.to_string())),
+    })
+}
+
+/// Names a snapshot by what it holds, so that a transfer resumes only with the same files.
+fn snapshot_id(snapshot: &Snapshot<SnapshotData>) -> u64 {
+    let position = Position { applied: snapshot.meta.last_log_id, membership: snapshot.meta.last_membership.clone() };
+    let mut out = Writer::default();
+    position.encode(&mut out);
+    for file in &snapshot.snapshot.files {
+        out.str(&file.name);
+        out.u64(file.bytes);
+    }
+    let bytes = out.finish();
+    u64::from(crc32fast::hash(&bytes)) << 32 | (bytes.len() as u64 & 0xffff_ffff)
+}
+
+fn failed(error: impl std::fmt::Display) -> StreamingError<Config> {
+    StreamingError::Network(NetworkError::from_string(error.to_string()))
+}

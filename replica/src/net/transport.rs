@@ -1,0 +1,54 @@
+//! What carries messages between nodes.
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+
+/// Messages of one kind share a connection, so that a snapshot never delays a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Votes, heartbeats, forwarded proposals.
+    Control,
+    /// Log entries.
+    Log,
+    /// Snapshots.
+    Snapshot,
+}
+
+/// A message that may or may not have arrived.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The peer cannot be reached; the message surely did not arrive.
+    #[error("{address} cannot be reached: {reason}")]
+    Unreachable {
+        /// The peer's address.
+        address: String,
+        /// What the connection said.
+        reason: String,
+    },
+    /// The connection broke; the message may have arrived.
+    #[error("the connection to {address} broke: {reason}")]
+    Broken {
+        /// The peer's address.
+        address: String,
+        /// What the connection said.
+        reason: String,
+    },
+}
+
+/// The answers of a stream, in the order of its requests.
+pub(super) type Answers = BoxStream<'static, Result<Bytes, TransportError>>;
+
+/// Carries messages to other nodes.
+pub trait Transport: Send + Sync + 'static {
+    /// Sends a request and waits for its answer.
+    fn call(&self, lane: Lane, address: &str, request: Bytes) -> BoxFuture<'static, Result<Bytes, TransportError>>;
+
+    /// Sends requests in order; answers come in the same order, while later requests are under way.
+    fn stream(
+        &self,
+        lane: Lane,
+        address: &str,
+        requests: BoxStream<'static, Bytes>,
+    ) -> BoxFuture<'static, Result<Answers, TransportError>>;
+}

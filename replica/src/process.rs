@@ -1,0 +1,235 @@
+//! A node's replication: one data folder, one log, several groups.
+//!
+//! ```text
+//!  folder/IDENTITY      format and node id
+//!  folder/LOCK          held while the process runs
+//!  folder/log/          the log of all groups
+//!  folder/group-0/ …    the rows of each group
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use machine::{Delivery, GroupId, Machine, System};
+use parking_lot::RwLock;
+
+use crate::clock::WallClock;
+use crate::errors::StartError;
+use crate::group::{Addressee, Group, GroupControl, GroupSetup, GroupStatus};
+use crate::log::{FsyncGauge, LogEngine, RocksLog};
+use crate::net::{Carrier, GrpcTransport, ReplicationService, Switchboard, Transport};
+use crate::state::{RocksBudget, RocksRows};
+
+const FORMAT: &str = "tercet-1";
+
+/// Raft's timers. Units: milliseconds. A follower asks for votes after the leader's lease and one election timeout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timers {
+    /// Between two heartbeats of a leader.
+    pub heartbeat_ms: u64,
+    /// Shortest election timeout.
+    pub election_ms_min: u64,
+    /// Longest election timeout, and the leader's lease.
+    pub election_ms_max: u64,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self { heartbeat_ms: 100, election_ms_min: 400, election_ms_max: 700 }
+    }
+}
+
+/// How a node replicates.
+#[derive(Clone)]
+pub struct ReplicaConfig {
+    /// This node's id, never used again once its data is lost.
+    pub node: u64,
+    /// Where the data lies.
+    pub folder: PathBuf,
+    /// The first members of new groups: node id and address.
+    pub members: BTreeMap<u64, String>,
+    /// Raft's timers.
+    pub timers: Timers,
+    /// The node's wall clock.
+    pub wall: WallClock,
+}
+
+/// The replication of one process.
+pub struct Replica {
+    config: ReplicaConfig,
+    transport: Arc<dyn Transport>,
+    switchboard: Arc<Switchboard>,
+    log: Arc<dyn LogEngine>,
+    gauge: Arc<FsyncGauge>,
+    budget: RocksBudget,
+    groups: Arc<Groups>,
+    _lock: File,
+}
+
+#[derive(Default)]
+struct Groups(RwLock<BTreeMap<GroupId, Arc<dyn GroupControl>>>);
+
+impl Groups {
+    fn find(&self, id: GroupId) -> Result<Arc<dyn GroupControl>, String> {
+        let found = self.0.read().get(&id).map(Arc::clone);
+        found.ok_or_else(|| format!("group {} is not served here", id.0))
+    }
+}
+
+impl Addressee for Groups {
+    fn deliver(&self, target: GroupId, deliver: System) -> BoxFuture<'_, Result<Delivery, String>> {
+        Box::pin(async move { self.find(target)?.deliver(target, deliver).await })
+    }
+}
+
+impl Replica {
+    /// Locks the data folder and opens the log. Errors: [`StartError`].
+    pub fn open(config: ReplicaConfig) -> Result<Self, StartError> {
+        fs::create_dir_all(&config.folder)?;
+        let lock = File::options().create(true).truncate(false).write(true).open(config.folder.join("LOCK"))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StartError::InUse),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        check_identity(&config.folder, config.node)?;
+        let gauge = Arc::new(FsyncGauge::default());
+        let log: Arc<dyn LogEngine> = Arc::new(RocksLog::open(&config.folder.join("log"), Arc::clone(&gauge))?);
+        Ok(Self {
+            config,
+            transport: Arc::new(GrpcTransport::default()),
+            switchboard: Arc::default(),
+            log,
+            gauge,
+            budget: RocksBudget::default(),
+            groups: Arc::default(),
+            _lock: lock,
+        })
+    }
+
+    /// The service peers call: it must be listening before groups are added, or nodes that start wait for each other.
+    #[must_use]
+    pub fn service(&self) -> ReplicationService {
+        Carrier::service(Arc::clone(&self.switchboard))
+    }
+
+    /// Opens a group and begins to take part in it. Errors: [`StartError`].
+    pub async fn add_group<M: Machine>(&self, id: GroupId) -> Result<Group<M>, StartError> {
+        let folder = self.config.folder.join(format!("group-{}", id.0));
+        let rows = RocksRows::open(&folder, self.budget.clone()).map_err(|error| StartError::damaged(id, &error))?;
+        let setup = GroupSetup {
+            id,
+            node: self.config.node,
+            members: self.config.members.clone(),
+            timers: self.config.timers,
+            log: Arc::clone(&self.log),
+            rows: Arc::new(rows),
+            transport: Arc::clone(&self.transport),
+            switchboard: Arc::clone(&self.switchboard),
+            addressee: Arc::clone(&self.groups) as Arc<dyn Addressee>,
+            wall: Arc::clone(&self.config.wall),
+        };
+        let group: Group<M> = setup.open().await?;
+        self.groups.0.write().insert(id, Arc::new(group.clone()));
+        Ok(group)
+    }
+
+    /// This node's id.
+    #[must_use]
+    pub const fn node(&self) -> u64 {
+        self.config.node
+    }
+
+    /// Every group of this node.
+    #[must_use]
+    pub fn status(&self) -> Vec<GroupStatus> {
+        self.groups.0.read().values().map(|group| group.status()).collect()
+    }
+
+    /// Upper bounds of the log's fsync times at p50 and p99, in microseconds, and the number of fsyncs.
+    #[must_use]
+    pub fn fsyncs(&self) -> (u64, u64, u64) {
+        (self.gauge.quantile_us(0.5), self.gauge.quantile_us(0.99), self.gauge.count())
+    }
+
+    /// Bytes free, and bytes in all, of the disk the data lies on. 0 where the system does not say.
+    #[must_use]
+    pub fn disk(&self) -> (u64, u64) {
+        let stat = rustix::fs::statvfs(&self.config.folder);
+        stat.map_or((0, 0), |stat| (stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize))
+    }
+
+    /// The hash over all rows of a group, and the index it stands for. Errors: text.
+    pub fn state_hash(&self, id: GroupId) -> Result<(u64, Bytes), String> {
+        self.groups.find(id)?.state_hash()
+    }
+
+    /// Hands the lead of a group to `to`, or to the follower that is furthest. Errors: text.
+    pub async fn transfer_leader(&self, id: GroupId, to: Option<u64>) -> Result<(), String> {
+        self.groups.find(id)?.transfer_leader(to).await
+    }
+
+    /// Flushes the rows of a group to disk and lets its log go, but for the newest `kept` entries: what happens by itself
+    /// when enough was applied. A follower that needs older entries is sent the rows. Errors: text.
+    pub async fn flush(&self, id: GroupId, kept: u64) -> Result<(), String> {
+        self.groups.find(id)?.flush(kept).await
+    }
+
+    /// A clean stop: hands every lead to another node, then stops the groups.
+    pub async fn stop(&self) {
+        let groups: Vec<_> = self.groups.0.read().values().map(Arc::clone).collect();
+        for group in &groups {
+            if group.transfer_leader(None).await.is_ok() {
+                wait_for_another_leader(&**group).await;
+            }
+        }
+        for group in &groups {
+            let stopped = tokio::time::timeout(std::time::Duration::from_secs(5), group.shutdown()).await;
+            if stopped.is_err() {
+                tracing::warn!("a group did not stop within 5 s");
+            }
+        }
+        self.switchboard.close();
+        self.groups.0.write().clear();
+    }
+}
+
+async fn wait_for_another_leader(group: &dyn GroupControl) {
+    for _ in 0..100 {
+        let status = group.status();
+        if status.role != crate::group::Role::Leader && status.leader.is_some() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+/// Writes the identity of a new folder, or checks the one that is there.
+fn check_identity(folder: &Path, node: u64) -> Result<(), StartError> {
+    let path = folder.join("IDENTITY");
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let text = format!("{FORMAT}\nnode {node}\n");
+            fs::write(&path, &text)?;
+            File::open(&path)?.sync_all()?;
+            File::open(folder)?.sync_all()?;
+            text
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut lines = text.lines();
+    let format = lines.next().unwrap_or_default();
+    if format != FORMAT {
+        return Err(StartError::WrongFormat(format.to_owned()));
+    }
+    let found = lines.next().and_then(|line| line.strip_prefix("node ")).and_then(|id| id.parse().ok());
+    match found {
+        Some(found) if found == node => Ok(()),
+        found => Err(StartError::WrongNode { found: found.unwrap_or(0), expected: node }),
+    }
+}

@@ -1,0 +1,60 @@
+//! What a row store must do, whatever lies below it.
+
+use bytes::Bytes;
+use machine::{DecodeError, Layout, Reader, RowSource, Rows, StoreFailure, Writer};
+
+use super::snapshot::{SnapshotData, SnapshotWriter};
+use crate::codec;
+use crate::raft_types::{LogId, SnapshotMeta, StoredMembership};
+
+/// How far the rows have come: kept in the same batch as the rows themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub applied: Option<LogId>,
+    pub membership: StoredMembership,
+}
+
+impl Position {
+    pub(crate) fn meta(&self) -> SnapshotMeta {
+        SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() }
+    }
+}
+
+impl Layout for Position {
+    fn encode(&self, out: &mut Writer) {
+        codec::write_optional_log_id(out, self.applied.as_ref());
+        codec::write_stored_membership(out, &self.membership);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { applied: codec::read_optional_log_id(input)?, membership: codec::read_stored_membership(input)? })
+    }
+}
+
+/// Rows, bodies and the position they stand at.
+///
+/// Invariant: a commit is atomic; after a crash the store opens at some earlier commit, never between two.
+pub(crate) trait RowEngine: RowSource + Send + Sync + 'static {
+    /// Commits a batch and the position behind it. `rows` is `None` if only the position moves.
+    fn commit(&self, rows: Option<&Rows>, position: &Position) -> Result<(), StoreFailure>;
+
+    /// Where the rows stand.
+    fn position(&self) -> Result<Position, StoreFailure>;
+
+    /// Makes all commits so far durable and returns a copy of the store at one position.
+    fn checkpoint(&self) -> Result<(Position, SnapshotData), StoreFailure>;
+
+    /// Replaces everything by a snapshot. After a crash in the middle the store opens with the old or the new content.
+    fn install(&self, data: &SnapshotData) -> Result<(), StoreFailure>;
+
+    /// A place where a snapshot named `id` is received; what an earlier attempt left under the same id is kept.
+    fn receive(&self, id: u64) -> Result<SnapshotWriter, StoreFailure>;
+
+    /// Visits every row in key order (the state hash).
+    fn visit_rows(&self, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreFailure>;
+}
+
+/// Reads a stored position. Errors: damage.
+pub(crate) fn read_position(value: Vec<u8>) -> Result<Position, StoreFailure> {
+    Position::from_bytes(&Bytes::from(value)).map_err(|error| StoreFailure(format!("position: {error}")))
+}

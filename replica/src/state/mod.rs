@@ -1,0 +1,16 @@
+//! The state: rows behind one trait, and the loop that applies committed entries to a machine and commits its rows.
+//!
+//! Must never: answer before the batch is committed, or let an apply see half of an earlier one.
+
+mod driver;
+mod engine;
+mod memory;
+mod rocks;
+mod shared;
+mod snapshot;
+
+pub(crate) use driver::Driver;
+pub(crate) use engine::{Position, RowEngine};
+pub(crate) use rocks::{RocksBudget, RocksRows};
+pub(crate) use shared::Applied;
+pub(crate) use snapshot::{SnapshotData, SnapshotFile, SnapshotWriter};

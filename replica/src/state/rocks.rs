@@ -1,0 +1,303 @@
+//! Rows in RocksDB, without a write-ahead log of its own: after a crash the Raft log brings back what was not flushed.
+//!
+//! ```text
+//!  folder/CURRENT        name of the folder in force, replaced by rename
+//!  folder/rows-7/        the database: column families rows, bodies, position
+//!  folder/checkpoint-9/  the newest snapshot (hard links)
+//!  folder/incoming-…/    a snapshot under way
+//! ```
+//!
+//! Invariant: all column families flush together (atomic flush), so that rows, bodies and position always agree.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use machine::{BodyChange, BodyRef, Key, RowSource, Rows, StoreFailure};
+use parking_lot::RwLock;
+use rocksdb::checkpoint::Checkpoint;
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, DB, DBCompressionType, Direction, IteratorMode, Options, ReadOptions,
+    WriteBatch, WriteBufferManager, WriteOptions,
+};
+
+use super::engine::{Position, RowEngine, read_position};
+use super::snapshot::{SnapshotData, SnapshotWriter};
+use crate::limits::{BLOCK_CACHE_BYTES, WRITE_BUFFERS_BYTES};
+
+const ROWS: &str = "rows";
+const BODIES: &str = "bodies";
+const POSITION: &str = "position";
+const CURRENT: &str = "CURRENT";
+
+/// Memory that all row stores of a process share.
+#[derive(Clone)]
+pub(crate) struct RocksBudget {
+    cache: Cache,
+    buffers: WriteBufferManager,
+}
+
+impl Default for RocksBudget {
+    fn default() -> Self {
+        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+        let buffers = WriteBufferManager::new_write_buffer_manager(WRITE_BUFFERS_BYTES, false);
+        Self { cache, buffers }
+    }
+}
+
+/// The rows of one group.
+pub(crate) struct RocksRows {
+    folder: PathBuf,
+    budget: RocksBudget,
+    db: RwLock<Arc<DB>>,
+    next_folder: AtomicU64,
+}
+
+impl RocksRows {
+    /// Opens or creates the rows in `folder` and removes what an interrupted snapshot left behind.
+    pub(crate) fn open(folder: &Path, budget: RocksBudget) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let current = match fs::read_to_string(folder.join(CURRENT)) {
+            Ok(name) => name,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                write_current(folder, "rows-0")?;
+                "rows-0".to_owned()
+            }
+            Err(error) => return Err(error),
+        };
+        let mut highest: u64 = 0;
+        for item in fs::read_dir(folder)? {
+            let item = item?;
+            let name = item.file_name().to_string_lossy().into_owned();
+            highest = highest.max(name.rsplit('-').next().and_then(|tail| tail.parse().ok()).unwrap_or(0));
+            if name != CURRENT && name != current && !name.starts_with("incoming-") {
+                fs::remove_dir_all(item.path())?;
+            }
+        }
+        let db = open_db(&folder.join(current), &budget).map_err(io::Error::other)?;
+        let next_folder = AtomicU64::new(highest.saturating_add(1));
+        Ok(Self { folder: folder.to_owned(), budget, db: RwLock::new(Arc::new(db)), next_folder })
+    }
+
+    fn db(&self) -> Arc<DB> {
+        Arc::clone(&self.db.read())
+    }
+
+    fn new_path(&self, kind: &str) -> PathBuf {
+        self.folder.join(format!("{kind}-{}", self.next_folder.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    fn scan_in(
+        &self,
+        options: ReadOptions,
+        mode: IteratorMode,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreFailure> {
+        let db = self.db();
+        for item in db.iterator_cf_opt(family(&db, ROWS)?, options, mode) {
+            let (key, value) = item.map_err(failed)?;
+            if !visit(&key, &value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RowSource for RocksRows {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreFailure> {
+        let db = self.db();
+        Ok(db.get_cf(family(&db, ROWS)?, key).map_err(failed)?.map(Bytes::from))
+    }
+
+    fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Bytes>>, StoreFailure> {
+        let db = self.db();
+        let values = db.batched_multi_get_cf(family(&db, ROWS)?, keys, true);
+        let value = |value: Result<Option<rocksdb::DBPinnableSlice<'_>>, rocksdb::Error>| {
+            Ok(value.map_err(failed)?.map(|slice| Bytes::copy_from_slice(&slice)))
+        };
+        values.into_iter().map(value).collect()
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StoreFailure> {
+        if from >= to {
+            return Ok(());
+        }
+        self.scan_in(between(from, to), IteratorMode::From(from, Direction::Forward), visit)
+    }
+
+    fn scan_back(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreFailure> {
+        if from >= to {
+            return Ok(());
+        }
+        self.scan_in(between(from, to), IteratorMode::End, visit)
+    }
+
+    fn body(&self, body: BodyRef) -> Result<Option<Bytes>, StoreFailure> {
+        let db = self.db();
+        Ok(db.get_cf(family(&db, BODIES)?, body.0.to_be_bytes()).map_err(failed)?.map(Bytes::from))
+    }
+}
+
+impl RowEngine for RocksRows {
+    fn commit(&self, rows: Option<&Rows>, position: &Position) -> Result<(), StoreFailure> {
+        use machine::Layout as _;
+        let db = self.db();
+        let (row_family, body_family) = (family(&db, ROWS)?, family(&db, BODIES)?);
+        let mut batch = WriteBatch::default();
+        if let Some(rows) = rows {
+            for (key, value) in rows.changes() {
+                match value {
+                    Some(value) => batch.put_cf(row_family, key, value),
+                    None => batch.delete_cf(row_family, key),
+                }
+            }
+            for (body, change) in rows.bodies() {
+                match change {
+                    BodyChange::Keep(bytes) => batch.put_cf(body_family, body.0.to_be_bytes(), bytes),
+                    BodyChange::Drop => batch.delete_cf(body_family, body.0.to_be_bytes()),
+                }
+            }
+        }
+        batch.put_cf(family(&db, POSITION)?, POSITION, position.to_bytes());
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        db.write_opt(batch, &options).map_err(failed)
+    }
+
+    fn position(&self) -> Result<Position, StoreFailure> {
+        let db = self.db();
+        position_of(&db)
+    }
+
+    fn checkpoint(&self) -> Result<(Position, SnapshotData), StoreFailure> {
+        let db = self.db();
+        let path = self.new_path("checkpoint");
+        Checkpoint::new(&db).and_then(|checkpoint| checkpoint.create_checkpoint(&path)).map_err(failed)?;
+        // The copy says itself where it stands: commits may have gone on while it was made.
+        let copy = DB::open_cf_for_read_only(&Options::default(), &path, [ROWS, BODIES, POSITION], false);
+        let position = copy.map_err(failed).and_then(|copy| position_of(&copy))?;
+        Ok((position, SnapshotData::of_folder(path).map_err(failed)?))
+    }
+
+    fn install(&self, data: &SnapshotData) -> Result<(), StoreFailure> {
+        let source = data.folder().ok_or_else(|| StoreFailure("the snapshot is not a folder".to_owned()))?;
+        let path = self.new_path("rows");
+        copy_links(source, &path).map_err(failed)?;
+        let db = open_db(&path, &self.budget).map_err(failed)?;
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        write_current(&self.folder, &name).map_err(failed)?;
+        let old = std::mem::replace(&mut *self.db.write(), Arc::new(db));
+        let old_path = old.path().to_owned();
+        drop(old);
+        // Readers may still hold the old database; what cannot go now goes at the next start.
+        if let Err(error) = fs::remove_dir_all(&old_path) {
+            tracing::warn!(folder = %old_path.display(), %error, "old rows could not be removed yet");
+        }
+        Ok(())
+    }
+
+    fn receive(&self, id: u64) -> Result<SnapshotWriter, StoreFailure> {
+        let mine = format!("incoming-{id}");
+        for item in fs::read_dir(&self.folder).map_err(failed)? {
+            let item = item.map_err(failed)?;
+            let name = item.file_name();
+            if name.to_string_lossy().starts_with("incoming-") && name.to_string_lossy() != mine {
+                fs::remove_dir_all(item.path()).map_err(failed)?;
+            }
+        }
+        let folder = self.folder.join(mine);
+        fs::create_dir_all(&folder).map_err(failed)?;
+        Ok(SnapshotWriter::Folder(folder))
+    }
+
+    fn visit_rows(&self, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreFailure> {
+        self.scan_in(ReadOptions::default(), IteratorMode::Start, &mut |key, value| {
+            visit(key, value);
+            true
+        })
+    }
+}
+
+fn open_db(path: &Path, budget: &RocksBudget) -> Result<DB, rocksdb::Error> {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_atomic_flush(true);
+    options.set_write_buffer_manager(&budget.buffers);
+    options.set_max_background_jobs(2);
+    options.set_keep_log_file_num(4);
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(&budget.cache);
+    table.set_bloom_filter(10.0, false);
+    table.set_cache_index_and_filter_blocks(true);
+    let mut family = Options::default();
+    family.set_block_based_table_factory(&table);
+    family.set_compression_type(DBCompressionType::Lz4);
+    // Rows that live shortly should die in memory: several write buffers are merged before they reach a file.
+    family.set_write_buffer_size(32 * 1024 * 1024);
+    family.set_max_write_buffer_number(6);
+    family.set_min_write_buffer_number_to_merge(2);
+    let mut bodies = family.clone();
+    bodies.set_enable_blob_files(true);
+    bodies.set_min_blob_size(2048);
+    bodies.set_enable_blob_gc(true);
+    let families = [(ROWS, family.clone()), (BODIES, bodies), (POSITION, family), ("default", Options::default())];
+    DB::open_cf_with_opts(&options, path, families)
+}
+
+fn family<'db>(db: &'db DB, name: &str) -> Result<&'db ColumnFamily, StoreFailure> {
+    db.cf_handle(name).ok_or_else(|| StoreFailure(format!("column family {name} is missing")))
+}
+
+fn position_of(db: &DB) -> Result<Position, StoreFailure> {
+    let value = db.get_cf(family(db, POSITION)?, POSITION).map_err(failed)?;
+    value.map_or_else(|| Ok(Position::default()), read_position)
+}
+
+fn between(from: &[u8], to: &[u8]) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_iterate_lower_bound(from);
+    options.set_iterate_upper_bound(to);
+    options
+}
+
+/// Names the folder in force: written beside, synced, renamed, and the folder synced.
+fn write_current(folder: &Path, name: &str) -> io::Result<()> {
+    let beside = folder.join("CURRENT.new");
+    let mut file = File::create(&beside)?;
+    file.write_all(name.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&beside, folder.join(CURRENT))?;
+    File::open(folder)?.sync_all()
+}
+
+fn copy_links(source: &Path, target: &Path) -> io::Result<()> {
+    fs::create_dir_all(target)?;
+    for item in fs::read_dir(source)? {
+        let item = item?;
+        let to = target.join(item.file_name());
+        // Table files never change and can be shared; the few others are written to and must be copies.
+        let name = item.file_name();
+        let shared = [".sst", ".blob"].iter().any(|end| name.to_string_lossy().ends_with(end));
+        if shared {
+            fs::hard_link(item.path(), &to)?;
+        } else {
+            fs::copy(item.path(), &to)?;
+        }
+        File::open(&to)?.sync_all()?;
+    }
+    File::open(target)?.sync_all()
+}
+
+fn failed(error: impl std::fmt::Display) -> StoreFailure {
+    StoreFailure(error.to_string())
+}

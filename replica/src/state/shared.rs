@@ -1,0 +1,44 @@
+//! What the apply loop and the readers of a group share: the machine, its rows and how far they have come.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use machine::{Host, LoadError, Machine, Parked};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+
+use super::engine::{Position, RowEngine};
+use machine::GroupId;
+
+/// The applied state of a group.
+///
+/// Invariant: whoever holds the host's read lock sees host and rows at the same position.
+pub(crate) struct Applied<M: Machine> {
+    pub group: GroupId,
+    pub host: RwLock<Host<M>>,
+    pub rows: Arc<dyn RowEngine>,
+    pub position: Mutex<Position>,
+    /// Set for good when a committed entry cannot be applied by this build.
+    pub parked: Mutex<Option<Parked>>,
+    /// Log bytes applied since rows were last flushed.
+    pub unflushed_bytes: AtomicU64,
+    /// The index applied last; waiters of reads and long polls watch it.
+    pub index: watch::Sender<u64>,
+}
+
+impl<M: Machine> Applied<M> {
+    /// Loads the machine from its rows. Errors: rows cannot be read; the replica must not start.
+    pub(crate) fn load(group: GroupId, rows: Arc<dyn RowEngine>) -> Result<Self, LoadError> {
+        let position = rows.position()?;
+        let index = watch::Sender::new(position.applied.as_ref().map_or(0, |id| id.index));
+        Ok(Self {
+            group,
+            host: RwLock::new(Host::load(group, &*rows)?),
+            rows,
+            position: Mutex::new(position),
+            parked: Mutex::new(None),
+            unflushed_bytes: AtomicU64::new(0),
+            index,
+        })
+    }
+}

@@ -1,0 +1,179 @@
+//! Three real nodes in one process: RocksDB in a temporary folder, gRPC on free loopback ports, the real clock.
+//!
+//! Must never: reuse a port or folder of another test.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use machine::{GroupId, RequestId};
+use replica::{Applied, Group, ProposeError, Replica, ReplicaConfig, StartError, Timers, system_wall_clock};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_stream::wrappers::TcpListenerStream;
+
+use crate::register::{Command, Register, Written};
+
+/// What every wait ends with at the latest.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A node that runs.
+pub struct Node {
+    pub replica: Replica,
+    pub groups: BTreeMap<GroupId, Group<Register>>,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+}
+
+/// Three nodes, some of which may be down.
+pub struct Loopback {
+    folder: TempDir,
+    members: BTreeMap<u64, String>,
+    pub groups: Vec<GroupId>,
+    pub nodes: BTreeMap<u64, Node>,
+}
+
+/// Waits until `look` answers something.
+pub async fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < until, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+pub fn write(client: u32, number: u64) -> Command {
+    Command::Write { client, number, body: Bytes::new() }
+}
+
+impl Loopback {
+    /// Three nodes with `groups` groups, all running.
+    pub async fn start(groups: u32) -> Self {
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        // A second test in the same process finds it set already.
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary folder");
+        let mut listeners = BTreeMap::new();
+        for node in 1..=3 {
+            listeners.insert(node, TcpListener::bind("127.0.0.1:0").await.expect("a free port"));
+        }
+        let address = |listener: &TcpListener| listener.local_addr().expect("a bound address").to_string();
+        let members = listeners.iter().map(|(node, listener)| (*node, address(listener))).collect();
+        let mut cluster =
+            Self { folder, members, groups: (1..=groups).map(GroupId).collect(), nodes: BTreeMap::new() };
+        let boots = listeners.into_iter().map(|(node, listener)| cluster.boot(node, listener)).collect::<Vec<_>>();
+        for (node, boot) in (1..).zip(futures::future::join_all(boots).await) {
+            cluster.nodes.insert(node, boot.expect("a new node starts"));
+        }
+        cluster
+    }
+
+    fn boot(&self, node: u64, listener: TcpListener) -> impl Future<Output = Result<Node, StartError>> + use<> {
+        let config = ReplicaConfig {
+            node,
+            folder: self.folder.path().join(node.to_string()),
+            members: self.members.clone(),
+            timers: Timers::default(),
+            wall: system_wall_clock(),
+        };
+        let ids = self.groups.clone();
+        async move {
+            let replica = Replica::open(config)?;
+            let (stop, stopped) = oneshot::channel::<()>();
+            let served = tonic::transport::Server::builder().add_service(replica.service());
+            let until = async move {
+                // A dropped sender means stop as well.
+                let _ = stopped.await;
+            };
+            let incoming = TcpListenerStream::new(listener).inspect(|socket| {
+                let is_set = socket.as_ref().map_or(Ok(()), |socket| socket.set_nodelay(true));
+                is_set.expect("a socket takes TCP_NODELAY");
+            });
+            let served = served.serve_with_incoming_shutdown(incoming, until);
+            let server = tokio::spawn(async move { served.await.expect("the server ends well") });
+            let mut groups = BTreeMap::new();
+            for id in ids {
+                match replica.add_group::<Register>(id).await {
+                    Ok(group) => groups.insert(id, group),
+                    Err(error) => {
+                        replica.stop().await;
+                        return Err(error);
+                    }
+                };
+            }
+            Ok(Node { replica, groups, stop, server })
+        }
+    }
+
+    /// Stops a node as SIGTERM does, and waits until its folder is free again.
+    pub async fn stop(&mut self, node: u64) {
+        let Node { replica, groups, stop, server } = self.nodes.remove(&node).expect("the node runs");
+        replica.stop().await;
+        drop((stop, groups, replica));
+        tokio::time::timeout(DEADLINE, server).await.expect("the server stops in time").expect("the server is well");
+    }
+
+    /// Starts a node again on its folder and port.
+    pub async fn restart(&mut self, node: u64) -> Result<(), StartError> {
+        let address: SocketAddr = self.members[&node].parse().expect("an address");
+        let listener = TcpListener::bind(address).await.expect("the node's port is free again");
+        let boot = self.boot(node, listener).await?;
+        self.nodes.insert(node, boot);
+        Ok(())
+    }
+
+    /// The folder of a node's data.
+    pub fn folder_of(&self, node: u64) -> std::path::PathBuf {
+        self.folder.path().join(node.to_string())
+    }
+
+    pub fn group(&self, node: u64, id: GroupId) -> &Group<Register> {
+        &self.nodes[&node].groups[&id]
+    }
+
+    /// Waits until a node leads `id` and all running nodes know it.
+    pub async fn leader(&self, id: GroupId) -> u64 {
+        wait_for("all nodes know one leader", || {
+            let leaders: Vec<_> =
+                self.nodes.values().map(|node| node.groups[&id].leader().map(|leader| leader.node)).collect();
+            let leader = leaders[0]?;
+            let is_known = leaders.iter().all(|known| *known == Some(leader));
+            (is_known && self.nodes.get(&leader)?.groups[&id].is_leader()).then_some(leader)
+        })
+        .await
+    }
+
+    pub async fn follower(&self, id: GroupId) -> u64 {
+        let leader = self.leader(id).await;
+        *self.nodes.keys().find(|node| **node != leader).expect("a follower runs")
+    }
+
+    /// Proposes through any node that runs.
+    pub async fn propose(&self, id: GroupId, command: &Command) -> Result<Applied<Written>, ProposeError> {
+        let node = self.nodes.values().next().expect("a node runs");
+        node.groups[&id].propose_anywhere(RequestId::NONE, command, DEADLINE).await
+    }
+
+    /// Waits until all running nodes have applied the same and hold the same rows.
+    pub async fn converge(&self, id: GroupId) {
+        wait_for("all replicas hold the same rows", || {
+            let hashes: Vec<_> = self.nodes.values().map(|node| node.replica.state_hash(id).ok()).collect();
+            (hashes[0].is_some() && hashes.iter().all(|hash| *hash == hashes[0])).then_some(())
+        })
+        .await;
+    }
+
+    pub async fn stop_all(mut self) {
+        for node in self.nodes.keys().copied().collect::<Vec<_>>() {
+            self.stop(node).await;
+        }
+    }
+}

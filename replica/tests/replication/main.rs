@@ -1,0 +1,19 @@
+//! Replication as a whole: three real nodes on loopback, and three simulated ones with faults.
+//!
+//! Why: the parts of a replica are right only together; here a small machine is replicated the way queues and ledgers are.
+//!
+//! ```text
+//!  register     the machine that is replicated
+//!  loopback     three real nodes in this process: RocksDB, gRPC, the real clock
+//!  three_nodes  laws of three real nodes      snapshots   laws of catching up and of lost data
+//!  courier      laws of two groups            simulation  seeded faults and an oracle
+//! ```
+//!
+//! Must never: wait for a fixed time; every wait is for a condition, with a deadline.
+
+mod courier;
+mod loopback;
+mod register;
+mod simulation;
+mod snapshots;
+mod three_nodes;

@@ -1,0 +1,89 @@
+//! Laws of catching up: from the log, from a snapshot, and never under the old id once data is lost.
+
+use machine::GroupId;
+use replica::StartError;
+
+use crate::loopback::{Loopback, wait_for, write};
+
+const GROUP: GroupId = GroupId(1);
+
+async fn write_many(cluster: &Loopback, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        cluster.propose(GROUP, &write(5, number)).await.expect("applied");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_that_was_away_catches_up_from_the_log() {
+    let mut cluster = Loopback::start(1).await;
+    write_many(&cluster, 0..20).await;
+    let away = cluster.follower(GROUP).await;
+    cluster.stop(away).await;
+    write_many(&cluster, 20..60).await;
+    cluster.restart(away).await.expect("the node starts again");
+    cluster.converge(GROUP).await;
+    assert_eq!(cluster.group(away, GROUP).status().purged, 0, "no snapshot was needed");
+    cluster.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_whose_entries_are_purged_is_sent_the_rows() {
+    let mut cluster = Loopback::start(1).await;
+    write_many(&cluster, 0..20).await;
+    let away = cluster.follower(GROUP).await;
+    cluster.stop(away).await;
+    write_many(&cluster, 20..60).await;
+    for node in cluster.nodes.values() {
+        node.replica.flush(GROUP, 5).await.expect("rows are flushed");
+        wait_for("the log is purged", || (node.groups[&GROUP].status().purged > 40).then_some(())).await;
+    }
+    cluster.restart(away).await.expect("the node starts again");
+    cluster.converge(GROUP).await;
+    wait_for("the rows came as a snapshot", || (cluster.group(away, GROUP).status().purged > 40).then_some(())).await;
+    write_many(&cluster, 60..70).await;
+    cluster.converge(GROUP).await;
+    // What was installed is there after a restart too.
+    cluster.stop(away).await;
+    cluster.restart(away).await.expect("the node starts on the installed rows");
+    write_many(&cluster, 70..75).await;
+    cluster.converge(GROUP).await;
+    cluster.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn purged_logs_and_flushed_rows_survive_a_restart_of_all() {
+    let mut cluster = Loopback::start(1).await;
+    write_many(&cluster, 0..40).await;
+    for node in cluster.nodes.values() {
+        node.replica.flush(GROUP, 0).await.expect("rows are flushed");
+    }
+    write_many(&cluster, 40..50).await;
+    for node in 1..=3 {
+        cluster.stop(node).await;
+    }
+    for node in 1..=3 {
+        cluster.restart(node).await.expect("the node starts on its data");
+    }
+    write_many(&cluster, 50..60).await;
+    let leader = cluster.leader(GROUP).await;
+    let total = cluster.group(leader, GROUP).read(|view| view.machine.total()).await;
+    assert_eq!(total, Ok(60));
+    cluster.converge(GROUP).await;
+    cluster.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_data_is_gone_may_not_come_back_under_its_id() {
+    let mut cluster = Loopback::start(1).await;
+    write_many(&cluster, 0..10).await;
+    let lost = cluster.follower(GROUP).await;
+    cluster.stop(lost).await;
+    std::fs::remove_dir_all(cluster.folder_of(lost)).expect("the folder is removed");
+    match cluster.restart(lost).await {
+        Err(StartError::Lost { group, last: 0, .. }) => assert_eq!(group, GROUP),
+        Err(other) => panic!("refused for another reason: {other}"),
+        Ok(()) => panic!("a blank node voted under an id that had acknowledged"),
+    }
+    write_many(&cluster, 10..20).await;
+    cluster.stop_all().await;
+}
