@@ -1,0 +1,114 @@
+//! A node: one connection that is made when first needed and made again when lost, and the link on it.
+//!
+//! Must never: take a connection that was refused for a call that may have happened, nor the other way round.
+
+use std::error::Error as _;
+use std::sync::Arc;
+
+use proto::limits::WIRE_BYTES_MAX;
+use proto::outcome::{self, Hint};
+use proto::queue::v1::exchange_reply::Outcome as Reply;
+use proto::queue::v1::exchange_request::Call;
+use proto::queue::v1::queue_client::QueueClient;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout_at};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{ConnectError, Request, Response, Status};
+
+use crate::config::ClientConfig;
+use crate::error::Error;
+use crate::limits::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES};
+use crate::link::Link;
+
+/// One node of the cluster.
+#[derive(Debug)]
+pub(crate) struct Node {
+    address: String,
+    client: QueueClient<Channel>,
+    link: Mutex<Option<Arc<Link>>>,
+}
+
+impl Node {
+    /// A node at `address`; nothing is connected yet. Errors: `NotApplied`, the address is none.
+    pub(crate) fn new(address: &str, config: &ClientConfig) -> Result<Self, Error> {
+        let url = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+        let endpoint = Endpoint::from_shared(url)
+            .map_err(|error| Error::NotApplied { reason: format!("{address} is no address: {error}") })?
+            .connect_timeout(config.connect_timeout)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(config.keepalive_interval)
+            .keep_alive_timeout(config.keepalive_timeout)
+            .keep_alive_while_idle(true)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+        let client = QueueClient::new(endpoint.connect_lazy())
+            .max_decoding_message_size(WIRE_BYTES_MAX)
+            .max_encoding_message_size(WIRE_BYTES_MAX);
+        Ok(Self { address: address.to_owned(), client, link: Mutex::new(None) })
+    }
+
+    /// The address it was given or named by.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The contract's own client, for calls outside the link.
+    pub(crate) fn client(&self) -> QueueClient<Channel> {
+        self.client.clone()
+    }
+
+    /// Makes a call on the link, opening it if need be.
+    pub(crate) async fn exchange(&self, call: Call, until: Instant) -> Result<Reply, Status> {
+        let link = timeout_at(until, self.link())
+            .await
+            .unwrap_or_else(|_| Err(outcome::not_applied("no stream in time", Hint::default())))?;
+        link.call(call, until).await
+    }
+
+    async fn link(&self) -> Result<Arc<Link>, Status> {
+        let mut slot = self.link.lock().await;
+        if let Some(link) = slot.as_ref().filter(|link| !link.is_broken()) {
+            return Ok(Arc::clone(link));
+        }
+        // Whatever went wrong, no call was on the stream yet.
+        let link = Link::open(self.client()).await.map_err(|status| match outcome::outcome_of(&status) {
+            outcome::Outcome::Unknown(hint) => outcome::not_applied(status.message(), hint),
+            _ => status,
+        })?;
+        let link = Arc::new(link);
+        *slot = Some(Arc::clone(&link));
+        Ok(link)
+    }
+}
+
+/// A request that the server, too, drops at `until`.
+pub(crate) fn until_request<T>(message: T, until: Instant) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(until.saturating_duration_since(Instant::now()));
+    request
+}
+
+/// The answer of a call outside the link, or its failure with an outcome.
+pub(crate) async fn until_answer<T>(
+    call: impl Future<Output = Result<Response<T>, Status>>,
+    until: Instant,
+) -> Result<T, Status> {
+    match timeout_at(until, call).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) if is_unsent(&status) => Err(outcome::not_applied(status.message(), Hint::default())),
+        Ok(Err(status)) => Err(status),
+        Err(_) => Err(outcome::unknown("no answer in time", Hint::default())),
+    }
+}
+
+/// Whether the connection was never made, so that the call never left.
+fn is_unsent(status: &Status) -> bool {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.is::<ConnectError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
