@@ -1,0 +1,132 @@
+//! The operators' service of a queue node.
+
+use std::sync::Arc;
+
+use proto::admin::v1::admin_server::Admin;
+use proto::admin::v1::*;
+use proto::outcome::{Hint, not_applied, unknown};
+use replica::Role as ReplicaRole;
+use tonic::{Request, Response, Status};
+
+use machine::GroupId;
+
+use super::failure::{DoorRefusal, door_refused};
+use crate::node::Node;
+
+/// Answers operators.
+pub(crate) struct AdminDoor {
+    node: Arc<Node>,
+}
+
+impl AdminDoor {
+    pub(crate) fn new(node: Arc<Node>) -> Self {
+        Self { node }
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl Admin for AdminDoor {
+    async fn status(&self, _request: Request<StatusRequest>) -> Answer<StatusReply> {
+        let (p50_us, p99_us, count) = self.node.replica().fsyncs();
+        let (free, size) = self.node.replica().disk();
+        Ok(Response::new(StatusReply {
+            node: self.node.name().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            groups: self.node.replica().status().into_iter().map(group_status).collect(),
+            fsync: Some(FsyncStatus { count, p50_us, p99_us }),
+            disk_free_bytes: free,
+            disk_bytes: size,
+            uptime_ms: u64::try_from(self.node.uptime().as_millis()).unwrap_or(u64::MAX),
+            quarantined: String::new(),
+        }))
+    }
+
+    async fn transfer_leader(&self, request: Request<TransferLeaderRequest>) -> Answer<TransferLeaderReply> {
+        let call = request.into_inner();
+        let bad_node = |_| door_refused(DoorRefusal::EnumMissing, "a node's id is a number");
+        let to = if call.to.is_empty() { None } else { Some(call.to.parse().map_err(bad_node)?) };
+        let group = GroupId(call.group);
+        let replica = self.node.replica();
+        replica.transfer_leader(group, to).await.map_err(|reason| not_applied(&reason, Hint::default()))?;
+        let leader = replica.status().into_iter().find(|status| status.group == group).and_then(|status| status.leader);
+        Ok(Response::new(TransferLeaderReply { leader: leader.map_or_else(String::new, |node| node.to_string()) }))
+    }
+
+    async fn audit(&self, _request: Request<AuditRequest>) -> Answer<AuditReply> {
+        Err(door_refused(DoorRefusal::NoMoneyHere, "queue nodes keep no money: ask an app node"))
+    }
+
+    async fn state_hash(&self, request: Request<StateHashRequest>) -> Answer<StateHashReply> {
+        let asked = request.into_inner().groups;
+        let all = || self.node.replica().status().into_iter().map(|status| status.group.0).collect();
+        let groups: Vec<u32> = if asked.is_empty() { all() } else { asked };
+        let node = Arc::clone(&self.node);
+        // Hashing reads every row: not on the threads that answer others.
+        let hashes = tokio::task::spawn_blocking(move || {
+            let hash = |group: u32| {
+                let (index, hash) = node.replica().state_hash(GroupId(group))?;
+                Ok(GroupHash { group, index, hash })
+            };
+            groups.into_iter().map(hash).collect::<Result<Vec<_>, String>>()
+        });
+        let hashes = hashes.await.map_err(|error| unknown(&error.to_string(), Hint::default()))?;
+        let hashes = hashes.map_err(|reason| door_refused(DoorRefusal::NoSuchGroup, &reason))?;
+        Ok(Response::new(StateHashReply { hashes }))
+    }
+
+    async fn courier_status(&self, _request: Request<CourierStatusRequest>) -> Answer<CourierStatusReply> {
+        let mut pairs = Vec::new();
+        for group in self.node.groups() {
+            let source = group.id().0;
+            pairs.extend(group.courier_status().into_iter().map(|status| CourierPair {
+                source,
+                target: status.target.0,
+                waiting: status.waiting,
+                first: status.first,
+                refused: String::new(),
+            }));
+        }
+        Ok(Response::new(CourierStatusReply { pairs }))
+    }
+
+    async fn queues(&self, _request: Request<QueuesRequest>) -> Answer<QueuesReply> {
+        let mut queues = Vec::new();
+        for group in self.node.groups() {
+            queues.append(&mut crate::doors::overview::queues(&group));
+        }
+        queues.sort_by(|a, b| a.queue.cmp(&b.queue));
+        Ok(Response::new(QueuesReply { queues }))
+    }
+}
+
+fn group_status(status: replica::GroupStatus) -> GroupStatus {
+    let is_meta = status.group == GroupId::META;
+    let member = |(node, grpc, matched_index): (u64, String, Option<u64>)| Member {
+        node: node.to_string(),
+        grpc,
+        is_voter: true,
+        matched_index,
+    };
+    GroupStatus {
+        group: status.group.0,
+        kind: (if is_meta { GroupKind::Meta } else { GroupKind::Queue }).into(),
+        role: match status.role {
+            ReplicaRole::Leader => Role::Leader,
+            ReplicaRole::Follower => Role::Follower,
+            ReplicaRole::Candidate => Role::Candidate,
+            ReplicaRole::Learner => Role::Learner,
+            ReplicaRole::Stopped => Role::Stopped,
+        }
+        .into(),
+        term: status.term,
+        last_index: status.last,
+        committed_index: status.committed,
+        applied_index: status.applied,
+        snapshot_index: status.snapshot,
+        leader: status.leader.map_or_else(String::new, |node| node.to_string()),
+        parked: status.trouble.unwrap_or_default(),
+        members: status.members.into_iter().map(member).collect(),
+    }
+}

@@ -1,0 +1,85 @@
+//! The fast road: many calls on one stream, answered as they are done.
+//!
+//! Why one task a stream: calls are begun in the order they came, so the sends of one producer stay in their order;
+//! what a call waits for (an fsync, a message) holds up no other.
+
+use std::sync::Arc;
+
+use futures::stream::{BoxStream, FuturesUnordered};
+use futures::{FutureExt as _, StreamExt as _};
+use proto::outcome::failure_of;
+use proto::queue::v1::exchange_reply::Outcome;
+use proto::queue::v1::exchange_request::Call;
+use proto::queue::v1::{ExchangeReply, ExchangeRequest};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status, Streaming};
+
+use super::{receive, send, settle};
+use crate::node::Node;
+
+/// Calls under way on one stream; beyond it the stream is not read further until some are answered.
+const CALLS_MAX: usize = 1024;
+/// Replies that wait for a client that does not read.
+const REPLIES_WAITING_MAX: usize = 64;
+
+pub(super) fn exchange(
+    node: Arc<Node>,
+    requests: Streaming<ExchangeRequest>,
+) -> BoxStream<'static, Result<ExchangeReply, Status>> {
+    let (replies, receiver) = mpsc::channel(REPLIES_WAITING_MAX);
+    tokio::spawn(serve(node, requests, replies));
+    ReceiverStream::new(receiver).boxed()
+}
+
+async fn serve(
+    node: Arc<Node>,
+    mut requests: Streaming<ExchangeRequest>,
+    replies: mpsc::Sender<Result<ExchangeReply, Status>>,
+) {
+    let mut under_way = FuturesUnordered::new();
+    let mut is_open = true;
+    while is_open || !under_way.is_empty() {
+        tokio::select! {
+            biased;
+            Some(reply) = under_way.next(), if !under_way.is_empty() => {
+                if replies.send(Ok(reply)).await.is_err() {
+                    // The client is gone; what is under way is unknown to it and repeated under its request ids.
+                    return;
+                }
+            }
+            request = requests.next(), if is_open && under_way.len() < CALLS_MAX => match request {
+                Some(Ok(request)) => {
+                    let mut call = Box::pin(answer(Arc::clone(&node), request));
+                    // The first poll hands the command to the road: here, in the order of the stream.
+                    match (&mut call).now_or_never() {
+                        Some(reply) => {
+                            if replies.send(Ok(reply)).await.is_err() {
+                                return;
+                            }
+                        }
+                        None => under_way.push(call),
+                    }
+                }
+                Some(Err(_)) | None => is_open = false,
+            },
+        }
+    }
+}
+
+async fn answer(node: Arc<Node>, request: ExchangeRequest) -> ExchangeReply {
+    let outcome = match request.call {
+        Some(Call::Send(call)) => send::send(&node, call).await.map(Outcome::Send),
+        Some(Call::Receive(call)) => receive::receive(&node, call).await.map(Outcome::Receive),
+        Some(Call::Ack(call)) => settle::ack(&node, call).await.map(Outcome::Ack),
+        Some(Call::Extend(call)) => settle::extend(&node, call).await.map(Outcome::Extend),
+        Some(Call::Release(call)) => settle::release(&node, call).await.map(Outcome::Release),
+        None => Err(proto::outcome::with_outcome(
+            Code::Unimplemented,
+            "the call is not known to this release",
+            &proto::outcome::Outcome::NotApplied(proto::outcome::Hint::default()),
+        )),
+    };
+    let outcome = outcome.unwrap_or_else(|status| Outcome::Failure(failure_of(&status)));
+    ExchangeReply { correlation: request.correlation, outcome: Some(outcome) }
+}

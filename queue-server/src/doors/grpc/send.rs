@@ -1,0 +1,30 @@
+//! Send: messages in, ids and a proof of durability out.
+
+use proto::queue::v1::{Durability, SendReply, SendRequest};
+use queue_core::{Command, Reply};
+use replica::Receipt;
+use tonic::Status;
+
+use super::failure::{machine_refused, propose_failed};
+use super::service::locate;
+use crate::doors::convert::{new_message, unexpected};
+use crate::node::Node;
+
+/// Appends messages, all or none. Refuses what the machine refuses.
+pub(super) async fn send(node: &Node, call: SendRequest) -> Result<SendReply, Status> {
+    let (located, request) = locate(node, &call.queue, call.request.as_ref()).await?;
+    let messages = call.messages.into_iter().map(new_message).collect();
+    let command = Command::Send { queue: located.queue, messages };
+    let applied = located.group.propose(request, &command).await.map_err(propose_failed)?;
+    match applied.reply {
+        Reply::Sent { ids, .. } => {
+            Ok(SendReply { ids: ids.into_iter().map(|id| id.0).collect(), durability: Some(durability(applied.receipt)) })
+        }
+        Reply::Refused(refusal) => Err(machine_refused(refusal)),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn durability(receipt: Receipt) -> Durability {
+    Durability { group: receipt.group.0, term: receipt.term, index: receipt.index, copies: receipt.copies }
+}

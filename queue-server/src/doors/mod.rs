@@ -1,0 +1,9 @@
+//! The doors: each validates what comes in, hands it to the node, and translates what goes out.
+
+mod convert;
+mod grpc;
+mod http;
+mod overview;
+
+pub(crate) use grpc::{AdminDoor, QueueDoor};
+pub(crate) use http::http_router;

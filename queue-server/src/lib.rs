@@ -1,0 +1,16 @@
+//! The queue process: pure queue machines on `replica`, and the doors to them.
+//!
+//! ```text
+//!  main ─> config, Node::start
+//!  doors/grpc ─┐                       ┌─> directory group (name -> group)
+//!  doors/http ─┴─> node (routes) ──────┴─> queue groups (QueueMachine) ─> replica
+//! ```
+//!
+//! Must never: decide anything about a message. Doors validate and translate, the machine decides.
+
+pub mod config;
+mod doors;
+mod node;
+mod serve;
+
+pub use serve::{RunError, run};

@@ -1,0 +1,33 @@
+//! `queue-server`: one node of the queue.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use queue_server::config::Config;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let config = Config::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,openraft=error".into()),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "the runtime does not start");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(queue_server::run(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the node stops");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Starts a node: listens first, then opens its groups, and stops cleanly on a signal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::limits::WIRE_BYTES_MAX;
+use replica::{Replica, ReplicaConfig, StartError, Timers, system_wall_clock};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use crate::config::Config;
+use crate::doors::{AdminDoor, QueueDoor, http_router};
+use crate::node::Node;
+use proto::admin::v1::admin_server::AdminServer;
+use proto::queue::v1::queue_server::QueueServer;
+
+/// Time that calls under way get at a stop.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// Why a node does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The replica does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// An address cannot be listened on, or a signal not be waited for.
+    #[error("{what}: {error}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A server ended by itself.
+    #[error("the gRPC server ended: {0}")]
+    Server(String),
+}
+
+fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> RunError {
+    let what = what.into();
+    move |error| RunError::Io { what, error }
+}
+
+/// Runs a node until SIGTERM or SIGINT.
+pub async fn run(config: Config) -> Result<(), RunError> {
+    let grpc = TcpListener::bind(config.grpc).await.map_err(io(format!("listening on {}", config.grpc)))?;
+    let http = TcpListener::bind(config.http).await.map_err(io(format!("listening on {}", config.http)))?;
+    let replica = Arc::new(Replica::open(ReplicaConfig {
+        node: config.node,
+        folder: config.data.clone(),
+        members: config.members(),
+        timers: Timers::default(),
+        wall: system_wall_clock(),
+    })?);
+    let node = Arc::new(Node::new(&config, Arc::clone(&replica)));
+    let (stop, stopped) = watch::channel(false);
+    let server = tokio::spawn(serve_grpc(Arc::clone(&node), grpc, stopped.clone()));
+    let http_node = Arc::clone(&node);
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(http, http_router(http_node)).await {
+            tracing::error!(%error, "the HTTP server ended");
+        }
+    });
+    node.open_groups(config.groups).await?;
+    tracing::info!(node = config.node, grpc = %config.grpc, http = %config.http, "serving");
+
+    wait_for_signal().await.map_err(io("waiting for a signal"))?;
+    tracing::info!("stopping: handing over what this node leads");
+    replica.stop().await;
+    stop.send_replace(true);
+    match tokio::time::timeout(STOP_GRACE, server).await {
+        Ok(Ok(result)) => result,
+        // Streams that clients keep open end with the process.
+        Ok(Err(_)) | Err(_) => Ok(()),
+    }
+}
+
+async fn serve_grpc(node: Arc<Node>, listener: TcpListener, mut stopped: watch::Receiver<bool>) -> Result<(), RunError> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<QueueServer<QueueDoor>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(|error| RunError::Server(error.to_string()))?;
+    let queue = QueueServer::new(QueueDoor::new(Arc::clone(&node)))
+        .max_decoding_message_size(WIRE_BYTES_MAX)
+        .max_encoding_message_size(WIRE_BYTES_MAX);
+    Server::builder()
+        .initial_stream_window_size(4 * 1024 * 1024)
+        .initial_connection_window_size(16 * 1024 * 1024)
+        .http2_keepalive_interval(Some(Duration::from_secs(10)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(5)))
+        .add_service(node.replica().service())
+        .add_service(health_service)
+        .add_service(reflection)
+        .add_service(queue)
+        .add_service(AdminServer::new(AdminDoor::new(node)))
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
+            // A closed channel stops the server too: the node is gone.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        })
+        .await
+        .map_err(|error| RunError::Server(error.to_string()))
+}
+
+async fn wait_for_signal() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
