@@ -123,7 +123,11 @@ impl Node {
     }
 
     /// Chooses a place for a queue that is about to be created.
-    pub(crate) async fn place_new(&self, name: &str, beside: &str) -> Result<Result<Place, PlaceRefusal>, ProposeError> {
+    pub(crate) async fn place_new(
+        &self,
+        name: &str,
+        beside: &str,
+    ) -> Result<Result<Place, PlaceRefusal>, ProposeError> {
         let starting = || ProposeError::NotApplied("the node is starting".to_owned());
         let directory = self.directory().ok_or_else(starting)?;
         let groups = (1..=self.group_count).map(GroupId).collect();

@@ -78,7 +78,11 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     }
 }
 
-async fn serve_grpc(node: Arc<Node>, listener: TcpListener, mut stopped: watch::Receiver<bool>) -> Result<(), RunError> {
+async fn serve_grpc(
+    node: Arc<Node>,
+    listener: TcpListener,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), RunError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<QueueServer<QueueDoor>>().await;
     let reflection = tonic_reflection::server::Builder::configure()

@@ -68,7 +68,7 @@ pub enum Command {
         /// How long the leases last; `None`: the queue's visibility timeout. Units: milliseconds.
         lease_ms: Option<u64>,
     },
-    /// Removes messages that were consumed. Answers `Acked`, one result for each receipt: `StaleReceipt` or none.
+    /// Removes messages that were consumed. Answers `Settled`, one result for each receipt: `StaleReceipt` or none.
     ///
     /// Refuses: `CountOutOfRange`, `QueueMissing`.
     Ack {
@@ -77,28 +77,28 @@ pub enum Command {
         /// The receipts.
         receipts: Vec<DeliveryNumber>,
     },
-    /// Lets a lease end later, or sooner. Answers `Extended`.
+    /// Lets leases end later, or sooner. Answers `Extended`, one result for each receipt: `StaleReceipt` or none.
     ///
-    /// Refuses: `QueueMissing`, `LeaseOutOfRange`, `StaleReceipt`.
+    /// Refuses: `CountOutOfRange`, `QueueMissing`, `LeaseOutOfRange`.
     Extend {
         /// The queue.
         queue: QueueId,
-        /// The receipt.
-        receipt: DeliveryNumber,
-        /// How long the lease lasts from now. Units: milliseconds.
+        /// The receipts.
+        receipts: Vec<DeliveryNumber>,
+        /// How long the leases last from now. Units: milliseconds.
         lease_ms: u64,
     },
-    /// Gives a message back before its lease ends. Answers `Done`.
+    /// Gives messages back before their leases end. Answers `Settled`, one result for each receipt: `StaleReceipt` or none.
     ///
-    /// Refuses: `QueueMissing`, `DelayOutOfRange`, `StaleReceipt`.
+    /// Refuses: `CountOutOfRange`, `QueueMissing`, `DelayOutOfRange`.
     Release {
         /// The queue.
         queue: QueueId,
-        /// The receipt.
-        receipt: DeliveryNumber,
-        /// How long it stays invisible. Units: milliseconds.
+        /// The receipts.
+        receipts: Vec<DeliveryNumber>,
+        /// How long the messages stay invisible. Units: milliseconds.
         delay_ms: u64,
-        /// Whether the delivery counts as a failure.
+        /// Whether the deliveries count as failures.
         failed: bool,
     },
     /// Drops every visible and delayed message. Answers `Purged`. A leased one is dropped when its lease ends.
@@ -195,16 +195,16 @@ impl Layout for Command {
                 queue.encode(out);
                 out.list(receipts);
             }
-            Self::Extend { queue, receipt, lease_ms } => {
+            Self::Extend { queue, receipts, lease_ms } => {
                 out.u8(7);
                 queue.encode(out);
-                receipt.encode(out);
+                out.list(receipts);
                 out.u64(*lease_ms);
             }
-            Self::Release { queue, receipt, delay_ms, failed } => {
+            Self::Release { queue, receipts, delay_ms, failed } => {
                 out.u8(8);
                 queue.encode(out);
-                receipt.encode(out);
+                out.list(receipts);
                 out.u64(*delay_ms);
                 out.bool(*failed);
             }
@@ -233,12 +233,12 @@ impl Layout for Command {
             6 => Ok(Self::Ack { queue: QueueId::decode(input)?, receipts: input.list(LIST_MAX)? }),
             7 => Ok(Self::Extend {
                 queue: QueueId::decode(input)?,
-                receipt: DeliveryNumber::decode(input)?,
+                receipts: input.list(LIST_MAX)?,
                 lease_ms: input.u64()?,
             }),
             8 => Ok(Self::Release {
                 queue: QueueId::decode(input)?,
-                receipt: DeliveryNumber::decode(input)?,
+                receipts: input.list(LIST_MAX)?,
                 delay_ms: input.u64()?,
                 failed: input.bool()?,
             }),

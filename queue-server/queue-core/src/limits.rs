@@ -90,6 +90,8 @@ pub const PAGE_PIECES_MAX: usize = 4_096;
 pub const DELAY_SPAN_BITS: u32 = 10;
 /// Messages one peek, and queues one list, shows.
 pub const LOOK_MAX: usize = 128;
+/// How far into a queue a peek looks.
+pub const LOOK_OFFSET_MAX: usize = 10_000;
 /// Most elements a list in a command may announce: each has a byte at least, so no command that may travel holds more.
 /// What lies between this and a verb's own limit is refused, not a command that cannot be read.
 pub const LIST_MAX: usize = machine::limits::COMMAND_BYTES_MAX;

@@ -90,7 +90,6 @@ impl QueueMachine {
             rows.delete(keys::counters(id));
             rows.delete(keys::definition(id));
             self.queues.remove(&id);
-            self.dirty.remove(&id);
         }
     }
 

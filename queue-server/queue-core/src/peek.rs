@@ -8,7 +8,7 @@ use crate::agenda::unreadable;
 use crate::ids::QueueId;
 use crate::keys;
 use crate::leases::Lease;
-use crate::limits::LOOK_MAX;
+use crate::limits::{LOOK_MAX, LOOK_OFFSET_MAX};
 use crate::message::MessageRow;
 use crate::queue::Queue;
 use crate::queue_machine::QueueMachine;
@@ -44,7 +44,8 @@ struct Seen {
 }
 
 impl QueueMachine {
-    /// Up to `limit` messages (at most 128) in `state`, after the first `offset` of them. A missing queue shows none.
+    /// Up to `limit` messages (at most 128) in `state`, after the first `offset` of them (at most 10,000). A missing queue
+    /// shows none.
     ///
     /// Errors: the store failed, or a row is damaged.
     pub fn peek(
@@ -55,7 +56,7 @@ impl QueueMachine {
         (offset, limit): (usize, usize),
     ) -> Result<Vec<Peeked>, StoreFailure> {
         let Some(queue) = self.live(queue) else { return Ok(Vec::new()) };
-        let limit = limit.min(LOOK_MAX);
+        let (offset, limit) = (offset.min(LOOK_OFFSET_MAX), limit.min(LOOK_MAX));
         match state {
             PeekState::Visible => {
                 let seqs = queue.places.list(u64::try_from(offset).unwrap_or(u64::MAX), limit);

@@ -28,8 +28,8 @@ use crate::run_map::{Run, RunMap};
 pub(crate) struct Places {
     ready: RangeSet,
     ids: RunMap,
-    /// Per page: messages not settled, ready or not. A page without is forgotten.
-    unsettled: BTreeMap<u64, u32>,
+    /// Per page: messages that stand there, ready or not. A page without is forgotten.
+    present: BTreeMap<u64, u32>,
     floor: u64,
     stale: u64,
     dirty_ready: BTreeSet<u64>,
@@ -71,10 +71,10 @@ impl Places {
         seq >= self.floor && self.ready.contains(seq)
     }
 
-    /// The message at `seq`. Invariant: it is not settled.
+    /// The message at `seq`. Invariant: it stands there.
     pub(crate) fn id(&self, seq: u64) -> MessageId {
         let id = self.ids.get(seq);
-        assert!(id.is_some(), "a place that is not settled has a message");
+        assert!(id.is_some(), "a place that is asked for has a message");
         id.unwrap_or_default()
     }
 
@@ -82,8 +82,8 @@ impl Places {
     pub(crate) fn append(&mut self, seq: u64, id: MessageId) {
         self.ids.push(seq, Run { id, count: 1 });
         self.dirty_ids.insert(page(seq));
-        let unsettled = self.unsettled.entry(page(seq)).or_insert(0);
-        *unsettled = unsettled.saturating_add(1);
+        let present = self.present.entry(page(seq)).or_insert(0);
+        *present = present.saturating_add(1);
         self.make_ready(seq);
     }
 
@@ -113,10 +113,10 @@ impl Places {
     pub(crate) fn settle(&mut self, seq: u64) -> MessageId {
         let id = self.id(seq);
         let page = page(seq);
-        if let Some(unsettled) = self.unsettled.get_mut(&page) {
-            *unsettled = unsettled.saturating_sub(1);
-            if *unsettled == 0 {
-                self.unsettled.remove(&page);
+        if let Some(present) = self.present.get_mut(&page) {
+            *present = present.saturating_sub(1);
+            if *present == 0 {
+                self.present.remove(&page);
                 let (from, to) = span(page);
                 self.ids.cut(from, to);
                 self.dirty_ids.insert(page);
@@ -163,7 +163,7 @@ impl Places {
             last = Some(end);
             let range = (first.saturating_add(u64::from(*start)), first.saturating_add(u64::from(*end)));
             self.ready.insert(range.0, range.1);
-            self.load_unsettled(page, u32::from(*end).saturating_sub(u32::from(*start)));
+            self.load_present(page, u32::from(*end).saturating_sub(u32::from(*start)));
         }
         Ok(())
     }
@@ -185,13 +185,13 @@ impl Places {
 
     /// Takes in a leased message; `false` if its place has no id, for its row is damaged then.
     pub(crate) fn load_leased(&mut self, seq: u64) -> bool {
-        self.load_unsettled(page(seq), 1);
+        self.load_present(page(seq), 1);
         self.ids.get(seq).is_some() && !self.ready.contains(seq)
     }
 
-    fn load_unsettled(&mut self, page: u64, count: u32) {
-        let unsettled = self.unsettled.entry(page).or_insert(0);
-        *unsettled = unsettled.saturating_add(count);
+    fn load_present(&mut self, page: u64, count: u32) {
+        let present = self.present.entry(page).or_insert(0);
+        *present = present.saturating_add(count);
     }
 }
 

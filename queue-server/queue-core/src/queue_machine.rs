@@ -84,11 +84,13 @@ impl QueueMachine {
                 check_count(receipts.len())?;
                 self.decide(queue, |queue| Ok(queue.ack(context, &receipts, rows)))
             }
-            Command::Extend { queue, receipt, lease_ms } => {
-                self.decide(queue, |queue| queue.extend(context, receipt, lease_ms, rows))
+            Command::Extend { queue, receipts, lease_ms } => {
+                check_count(receipts.len())?;
+                self.decide(queue, |queue| queue.extend(context, &receipts, lease_ms, rows))
             }
-            Command::Release { queue, receipt, delay_ms, failed } => {
-                self.decide(queue, |queue| queue.release(context, receipt, Release { delay_ms, failed }, rows))
+            Command::Release { queue, receipts, delay_ms, failed } => {
+                check_count(receipts.len())?;
+                self.decide(queue, |queue| queue.release(context, &receipts, Release { delay_ms, failed }, rows))
             }
             Command::Purge { queue } => self.decide(queue, |queue| Ok(Reply::Purged { messages: queue.purge(rows) })),
             Command::Tick { items } => self.tick(context, &items, rows),

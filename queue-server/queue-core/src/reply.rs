@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  tag u8 | fields in the order of the variant
-//!  0 refused  1 created  2 done  3 sent  4 received  5 empty  6 acked  7 extended  8 purged  9 ticked
+//!  0 refused  1 created  2 done  3 sent  4 received  5 empty  6 settled  7 extended  8 purged  9 ticked
 //! ```
 //!
 //! A receive answers with places, not with bodies: whoever holds the rows reads them by place afterwards, outside the
@@ -43,15 +43,17 @@ pub enum Reply {
     },
     /// Nothing is ready; nothing was changed.
     Empty,
-    /// One result for each receipt of the ack, in its order: `None` if the message is gone now.
-    Acked {
+    /// One result for each receipt of the ack or release, in its order: `None` if it is done.
+    Settled {
         /// The results.
         results: Vec<Option<Refusal>>,
     },
-    /// The lease ends then.
+    /// One result for each receipt of the extend, in its order: `None` if its lease ends at the deadline now.
     Extended {
-        /// The new deadline.
+        /// The new deadline, the same for all.
         deadline: TimestampMs,
+        /// The results.
+        results: Vec<Option<Refusal>>,
     },
     /// The messages were dropped.
     Purged {
@@ -124,16 +126,14 @@ impl Layout for Reply {
                 out.list(deliveries);
             }
             Self::Empty => out.u8(5),
-            Self::Acked { results } => {
+            Self::Settled { results } => {
                 out.u8(6);
-                out.len(results.len());
-                for result in results {
-                    out.option(result.as_ref());
-                }
+                put_results(out, results);
             }
-            Self::Extended { deadline } => {
+            Self::Extended { deadline, results } => {
                 out.u8(7);
                 deadline.encode(out);
+                put_results(out, results);
             }
             Self::Purged { messages } => {
                 out.u8(8);
@@ -155,18 +155,27 @@ impl Layout for Reply {
             3 => Ok(Self::Sent { ids: input.list(LIST_MAX)?, first_seq: input.u64()? }),
             4 => Ok(Self::Received { deliveries: input.list(LIST_MAX)? }),
             5 => Ok(Self::Empty),
-            6 => {
-                let count = input.count(LIST_MAX)?;
-                let mut results = Vec::with_capacity(count.min(input.left()));
-                for _ in 0..count {
-                    results.push(input.option()?);
-                }
-                Ok(Self::Acked { results })
-            }
-            7 => Ok(Self::Extended { deadline: TimestampMs::decode(input)? }),
+            6 => Ok(Self::Settled { results: read_results(input)? }),
+            7 => Ok(Self::Extended { deadline: TimestampMs::decode(input)?, results: read_results(input)? }),
             8 => Ok(Self::Purged { messages: input.u64()? }),
             9 => Ok(Self::Ticked { moved: input.u32()?, readied: input.list(LIST_MAX)? }),
             tag => Err(DecodeError::Unknown { what: "queue reply", tag }),
         }
     }
+}
+
+fn put_results(out: &mut Writer, results: &[Option<Refusal>]) {
+    out.len(results.len());
+    for result in results {
+        out.option(result.as_ref());
+    }
+}
+
+fn read_results(input: &mut Reader) -> Result<Vec<Option<Refusal>>, DecodeError> {
+    let count = input.count(LIST_MAX)?;
+    let mut results = Vec::with_capacity(count.min(input.left()));
+    for _ in 0..count {
+        results.push(input.option()?);
+    }
+    Ok(results)
 }

@@ -123,7 +123,7 @@ mod tests {
         };
         assert_eq!(map.runs(), model.iter().filter(|place| !goes_on(place)).count(), "runs are as long as can be");
         let listed: Vec<(u64, u64)> =
-            map.within(from, to).flat_map(|(seq, run)| (seq..).zip(run.id.0..).take(run.count as usize)).collect();
+            map.within(from, to).flat_map(|(seq, run)| (seq..seq.saturating_add(run.count)).zip(run.id.0..)).collect();
         let wanted: Vec<(u64, u64)> =
             model.iter().filter(|(seq, _)| **seq >= from && **seq < to).map(|(seq, id)| (*seq, *id)).collect();
         assert_eq!(listed, wanted);

@@ -22,7 +22,7 @@ impl Queue {
     /// Decides an ack. Each receipt has its own result.
     pub(crate) fn ack(&mut self, context: &Context, receipts: &[DeliveryNumber], rows: &mut Rows) -> Reply {
         let results = receipts.iter().map(|receipt| self.ack_one(context, *receipt, rows).err());
-        Reply::Acked { results: results.collect() }
+        Reply::Settled { results: results.collect() }
     }
 
     fn ack_one(&mut self, context: &Context, receipt: DeliveryNumber, rows: &mut Rows) -> Result<(), Refusal> {
@@ -37,28 +37,44 @@ impl Queue {
     pub(crate) fn extend(
         &mut self,
         context: &Context,
-        receipt: DeliveryNumber,
+        receipts: &[DeliveryNumber],
         lease_ms: u64,
         rows: &mut Rows,
     ) -> Result<Reply, Refusal> {
         Refusal::LeaseOutOfRange.unless(lease_fits(lease_ms))?;
-        let lease = self.live_lease(context, receipt)?;
         let deadline = context.now.plus(lease_ms);
-        self.put_lease(receipt, Lease { deadline, ..lease }, rows);
-        Ok(Reply::Extended { deadline })
+        let mut extend_one = |receipt: DeliveryNumber| {
+            let lease = self.live_lease(context, receipt)?;
+            self.put_lease(receipt, Lease { deadline, ..lease }, rows);
+            Ok(())
+        };
+        let results = receipts.iter().map(|receipt| extend_one(*receipt).err()).collect();
+        Ok(Reply::Extended { deadline, results })
     }
 
     /// Decides a release. Refuses: see [`crate::Command::Release`].
     ///
-    /// A message whose tries are spent is parked and due at once: the next tick reads its row and moves it.
+    /// Each receipt has its own result.
     pub(crate) fn release(
+        &mut self,
+        context: &Context,
+        receipts: &[DeliveryNumber],
+        release: Release,
+        rows: &mut Rows,
+    ) -> Result<Reply, Refusal> {
+        Refusal::DelayOutOfRange.unless(release.delay_ms <= DELAY_MS_MAX)?;
+        let results = receipts.iter().map(|receipt| self.release_one(context, *receipt, release, rows).err());
+        Ok(Reply::Settled { results: results.collect() })
+    }
+
+    /// A message whose tries are spent is parked and due at once: the next tick reads its row and moves it.
+    fn release_one(
         &mut self,
         context: &Context,
         receipt: DeliveryNumber,
         release: Release,
         rows: &mut Rows,
-    ) -> Result<Reply, Refusal> {
-        Refusal::DelayOutOfRange.unless(release.delay_ms <= DELAY_MS_MAX)?;
+    ) -> Result<(), Refusal> {
         let lease = self.live_lease(context, receipt)?;
         let tries = if release.failed { lease.tries.fail() } else { lease.tries };
         let is_spent = self.definition.attributes.is_spent(&tries);
@@ -70,7 +86,7 @@ impl Queue {
             self.end_lease(receipt, rows);
             self.put_back(lease.seq, tries, None, rows);
         }
-        Ok(Reply::Done)
+        Ok(())
     }
 }
 

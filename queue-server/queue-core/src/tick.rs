@@ -31,6 +31,13 @@ pub(crate) enum Moved {
     Readied(QueueId),
 }
 
+/// A delayed message as its key and row tell it.
+struct Delayed {
+    epoch: u32,
+    due: TimestampMs,
+    row: MessageRow,
+}
+
 impl QueueMachine {
     /// Decides a tick. Refuses: see [`crate::Command::Tick`].
     pub(crate) fn tick(&mut self, context: &Context, items: &[Due], rows: &mut Rows) -> Result<Reply, Refusal> {
@@ -57,7 +64,7 @@ impl QueueMachine {
                 lease.map(|lease| self.end(now, queue, Ended { delivery, lease, row }, rows))
             }
             (Due::Delay { queue, epoch, due, .. }, Some(row)) => {
-                let moved = self.change(queue, |queue| queue.end_delay(epoch, due, now, row, rows));
+                let moved = self.change(queue, |queue| queue.end_delay(Delayed { epoch, due, row }, now, rows));
                 self.forget_if_erased(queue, rows);
                 moved
             }
@@ -98,7 +105,8 @@ impl QueueMachine {
 
 impl Queue {
     /// The delay of a message has ended, or it was purged.
-    fn end_delay(&mut self, epoch: u32, due: TimestampMs, now: TimestampMs, row: MessageRow, rows: &mut Rows) -> Moved {
+    fn end_delay(&mut self, delayed: Delayed, now: TimestampMs, rows: &mut Rows) -> Moved {
+        let Delayed { epoch, due, row } = delayed;
         let key = keys::delayed(self.id, epoch, due, row.id);
         if epoch < self.counters.delay_epoch {
             self.counters.stale_delays = self.counters.stale_delays.saturating_sub(1);

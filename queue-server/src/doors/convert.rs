@@ -81,7 +81,12 @@ pub(crate) fn delivered_message(
 }
 
 /// A message that was looked at.
-pub(crate) fn peeked_message(machine: &QueueMachine, peeked: Peeked, state: MessageState, body: Bytes) -> PeekedMessage {
+pub(crate) fn peeked_message(
+    machine: &QueueMachine,
+    peeked: Peeked,
+    state: MessageState,
+    body: Bytes,
+) -> PeekedMessage {
     let until = peeked.until.map_or(0, |until| until.0);
     let mut message = stored_message(machine, peeked.message, peeked.tries, body);
     let mut due_ms = 0;

@@ -3,11 +3,9 @@
 //! Must never: lose or double a message that cannot move.
 
 use queue_core::limits::DEAD_LETTER_RETRY_MS;
-use queue_core::{
-    AttributeChanges, Attributes, Command, DeadLetterCount, DeadLetterStall, Origin, PeekState, QueueId, Reply,
-};
+use queue_core::{AttributeChanges, Attributes, Command, DeadLetterCount, DeadLetterStall, Origin, PeekState, QueueId};
 
-use crate::room::{Room, START, policy};
+use crate::room::{Room, START, policy, released};
 
 fn rooms(count: DeadLetterCount, limit: u32) -> (Room, QueueId, QueueId) {
     let mut room = Room::new();
@@ -21,8 +19,8 @@ fn fail(room: &mut Room, queue: QueueId, how: &str) {
     let receipt = room.receive(queue, 1, 1_000)[0].receipt;
     match how {
         "run out" => room.pass(1_000),
-        "failed" => assert_eq!(room.release(queue, receipt, 0, true), Reply::Done),
-        _ => assert_eq!(room.release(queue, receipt, 0, false), Reply::Done),
+        "failed" => assert_eq!(room.release(queue, receipt, 0, true), released()),
+        _ => assert_eq!(room.release(queue, receipt, 0, false), released()),
     }
     room.tick();
 }

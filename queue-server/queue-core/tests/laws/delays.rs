@@ -2,6 +2,7 @@
 //!
 //! Must never: let a delay end early.
 
+use machine::Machine as _;
 use queue_core::limits::DELAY_MS_MAX;
 use queue_core::{Attributes, Command, Reply};
 
@@ -84,4 +85,17 @@ fn many_delays_are_counted_by_spans_of_time() {
     room.pass(60_000);
     assert_eq!(room.tick(), 2_000);
     assert_eq!(room.status(queue).footprint.runs, 1, "equal delays keep their order, and one run of ids");
+}
+
+#[test]
+fn a_tick_that_comes_early_ends_no_delay() {
+    let (mut room, queue) = Room::with_queue(Attributes::default());
+    room.send(queue, &[("a", 5_000)]);
+    let later = room.now.plus(5_000);
+    let tick = room.machine().due(&room.store, later).expect("rows can be read").expect("the delay has ended then");
+    room.pass(4_999);
+    assert_eq!(room.run(&tick), Reply::Ticked { moved: 0, readied: vec![] });
+    room.pass(1);
+    assert_eq!(room.run(&tick), Reply::Ticked { moved: 1, readied: vec![queue] });
+    assert_eq!(room.run(&tick), Reply::Ticked { moved: 0, readied: vec![] }, "a repeat finds nothing to move");
 }

@@ -3,9 +3,9 @@
 //! Must never: let a tick be needed for a receipt to die.
 
 use machine::{Machine as _, TimestampMs};
-use queue_core::{Attributes, Command, Refusal, Reply};
+use queue_core::{Attributes, Command, Due, Refusal, Reply};
 
-use crate::room::{Room, START};
+use crate::room::{Room, START, released};
 
 const STALE: Option<Refusal> = Some(Refusal::StaleReceipt);
 
@@ -86,7 +86,8 @@ fn an_extended_lease_ends_as_counted_from_now() {
     let receipt = room.receive(queue, 1, 1_000)[0].receipt;
     room.pass(900);
     let deadline = START.plus(900 + 5_000);
-    assert_eq!(room.run(&Command::Extend { queue, receipt, lease_ms: 5_000 }), Reply::Extended { deadline });
+    let extend = Command::Extend { queue, receipts: vec![receipt], lease_ms: 5_000 };
+    assert_eq!(room.run(&extend), Reply::Extended { deadline, results: vec![None] });
     room.pass(4_999);
     assert_eq!(room.tick(), 0);
     assert_eq!(room.ack(queue, &[receipt]), [None]);
@@ -100,7 +101,7 @@ fn a_tick_that_an_extend_overtook_moves_nothing() {
     let later = room.now.plus(1_000);
     let tick = room.machine().due(&room.store, later).expect("rows can be read").expect("the lease is due then");
     room.pass(999);
-    room.run(&Command::Extend { queue, receipt, lease_ms: 10_000 });
+    room.run(&Command::Extend { queue, receipts: vec![receipt], lease_ms: 10_000 });
     room.pass(1);
     assert_eq!(room.run(&tick), Reply::Ticked { moved: 0, readied: vec![] });
     assert_eq!(room.counts(queue), (0, 1, 0));
@@ -111,8 +112,8 @@ fn a_released_message_is_ready_at_once_or_after_its_delay() {
     let (mut room, queue) = Room::with_queue(Attributes::default());
     room.send(queue, &[("a", 0), ("b", 0)]);
     let deliveries = room.receive(queue, 2, 60_000);
-    assert_eq!(room.release(queue, deliveries[0].receipt, 0, false), Reply::Done);
-    assert_eq!(room.release(queue, deliveries[1].receipt, 5_000, true), Reply::Done);
+    assert_eq!(room.release(queue, deliveries[0].receipt, 0, false), released());
+    assert_eq!(room.release(queue, deliveries[1].receipt, 5_000, true), released());
     assert_eq!(room.counts(queue), (1, 0, 1));
     let again = room.receive(queue, 2, 60_000);
     assert_eq!((again[0].tries.received, again[0].tries.failed), (2, 0), "a release is not a failure by itself");
@@ -148,4 +149,14 @@ fn the_next_due_time_is_the_earliest_deadline() {
     room.receive(queue, 1, 9_000);
     room.receive(queue, 1, 4_000);
     assert_eq!(room.machine().next_due(), Some(TimestampMs(START.0 + 4_000)));
+}
+
+#[test]
+fn a_tick_that_names_another_place_than_the_lease_has_moves_nothing() {
+    let (mut room, queue) = Room::with_queue(Attributes::default());
+    room.send(queue, &[("a", 0), ("b", 0)]);
+    let delivery = room.receive(queue, 1, 1_000)[0];
+    room.pass(1_000);
+    let items = vec![Due::Lease { queue, delivery: delivery.receipt, seq: delivery.seq + 1 }];
+    assert_eq!(room.run(&Command::Tick { items }), Reply::Ticked { moved: 0, readied: vec![] });
 }

@@ -101,7 +101,7 @@ impl Queue {
 
 impl Model {
     pub(crate) fn create(&mut self, name: &str, attributes: Attributes) -> QueueId {
-        let id = QueueId(self.queues.len() as u32 + 1);
+        let id = QueueId(u32::try_from(self.queues.len()).expect("histories are short") + 1);
         let (name, totals) = (name.to_owned(), Totals::default());
         let messages = Vec::new();
         self.queues.push(Queue {
@@ -133,7 +133,7 @@ impl Model {
 
     pub(crate) fn send(&mut self, at: usize, delays: &[u64], now: TimestampMs) -> Reply {
         let queue = &mut self.queues[at];
-        if queue.messages.len() + delays.len() > queue.attributes.max_messages as usize {
+        if (queue.messages.len() + delays.len()) as u64 > queue.attributes.max_messages {
             return Reply::Refused(Refusal::QueueFull);
         }
         let (mut ids, mut first_seq) = (Vec::new(), 0);
@@ -179,15 +179,17 @@ impl Model {
             }
             results.push(if found.is_some() { None } else { Some(Refusal::StaleReceipt) });
         }
-        Reply::Acked { results }
+        Reply::Settled { results }
     }
 
     pub(crate) fn extend(&mut self, at: usize, receipt: DeliveryNumber, lease_ms: u64, now: TimestampMs) -> Reply {
         let queue = &mut self.queues[at];
-        let Some(at) = queue.find(receipt, now) else { return Reply::Refused(Refusal::StaleReceipt) };
         let deadline = now.plus(lease_ms);
+        let Some(at) = queue.find(receipt, now) else {
+            return Reply::Extended { deadline, results: vec![Some(Refusal::StaleReceipt)] };
+        };
         queue.messages[at].state = State::Held { receipt, until: deadline };
-        Reply::Extended { deadline }
+        Reply::Extended { deadline, results: vec![None] }
     }
 
     pub(crate) fn release(
@@ -198,7 +200,9 @@ impl Model {
         now: TimestampMs,
     ) -> Reply {
         let queue = &mut self.queues[at];
-        let Some(at) = queue.find(receipt, now) else { return Reply::Refused(Refusal::StaleReceipt) };
+        let Some(at) = queue.find(receipt, now) else {
+            return Reply::Settled { results: vec![Some(Refusal::StaleReceipt)] };
+        };
         queue.messages[at].tries.failed += u32::from(failed);
         let message = &queue.messages[at];
         let is_spent = queue.is_spent(&message.tries);
@@ -211,7 +215,7 @@ impl Model {
         } else {
             queue.messages[at].state = State::Visible;
         }
-        Reply::Done
+        Reply::Settled { results: vec![None] }
     }
 
     pub(crate) fn purge(&mut self, at: usize) -> Reply {
@@ -282,7 +286,7 @@ impl Model {
     fn bury(&mut self, source: QueueId, at: usize, now: TimestampMs) {
         let policy = self.live(source).and_then(|queue| queue.attributes.dead_letter.clone());
         let target = policy.and_then(|policy| self.named(&policy.queue));
-        let has_room = |queue: &Queue| queue.messages.len() < queue.attributes.max_messages as usize;
+        let has_room = |queue: &Queue| (queue.messages.len() as u64) < queue.attributes.max_messages;
         let target = target.filter(|target| has_room(&self.queues[*target]));
         let Some(queue) = self.live(source) else { return };
         let Some(target) = target else {

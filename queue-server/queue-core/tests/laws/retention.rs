@@ -2,7 +2,8 @@
 //!
 //! Must never: drop a message that is under a live lease.
 
-use queue_core::{AttributeChanges, Attributes, Command};
+use machine::Machine as _;
+use queue_core::{AttributeChanges, Attributes, Command, Reply};
 
 use crate::room::Room;
 
@@ -81,4 +82,20 @@ fn a_shorter_retention_holds_for_what_is_there_already() {
     room.run(&Command::SetQueueAttributes { name: "orders".to_owned(), changes });
     room.tick();
     assert_eq!(room.counts(queue), (0, 0, 0));
+}
+
+#[test]
+fn an_age_that_was_read_too_early_is_not_believed() {
+    let (mut room, queue) = Room::with_queue(short());
+    room.send(queue, &[("old", 0)]);
+    let receipt = room.receive(queue, 1, 200_000)[0].receipt;
+    room.pass(50_000);
+    room.send(queue, &[("new", 0)]);
+    room.pass(10_000);
+    let tick = room.machine().due(&room.store, room.now).expect("rows can be read").expect("an age is to be learned");
+    room.release(queue, receipt, 0, false);
+    assert_eq!(room.run(&tick), Reply::Ticked { moved: 0, readied: vec![] }, "the old one is the first again");
+    assert_eq!(room.machine().next_due(), Some(room.now));
+    room.tick();
+    assert_eq!((room.counts(queue), room.status(queue).totals.expired), ((1, 0, 0), 1));
 }

@@ -3,8 +3,10 @@
 //!
 //! Must never: let a command pass without that check.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use machine::{GroupId, Host, LogIndex, Machine, MemoryStore, TimestampMs};
+use machine::{GroupId, Host, Key, LogIndex, Machine, MemoryStore, TimestampMs};
 use queue_core::{
     Attributes, Command, Counts, DeadLetterCount, DeadLetterPolicy, Delivery, DeliveryNumber, MessageId, NewMessage,
     QueueId, QueueMachine, QueueStatus, Refusal, Reply,
@@ -21,6 +23,11 @@ pub(crate) struct Room {
     pub(crate) host: Host<QueueMachine>,
     pub(crate) now: TimestampMs,
     index: u64,
+}
+
+/// The reply to a release that found its lease.
+pub(crate) fn released() -> Reply {
+    Reply::Settled { results: vec![None] }
 }
 
 impl Room {
@@ -58,6 +65,16 @@ impl Room {
     pub(crate) fn check_reload(&self) {
         let rebuilt = self.store.host::<QueueMachine>(GROUP).expect("its own rows load");
         assert_eq!(rebuilt.machine(), self.machine(), "the machine is a function of its rows");
+    }
+
+    /// Puts a row where no short test could bring the machine, and rebuilds it.
+    pub(crate) fn plant(&mut self, planted: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) {
+        let mut rows: BTreeMap<Key, Bytes> =
+            self.store.rows().map(|(key, value)| (key.clone(), value.clone())).collect();
+        rows.extend(planted.into_iter().map(|(key, value)| (Key::from(key), Bytes::from(value))));
+        let bodies = self.store.bodies().map(|(body, bytes)| (body, bytes.clone())).collect();
+        self.store.replace(rows, bodies);
+        self.host = self.store.host(GROUP).expect("the planted rows load");
     }
 
     pub(crate) fn pass(&mut self, ms: u64) {
@@ -111,12 +128,12 @@ impl Room {
 
     pub(crate) fn ack(&mut self, queue: QueueId, receipts: &[DeliveryNumber]) -> Vec<Option<Refusal>> {
         let reply = self.run(&Command::Ack { queue, receipts: receipts.to_vec() });
-        let Reply::Acked { results } = reply else { panic!("an ack is answered, not {reply:?}") };
+        let Reply::Settled { results } = reply else { panic!("an ack is answered, not {reply:?}") };
         results
     }
 
     pub(crate) fn release(&mut self, queue: QueueId, receipt: DeliveryNumber, delay_ms: u64, failed: bool) -> Reply {
-        self.run(&Command::Release { queue, receipt, delay_ms, failed })
+        self.run(&Command::Release { queue, receipts: vec![receipt], delay_ms, failed })
     }
 
     pub(crate) fn status(&self, queue: QueueId) -> QueueStatus {

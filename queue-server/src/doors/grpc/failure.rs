@@ -29,8 +29,6 @@ pub(crate) enum DoorRefusal {
     BadPage = 5,
     /// This node keeps no money: ask an app node.
     NoMoneyHere = 6,
-    /// No receipt, or more than 128.
-    BadBatch = 7,
     /// No group of that number here.
     NoSuchGroup = 8,
     /// The directory takes no more names.
@@ -52,7 +50,11 @@ pub(crate) fn queue_missing() -> Status {
 }
 
 fn hint(leader: Option<Leader>) -> Hint {
-    Hint { retry_after: leader.is_none().then_some(RETRY_AFTER), leader: leader.map(|leader| leader.address), group: None }
+    Hint {
+        retry_after: leader.is_none().then_some(RETRY_AFTER),
+        leader: leader.map(|leader| leader.address),
+        group: None,
+    }
 }
 
 pub(crate) fn propose_failed(error: ProposeError) -> Status {

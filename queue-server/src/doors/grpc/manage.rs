@@ -103,7 +103,8 @@ async fn names_of(group: &Group<QueueMachine>, search: &str) -> Result<Vec<Queue
         let mut names = Vec::new();
         loop {
             let page = view.machine.queues(search, names.len(), usize::MAX);
-            let name = |(queue_id, queue): (queue_core::QueueId, String)| QueueName { queue, queue_id: queue_id.0, group: id };
+            let name =
+                |(queue_id, queue): (queue_core::QueueId, String)| QueueName { queue, queue_id: queue_id.0, group: id };
             names.extend(page.queues.into_iter().map(name));
             if names.len() >= page.total {
                 return names;
@@ -125,7 +126,8 @@ pub(super) async fn get(node: &Node, call: GetQueueRequest) -> Result<GetQueueRe
         .await
         .map_err(read_failed)?;
     let (status, oldest) = found.ok_or_else(queue_missing)?;
-    let oldest = oldest.map_err(|failure| proto::outcome::not_applied(&failure.to_string(), proto::outcome::Hint::default()))?;
+    let oldest =
+        oldest.map_err(|failure| proto::outcome::not_applied(&failure.to_string(), proto::outcome::Hint::default()))?;
     Ok(GetQueueReply {
         queue: status.name.clone(),
         queue_id: status.queue.0,

@@ -12,7 +12,9 @@ use replica::View;
 use tokio::time::Instant;
 use tonic::Status;
 
-use super::failure::{DoorRefusal, door_refused, machine_refused, not_here, propose_failed, queue_missing, read_failed};
+use super::failure::{
+    DoorRefusal, door_refused, machine_refused, not_here, propose_failed, queue_missing, read_failed,
+};
 use super::service::locate;
 use crate::doors::convert::{delivered_message, peek_state, peeked_message, unexpected};
 use crate::node::{Located, Node};
@@ -34,9 +36,9 @@ pub(super) async fn receive(node: &Node, call: ReceiveRequest) -> Result<Receive
         .read_stale(|view| view.machine.status(located.queue).map(|status| status.attributes))
         .map_err(read_failed)?
         .ok_or_else(queue_missing)?;
-    let wait = call.wait_ms.map_or(Duration::from_secs(u64::from(attributes.polling_wait_s)), |ms| {
-        Duration::from_millis(u64::from(ms))
-    });
+    let wait = call
+        .wait_ms
+        .map_or(Duration::from_secs(u64::from(attributes.polling_wait_s)), |ms| Duration::from_millis(u64::from(ms)));
     let fitting = BODY_BYTES_PER_CALL_MAX / (attributes.max_message_bytes as usize).max(1);
     let count = call.messages_max.min(u32::try_from(fitting.max(1)).unwrap_or(u32::MAX));
     let command = Command::Receive { queue: located.queue, count, lease_ms: call.lease_ms };

@@ -17,9 +17,10 @@ pub(super) async fn send(node: &Node, call: SendRequest) -> Result<SendReply, St
     let command = Command::Send { queue: located.queue, messages };
     let applied = located.group.propose(request, &command).await.map_err(propose_failed)?;
     match applied.reply {
-        Reply::Sent { ids, .. } => {
-            Ok(SendReply { ids: ids.into_iter().map(|id| id.0).collect(), durability: Some(durability(applied.receipt)) })
-        }
+        Reply::Sent { ids, .. } => Ok(SendReply {
+            ids: ids.into_iter().map(|id| id.0).collect(),
+            durability: Some(durability(applied.receipt)),
+        }),
         Reply::Refused(refusal) => Err(machine_refused(refusal)),
         other => Err(unexpected(&other)),
     }

@@ -1,76 +1,77 @@
 //! Ack, extend, release: what becomes of leases.
-//!
-//! Extend and release take one receipt in the machine, so a call that carries a request id holds one receipt: a repeat
-//! could not tell which of several had been done.
 
-use machine::RequestId;
-use proto::limits::MESSAGES_PER_CALL_MAX;
 use proto::queue::v1::{
-    AckReply, AckRequest, ExtendReply, ExtendRequest, ReceiptResult, ReleaseReply, ReleaseRequest,
+    AckReply, AckRequest, ExtendReply, ExtendRequest, ReceiptResult, ReleaseReply, ReleaseRequest, RequestId,
 };
-use queue_core::{Command, DeliveryNumber, Reply};
+use queue_core::{Command, DeliveryNumber, QueueId, Refusal, Reply};
 use tonic::Status;
 
-use super::failure::{DoorRefusal, door_refused, machine_refused, propose_failed};
+use super::failure::{machine_refused, propose_failed};
 use super::service::locate;
 use crate::doors::convert::{receipt_result, unexpected};
-use crate::node::{Located, Node};
+use crate::node::Node;
 
 /// Ends leases for good.
 pub(super) async fn ack(node: &Node, call: AckRequest) -> Result<AckReply, Status> {
-    let (located, request) = locate(node, &call.queue, call.request.as_ref()).await?;
-    let receipts = call.receipts.iter().map(|receipt| DeliveryNumber(*receipt)).collect();
-    let command = Command::Ack { queue: located.queue, receipts };
-    let applied = located.group.propose(request, &command).await.map_err(propose_failed)?;
-    match applied.reply {
-        Reply::Acked { results } => {
-            let results = call.receipts.into_iter().zip(results);
-            Ok(AckReply { results: results.map(|(receipt, result)| receipt_result(receipt, result, 0)).collect() })
-        }
-        Reply::Refused(refusal) => Err(machine_refused(refusal)),
-        other => Err(unexpected(&other)),
-    }
+    let settle = Settle { queue: &call.queue, request: call.request.as_ref(), receipts: &call.receipts };
+    let results = settle.propose(node, |queue, receipts| Command::Ack { queue, receipts }).await?;
+    Ok(AckReply { results })
 }
 
-/// Prolongs leases, counted from now.
+/// Prolongs leases, counted from now; 0 = by the queue's own lease.
 pub(super) async fn extend(node: &Node, call: ExtendRequest) -> Result<ExtendReply, Status> {
-    let (located, request) = locate(node, &call.queue, call.request.as_ref()).await?;
-    let (queue, lease_ms) = (located.queue, call.lease_ms);
-    let command = |receipt| Command::Extend { queue, receipt, lease_ms };
-    Ok(ExtendReply { results: each(&located, request, &call.receipts, command).await? })
+    let settle = Settle { queue: &call.queue, request: call.request.as_ref(), receipts: &call.receipts };
+    let lease_ms = match call.lease_ms {
+        0 => settle.queue_lease_ms(node).await?,
+        lease_ms => lease_ms,
+    };
+    let results = settle.propose(node, |queue, receipts| Command::Extend { queue, receipts, lease_ms }).await?;
+    Ok(ExtendReply { results })
 }
 
 /// Gives messages back before their leases end.
 pub(super) async fn release(node: &Node, call: ReleaseRequest) -> Result<ReleaseReply, Status> {
-    let (located, request) = locate(node, &call.queue, call.request.as_ref()).await?;
-    let (queue, delay_ms, failed) = (located.queue, call.delay_ms, call.failed);
-    let command = |receipt| Command::Release { queue, receipt, delay_ms, failed };
-    Ok(ReleaseReply { results: each(&located, request, &call.receipts, command).await? })
+    let settle = Settle { queue: &call.queue, request: call.request.as_ref(), receipts: &call.receipts };
+    let (delay_ms, failed) = (call.delay_ms, call.failed);
+    let results =
+        settle.propose(node, |queue, receipts| Command::Release { queue, receipts, delay_ms, failed }).await?;
+    Ok(ReleaseReply { results })
 }
 
-/// One command per receipt.
-async fn each(
-    located: &Located,
-    request: RequestId,
-    receipts: &[u64],
-    command: impl Fn(DeliveryNumber) -> Command,
-) -> Result<Vec<ReceiptResult>, Status> {
-    if !(1..=MESSAGES_PER_CALL_MAX).contains(&receipts.len()) {
-        return Err(door_refused(DoorRefusal::BadBatch, "a call holds 1 to 128 receipts"));
+/// What the three calls share.
+struct Settle<'a> {
+    queue: &'a str,
+    request: Option<&'a RequestId>,
+    receipts: &'a [u64],
+}
+
+impl Settle<'_> {
+    async fn propose(
+        &self,
+        node: &Node,
+        command: impl FnOnce(QueueId, Vec<DeliveryNumber>) -> Command,
+    ) -> Result<Vec<ReceiptResult>, Status> {
+        let (located, request) = locate(node, self.queue, self.request).await?;
+        let receipts = self.receipts.iter().map(|receipt| DeliveryNumber(*receipt)).collect();
+        let command = command(located.queue, receipts);
+        match located.group.propose(request, &command).await.map_err(propose_failed)?.reply {
+            Reply::Settled { results } => Ok(self.results(results, 0)),
+            Reply::Extended { deadline, results } => Ok(self.results(results, deadline.0)),
+            Reply::Refused(refusal) => Err(machine_refused(refusal)),
+            other => Err(unexpected(&other)),
+        }
     }
-    if receipts.len() > 1 && request != RequestId::NONE {
-        return Err(door_refused(DoorRefusal::BadBatch, "with a request id, this call holds one receipt"));
+
+    fn results(&self, results: Vec<Option<Refusal>>, deadline_ms: u64) -> Vec<ReceiptResult> {
+        let until = |result: &Option<Refusal>| if result.is_none() { deadline_ms } else { 0 };
+        let pairs = self.receipts.iter().zip(results);
+        pairs.map(|(receipt, result)| receipt_result(*receipt, result, until(&result))).collect()
     }
-    let mut results = Vec::with_capacity(receipts.len());
-    for receipt in receipts {
-        let applied =
-            located.group.propose(request, &command(DeliveryNumber(*receipt))).await.map_err(propose_failed)?;
-        results.push(match applied.reply {
-            Reply::Done => receipt_result(*receipt, None, 0),
-            Reply::Extended { deadline } => receipt_result(*receipt, None, deadline.0),
-            Reply::Refused(refusal) => receipt_result(*receipt, Some(refusal), 0),
-            other => return Err(unexpected(&other)),
-        });
+
+    async fn queue_lease_ms(&self, node: &Node) -> Result<u64, Status> {
+        let (located, _) = locate(node, self.queue, self.request).await?;
+        let status = located.group.read_stale(|view| view.machine.status(located.queue));
+        let status = status.map_err(super::failure::read_failed)?.ok_or_else(super::failure::queue_missing)?;
+        Ok(u64::from(status.attributes.visibility_timeout_s) * 1000)
     }
-    Ok(results)
 }

@@ -51,5 +51,6 @@ pub(super) fn render(node: &Node) -> String {
 
 fn line(page: &mut String, name: &str, labels: &str, value: u64) {
     // Writing to a String cannot fail.
-    let _ = if labels.is_empty() { writeln!(page, "{name} {value}") } else { writeln!(page, "{name}{{{labels}}} {value}") };
+    let _ =
+        if labels.is_empty() { writeln!(page, "{name} {value}") } else { writeln!(page, "{name}{{{labels}}} {value}") };
 }

@@ -1,0 +1,6 @@
+//! End to end, with real processes that are killed: what was acknowledged is there, once.
+
+mod dead_letters;
+mod demo;
+mod killed_leader;
+mod restart;
