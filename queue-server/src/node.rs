@@ -28,7 +28,6 @@ pub(crate) struct Node {
 pub(crate) struct Located {
     pub(crate) group: Group<QueueMachine>,
     pub(crate) queue: QueueId,
-    pub(crate) epoch: u64,
 }
 
 /// Why a queue cannot be found now.
@@ -156,6 +155,6 @@ impl Node {
                 Err(error) => return Err(unavailable(error)),
             },
         };
-        Ok(Located { group, queue, epoch: place.epoch })
+        Ok(Located { group, queue })
     }
 }

@@ -3,19 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::limits::WIRE_BYTES_MAX;
 use replica::{Replica, ReplicaConfig, StartError, Timers, system_wall_clock};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
 use crate::config::Config;
-use crate::doors::{AdminDoor, QueueDoor, http_router};
+use crate::doors::{http_router, serve_grpc};
 use crate::node::Node;
-use proto::admin::v1::admin_server::AdminServer;
-use proto::queue::v1::queue_server::QueueServer;
 
 /// Time that calls under way get at a stop.
 const STOP_GRACE: Duration = Duration::from_secs(2);
@@ -72,42 +67,10 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     replica.stop().await;
     stop.send_replace(true);
     match tokio::time::timeout(STOP_GRACE, server).await {
-        Ok(Ok(result)) => result,
+        Ok(Ok(result)) => result.map_err(RunError::Server),
         // Streams that clients keep open end with the process.
         Ok(Err(_)) | Err(_) => Ok(()),
     }
-}
-
-async fn serve_grpc(
-    node: Arc<Node>,
-    listener: TcpListener,
-    mut stopped: watch::Receiver<bool>,
-) -> Result<(), RunError> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<QueueServer<QueueDoor>>().await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .map_err(|error| RunError::Server(error.to_string()))?;
-    let queue = QueueServer::new(QueueDoor::new(Arc::clone(&node)))
-        .max_decoding_message_size(WIRE_BYTES_MAX)
-        .max_encoding_message_size(WIRE_BYTES_MAX);
-    Server::builder()
-        .initial_stream_window_size(4 * 1024 * 1024)
-        .initial_connection_window_size(16 * 1024 * 1024)
-        .http2_keepalive_interval(Some(Duration::from_secs(10)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(5)))
-        .add_service(node.replica().service())
-        .add_service(health_service)
-        .add_service(reflection)
-        .add_service(queue)
-        .add_service(AdminServer::new(AdminDoor::new(node)))
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
-            // A closed channel stops the server too: the node is gone.
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        })
-        .await
-        .map_err(|error| RunError::Server(error.to_string()))
 }
 
 async fn wait_for_signal() -> std::io::Result<()> {

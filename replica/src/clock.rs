@@ -85,9 +85,13 @@ impl MachineClock {
         self.wall_ms().saturating_sub(self.now().0)
     }
 
-    /// Steps forward to what a majority of `members` members' clocks have reached. Too few readings: nothing happens.
+    /// Steps forward to what a majority of `members` members' clocks have reached, if that is far ahead. Too few
+    /// readings: nothing happens.
     pub(crate) fn step(&self, readings: &[u64], members: usize) {
-        if let Some(target) = majority_clock(readings, members) {
+        let now = self.now();
+        if let Some(target) = majority_clock(readings, members)
+            && target.saturating_sub(now.0) > STEP_AFTER_MS
+        {
             let mut reading = self.reading.lock();
             reading.micros = reading.micros.max(target.saturating_mul(1000));
         }

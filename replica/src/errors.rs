@@ -22,6 +22,9 @@ pub enum StartError {
     /// The data folder was written by a release this one cannot read.
     #[error("the data folder has format {0}, which this release cannot read")]
     WrongFormat(String),
+    /// The log of all groups has lost what was synced.
+    #[error("the log is damaged on this node, which must be replaced: {0}")]
+    LogDamaged(String),
     /// Log or rows fail their checks.
     #[error("group {group} is damaged on this node and must be replaced: {reason}", group = .group.0)]
     Damaged {
@@ -50,6 +53,11 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// A log that does not open.
+    pub(crate) fn log(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::InvalidData { Self::LogDamaged(error.to_string()) } else { error.into() }
+    }
+
     pub(crate) fn damaged(group: GroupId, error: &dyn std::fmt::Display) -> Self {
         Self::Damaged { group, reason: error.to_string() }
     }

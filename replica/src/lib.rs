@@ -20,6 +20,7 @@ mod log;
 mod net;
 mod process;
 mod raft_types;
+pub mod simulation;
 mod state;
 
 pub use clock::{WallClock, system_wall_clock};

@@ -3,7 +3,7 @@
 //! ```text
 //!  folder/IDENTITY      format and node id
 //!  folder/LOCK          held while the process runs
-//!  folder/log/          the log of all groups
+//!  folder/log/          the log of all groups; log.synced: how far it was synced
 //!  folder/group-0/ …    the rows of each group
 //! ```
 
@@ -98,12 +98,12 @@ impl Replica {
         }
         check_identity(&config.folder, config.node)?;
         let gauge = Arc::new(FsyncGauge::default());
-        let log: Arc<dyn LogEngine> = Arc::new(RocksLog::open(&config.folder.join("log"), Arc::clone(&gauge))?);
+        let log = RocksLog::open(&config.folder.join("log"), Arc::clone(&gauge)).map_err(StartError::log)?;
         Ok(Self {
             config,
             transport: Arc::new(GrpcTransport::default()),
             switchboard: Arc::default(),
-            log,
+            log: Arc::new(log),
             gauge,
             budget: RocksBudget::default(),
             groups: Arc::default(),

@@ -5,5 +5,5 @@ mod grpc;
 mod http;
 mod overview;
 
-pub(crate) use grpc::{AdminDoor, QueueDoor};
+pub(crate) use grpc::serve_grpc;
 pub(crate) use http::http_router;

@@ -132,7 +132,9 @@ impl<M: Machine> Group<M> {
     /// Why the group stands still, if it does.
     pub(super) fn parked(&self) -> Option<String> {
         let parked = self.0.state.parked.lock();
-        parked.as_ref().map(|at| format!("parked: entry {} cannot be applied by this release: {}", at.index.0, at.error))
+        parked
+            .as_ref()
+            .map(|at| format!("parked: entry {} cannot be applied by this release: {}", at.index.0, at.error))
     }
 
     fn majority(&self) -> u32 {
@@ -156,7 +158,9 @@ impl<M: Machine> Group<M> {
                 mpsc::error::TrySendError::Closed(_) => "the replica is stopping".to_owned(),
             })
         })?;
-        answered.await.unwrap_or_else(|_| Err(ProposeError::Unknown("the replica stopped, or the group is parked".to_owned())))
+        answered
+            .await
+            .unwrap_or_else(|_| Err(ProposeError::Unknown("the replica stopped, or the group is parked".to_owned())))
     }
 
     pub(crate) async fn submit_anywhere(

@@ -15,7 +15,7 @@ use crate::net::{Hello, Lane, Request, call};
 
 /// How often a leader looks for what is due.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-const HELLO_TIMEOUT: Duration = Duration::from_millis(500);
+const HELLO_TIMEOUT: Duration = Duration::from_millis(300);
 const BARRIER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A clock that still differs after a step (this node's own is wrong) is not looked at again for so long.
@@ -50,13 +50,15 @@ pub(super) async fn lead<M: Machine>(group: Group<M>) {
 }
 
 /// After the election: machine time goes on from the last stamp of the earlier terms, all of whose entries must be applied
-/// for it to be known. False: the lead is already lost.
+/// for it to be known. This node's own clock cannot say how long nobody led; the members' clocks are asked before the
+/// first command is stamped. False: the lead is already lost.
 async fn take_over<M: Machine>(group: &Group<M>) -> bool {
     let barrier = group.0.raft.ensure_linearizable(ReadPolicy::ReadIndex);
     if !matches!(tokio::time::timeout(BARRIER_TIMEOUT, barrier).await, Ok(Ok(_))) {
         return false;
     }
     group.0.clock.restart(group.with_host(|host, _| host.now()));
+    step_clock(group).await;
     true
 }
 
@@ -89,7 +91,8 @@ async fn propose_due<M: Machine>(group: &Group<M>) {
     }
 }
 
-/// Far behind the wall clock (a new group, a long stop): asks all members and steps to what a majority has reached.
+/// Asks all members for the time and steps to what a majority has reached, if machine time is far behind (a new group, a
+/// long stop).
 async fn step_clock<M: Machine>(group: &Group<M>) {
     let members = group.members();
     let asks = members.iter().filter(|(node, _)| *node != group.0.node).map(|(_, address)| async move {

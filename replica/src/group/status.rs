@@ -154,10 +154,8 @@ impl<M: Machine> GroupControl for Group<M> {
             trigger.snapshot().await.map_err(|error| error.to_string())?;
             let applied = Self::status(self).applied;
             let wait = self.0.raft.wait(Some(FLUSH_TIMEOUT));
-            let flushed = wait.metrics(
-                |metrics| metrics.snapshot.as_ref().map_or(0, |id| id.index) >= applied,
-                "rows are flushed",
-            );
+            let flushed = wait
+                .metrics(|metrics| metrics.snapshot.as_ref().map_or(0, |id| id.index) >= applied, "rows are flushed");
             flushed.await.map_err(|error| error.to_string())?;
             trigger.purge_log(applied.saturating_sub(kept)).await.map_err(|error| error.to_string())
         })

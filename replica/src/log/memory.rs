@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,6 +29,37 @@ type Image = BTreeMap<GroupId, GroupImage>;
 #[derive(Debug, Default)]
 pub(crate) struct MemoryDisk {
     durable: Mutex<Image>,
+    /// Power cuts so far. A log of an earlier boot writes nothing any more.
+    cuts: AtomicU64,
+}
+
+impl MemoryDisk {
+    /// Cuts the power: what is not synced is gone, and the logs opened before fail.
+    pub(crate) fn cut_power(&self) {
+        self.cuts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Loses the newest `entries` synced entries of every group, and every trace of them: what no honest disk does.
+    pub(crate) fn forget(&self, entries: usize) {
+        for group in self.durable.lock().values_mut() {
+            group.committed = None;
+            for _ in 0..entries {
+                group.frames.pop_last();
+            }
+        }
+    }
+
+    /// Syncs a batch for the boot after `cuts` power cuts. Errors: the power was cut meanwhile.
+    fn sync(&self, cuts: u64, batch: &[Job]) -> io::Result<()> {
+        let mut image = self.durable.lock();
+        if self.cuts.load(Ordering::Relaxed) != cuts {
+            return Err(io::Error::other("the power was cut"));
+        }
+        for job in batch {
+            apply_ops(image.entry(job.group).or_default(), &job.ops);
+        }
+        Ok(())
+    }
 }
 
 /// A log on a [`MemoryDisk`]; dropping it without its queue having been written loses what was unsynced.
@@ -42,7 +74,7 @@ impl MemoryLog {
     pub(crate) fn open(disk: Arc<MemoryDisk>, mut fsync: impl FnMut() -> Duration + Send + 'static) -> Self {
         let volatile = Arc::new(Mutex::new(disk.durable.lock().clone()));
         let (jobs, mut queue) = mpsc::unbounded_channel::<Job>();
-        let target = Arc::clone(&disk);
+        let (target, cuts) = (Arc::clone(&disk), disk.cuts.load(Ordering::Relaxed));
         tokio::spawn(async move {
             while let Some(first) = queue.recv().await {
                 let mut batch = vec![first];
@@ -50,14 +82,9 @@ impl MemoryLog {
                     batch.push(next);
                 }
                 tokio::time::sleep(fsync()).await;
-                {
-                    let mut image = target.durable.lock();
-                    for job in &batch {
-                        apply_ops(image.entry(job.group).or_default(), &job.ops);
-                    }
-                }
+                let synced = target.sync(cuts, &batch).map_err(|error| error.to_string());
                 for done in batch.into_iter().filter_map(|job| job.done) {
-                    done(Ok(()));
+                    done(synced.clone().map_err(io::Error::other));
                 }
             }
         });

@@ -11,11 +11,15 @@
 mod cache;
 mod engine;
 mod gauge;
+mod mark;
 mod memory;
 mod rocks;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use engine::LogEngine;
 pub(crate) use gauge::FsyncGauge;
+pub(crate) use memory::{MemoryDisk, MemoryLog};
 pub(crate) use rocks::RocksLog;
 pub(crate) use store::GroupLog;

@@ -5,6 +5,7 @@
 //!  group u32 | 1           -> crc32 | optional log id      what is known to be committed
 //!  group u32 | 2           -> crc32 | log id               purged up to
 //!  group u32 | 3 | index   -> frame of the entry (codec)
+//!  beside the folder: log.synced (mark)
 //! ```
 //!
 //! Invariant: every batch is written with `sync`; a failed write stops the log for good (a retried fsync may lie).
@@ -22,6 +23,7 @@ use rocksdb::{DB, DBCompressionType, IteratorMode, Options, ReadOptions, WriteBa
 
 use super::engine::{Job, LogEngine, LogOp, LogStart};
 use super::gauge::FsyncGauge;
+use super::mark::SyncMark;
 use crate::codec;
 use crate::limits::FSYNC_BYTES_MAX;
 
@@ -51,7 +53,7 @@ impl Drop for RocksLog {
 }
 
 impl RocksLog {
-    /// Opens or creates the log in `folder` and starts its writer.
+    /// Opens or creates the log in `folder` and starts its writer. Errors: `InvalidData` if it has lost synced records.
     pub(crate) fn open(folder: &Path, gauge: Arc<FsyncGauge>) -> io::Result<Self> {
         let mut options = Options::default();
         options.create_if_missing(true);
@@ -67,10 +69,11 @@ impl RocksLog {
         options.set_min_blob_size(4096);
         options.set_enable_blob_gc(true);
         let db = Arc::new(DB::open(&options, folder).map_err(io::Error::other)?);
+        let mark = SyncMark::open(&folder.with_extension("synced"), db.latest_sequence_number())?;
         let (jobs, queue) = channel();
         let target = Arc::clone(&db);
         let writer = thread::Builder::new().name("log-writer".into());
-        let writer = writer.spawn(move || write_jobs(&target, &queue, &gauge))?;
+        let writer = writer.spawn(move || write_jobs(&target, &mark, &queue, &gauge))?;
         Ok(Self { db, jobs: Some(jobs), writer: Some(writer) })
     }
 
@@ -79,7 +82,7 @@ impl RocksLog {
         codec::checked(&Bytes::from(value)).map(Some).map_err(|error| damaged(group, kind, error))
     }
 
-    /// Reads the newest entry and proves that indexes are consecutive from the purged one to it.
+    /// Reads the newest entry and proves every checksum, and that indexes are consecutive from the purged one to it.
     fn last_entry(&self, group: GroupId, purged: Option<u64>) -> io::Result<Option<crate::raft_types::LogId>> {
         let mut expected = purged.map(|index| index + 1);
         let mut last = None;
@@ -90,10 +93,12 @@ impl RocksLog {
                 return Err(io::Error::other(format!("group {}: the log has a hole before {index}", group.0)));
             }
             expected = Some(index + 1);
-            last = Some(value);
+            let frame = Bytes::from(value);
+            codec::checked(&frame).map_err(|error| damaged(group, ENTRY, error))?;
+            last = Some(frame);
         }
         let Some(frame) = last else { return Ok(None) };
-        let entry = codec::read_entry(&Bytes::from(frame)).map_err(|error| damaged(group, ENTRY, error))?;
+        let entry = codec::read_entry(&frame).map_err(|error| damaged(group, ENTRY, error))?;
         Ok(Some(entry.log_id))
     }
 }
@@ -141,7 +146,7 @@ impl LogEngine for RocksLog {
 }
 
 /// The writer: takes what has arrived, writes it with one fsync, calls back in order. Ends with its queue.
-fn write_jobs(db: &DB, queue: &Receiver<Job>, gauge: &FsyncGauge) {
+fn write_jobs(db: &DB, mark: &SyncMark, queue: &Receiver<Job>, gauge: &FsyncGauge) {
     let mut synced = WriteOptions::default();
     synced.set_sync(true);
     let mut failed: Option<String> = None;
@@ -155,8 +160,10 @@ fn write_jobs(db: &DB, queue: &Receiver<Job>, gauge: &FsyncGauge) {
         }
         if failed.is_none() {
             let started = Instant::now();
-            failed = write_batch(db, &jobs, &synced).err().map(|error| error.to_string());
+            let written = write_batch(db, &jobs, &synced);
             gauge.record(started.elapsed());
+            let marked = written.and_then(|()| mark.set(db.latest_sequence_number()));
+            failed = marked.err().map(|error| error.to_string());
         }
         for done in jobs.into_iter().filter_map(|job| job.done) {
             done(failed.as_ref().map_or(Ok(()), |text| Err(io::Error::other(text.clone()))));

@@ -60,7 +60,7 @@ impl GroupLog {
     }
 
     fn read(&self, from: u64, to: u64, bytes_max: usize) -> io::Result<Vec<Entry>> {
-        let (from, to) = {
+        let (from, to, end) = {
             let shared = self.shared.lock();
             let first = shared.state.purged.as_ref().map_or(0, |id| id.index + 1);
             let end = shared.state.last.as_ref().map_or(0, |id| id.index + 1);
@@ -72,9 +72,14 @@ impl GroupLog {
                 return Ok(entries);
             }
             // The disk holds what the tail does not, and may not hold what the tail does.
-            (from, shared.tail.first().map_or(to, |first| to.min(first)))
+            (from, shared.tail.first().map_or(to, |first| to.min(first)), to)
         };
         let frames = self.engine.read(self.group, from, to, bytes_max)?;
+        if frames.is_empty() {
+            // A log need not begin at index 0.
+            let tail = &self.shared.lock().tail;
+            return Ok(tail.first().and_then(|first| tail.read(first, end, bytes_max)).unwrap_or_default());
+        }
         let read = |frame| codec::read_entry(frame).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
         frames.iter().map(read).collect()
     }
@@ -174,7 +179,10 @@ impl RaftLogStorage<Config> for GroupLog {
         {
             let mut shared = self.shared.lock();
             shared.tail.truncate_after(last_log_id.as_ref().map(|id| id.index));
-            shared.state.last = last_log_id.or(shared.state.purged);
+            let keeps_all = last_log_id.zip(shared.state.last).is_some_and(|(upto, last)| upto.index >= last.index);
+            if !keeps_all {
+                shared.state.last = last_log_id.or(shared.state.purged);
+            }
         }
         self.submit_and_wait(vec![LogOp::TruncateFrom { index: last_log_id.map_or(0, |id| id.index + 1) }]).await
     }

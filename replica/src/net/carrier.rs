@@ -22,7 +22,7 @@ use pb::replication_client::ReplicationClient;
 use pb::replication_server::{Replication, ReplicationServer};
 
 /// The generated carrier.
-#[expect(clippy::allow_attributes, clippy::too_many_lines, reason = "generated code")]
+#[expect(unreachable_pub, clippy::allow_attributes, clippy::too_many_lines, reason = "generated code")]
 mod pb {
     tonic::include_proto!("tercet.replica.v1");
 }

@@ -16,4 +16,5 @@ pub(crate) use message::{AppendResult, Hello, ProposeAnswer, Request, write_vote
 pub(crate) use peer::{Peers, call};
 pub(crate) use port::{GroupPort, Switchboard};
 pub(crate) use snapshot::Incoming;
+pub(crate) use transport::Answers;
 pub use transport::{Lane, Transport, TransportError};

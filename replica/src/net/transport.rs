@@ -37,7 +37,7 @@ pub enum TransportError {
 }
 
 /// The answers of a stream, in the order of its requests.
-pub(super) type Answers = BoxStream<'static, Result<Bytes, TransportError>>;
+pub(crate) type Answers = BoxStream<'static, Result<Bytes, TransportError>>;
 
 /// Carries messages to other nodes.
 pub trait Transport: Send + Sync + 'static {

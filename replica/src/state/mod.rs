@@ -11,6 +11,7 @@ mod snapshot;
 
 pub(crate) use driver::Driver;
 pub(crate) use engine::{Position, RowEngine};
+pub(crate) use memory::MemoryRows;
 pub(crate) use rocks::{RocksBudget, RocksRows};
 pub(crate) use shared::Applied;
 pub(crate) use snapshot::{SnapshotData, SnapshotFile, SnapshotWriter};

@@ -20,10 +20,10 @@ use tokio_stream::wrappers::TcpListenerStream;
 use crate::register::{Command, Register, Written};
 
 /// What every wait ends with at the latest.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A node that runs.
-pub struct Node {
+pub(crate) struct Node {
     pub replica: Replica,
     pub groups: BTreeMap<GroupId, Group<Register>>,
     stop: oneshot::Sender<()>,
@@ -31,7 +31,7 @@ pub struct Node {
 }
 
 /// Three nodes, some of which may be down.
-pub struct Loopback {
+pub(crate) struct Loopback {
     folder: TempDir,
     members: BTreeMap<u64, String>,
     pub groups: Vec<GroupId>,
@@ -39,7 +39,7 @@ pub struct Loopback {
 }
 
 /// Waits until `look` answers something.
-pub async fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) async fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + DEADLINE;
     loop {
         if let Some(found) = look() {
@@ -50,13 +50,13 @@ pub async fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-pub fn write(client: u32, number: u64) -> Command {
+pub(crate) fn write(client: u32, number: u64) -> Command {
     Command::Write { client, number, body: Bytes::new() }
 }
 
 impl Loopback {
     /// Three nodes with `groups` groups, all running.
-    pub async fn start(groups: u32) -> Self {
+    pub(crate) async fn start(groups: u32) -> Self {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         // A second test in the same process finds it set already.
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
@@ -67,8 +67,7 @@ impl Loopback {
         }
         let address = |listener: &TcpListener| listener.local_addr().expect("a bound address").to_string();
         let members = listeners.iter().map(|(node, listener)| (*node, address(listener))).collect();
-        let mut cluster =
-            Self { folder, members, groups: (1..=groups).map(GroupId).collect(), nodes: BTreeMap::new() };
+        let mut cluster = Self { folder, members, groups: (1..=groups).map(GroupId).collect(), nodes: BTreeMap::new() };
         let boots = listeners.into_iter().map(|(node, listener)| cluster.boot(node, listener)).collect::<Vec<_>>();
         for (node, boot) in (1..).zip(futures::future::join_all(boots).await) {
             cluster.nodes.insert(node, boot.expect("a new node starts"));
@@ -114,7 +113,7 @@ impl Loopback {
     }
 
     /// Stops a node as SIGTERM does, and waits until its folder is free again.
-    pub async fn stop(&mut self, node: u64) {
+    pub(crate) async fn stop(&mut self, node: u64) {
         let Node { replica, groups, stop, server } = self.nodes.remove(&node).expect("the node runs");
         replica.stop().await;
         drop((stop, groups, replica));
@@ -122,7 +121,7 @@ impl Loopback {
     }
 
     /// Starts a node again on its folder and port.
-    pub async fn restart(&mut self, node: u64) -> Result<(), StartError> {
+    pub(crate) async fn restart(&mut self, node: u64) -> Result<(), StartError> {
         let address: SocketAddr = self.members[&node].parse().expect("an address");
         let listener = TcpListener::bind(address).await.expect("the node's port is free again");
         let boot = self.boot(node, listener).await?;
@@ -131,16 +130,16 @@ impl Loopback {
     }
 
     /// The folder of a node's data.
-    pub fn folder_of(&self, node: u64) -> std::path::PathBuf {
+    pub(crate) fn folder_of(&self, node: u64) -> std::path::PathBuf {
         self.folder.path().join(node.to_string())
     }
 
-    pub fn group(&self, node: u64, id: GroupId) -> &Group<Register> {
+    pub(crate) fn group(&self, node: u64, id: GroupId) -> &Group<Register> {
         &self.nodes[&node].groups[&id]
     }
 
     /// Waits until a node leads `id` and all running nodes know it.
-    pub async fn leader(&self, id: GroupId) -> u64 {
+    pub(crate) async fn leader(&self, id: GroupId) -> u64 {
         wait_for("all nodes know one leader", || {
             let leaders: Vec<_> =
                 self.nodes.values().map(|node| node.groups[&id].leader().map(|leader| leader.node)).collect();
@@ -151,19 +150,19 @@ impl Loopback {
         .await
     }
 
-    pub async fn follower(&self, id: GroupId) -> u64 {
+    pub(crate) async fn follower(&self, id: GroupId) -> u64 {
         let leader = self.leader(id).await;
         *self.nodes.keys().find(|node| **node != leader).expect("a follower runs")
     }
 
     /// Proposes through any node that runs.
-    pub async fn propose(&self, id: GroupId, command: &Command) -> Result<Applied<Written>, ProposeError> {
+    pub(crate) async fn propose(&self, id: GroupId, command: &Command) -> Result<Applied<Written>, ProposeError> {
         let node = self.nodes.values().next().expect("a node runs");
         node.groups[&id].propose_anywhere(RequestId::NONE, command, DEADLINE).await
     }
 
     /// Waits until all running nodes have applied the same and hold the same rows.
-    pub async fn converge(&self, id: GroupId) {
+    pub(crate) async fn converge(&self, id: GroupId) {
         wait_for("all replicas hold the same rows", || {
             let hashes: Vec<_> = self.nodes.values().map(|node| node.replica.state_hash(id).ok()).collect();
             (hashes[0].is_some() && hashes.iter().all(|hash| *hash == hashes[0])).then_some(())
@@ -171,7 +170,7 @@ impl Loopback {
         .await;
     }
 
-    pub async fn stop_all(mut self) {
+    pub(crate) async fn stop_all(mut self) {
         for node in self.nodes.keys().copied().collect::<Vec<_>>() {
             self.stop(node).await;
         }

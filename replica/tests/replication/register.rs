@@ -14,7 +14,7 @@ use machine::{
 
 /// What the machine is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     /// Sets the client's register to `number` and counts it. The body only has weight.
     Write { client: u32, number: u64, body: Bytes },
     /// Posts `number` to another group.
@@ -25,7 +25,7 @@ pub enum Command {
 
 /// What it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Written {
+pub(crate) struct Written {
     /// The entry.
     pub index: u64,
     /// Its machine time.
@@ -36,29 +36,29 @@ pub struct Written {
 
 /// The machine.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Register {
+pub(crate) struct Register {
     total: u64,
 }
 
 impl Register {
     /// Commands applied so far.
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.total
     }
 }
 
 /// The row that counts how often a write was applied.
-pub fn times_key(client: u32, number: u64) -> Key {
+pub(crate) fn times_key(client: u32, number: u64) -> Key {
     key(0x10, client, number)
 }
 
 /// The row that counts how often a record arrived.
-pub fn arrived_key(source: GroupId, number: u64) -> Key {
+pub(crate) fn arrived_key(source: GroupId, number: u64) -> Key {
     key(0x13, source.0, number)
 }
 
 /// The row of a client's register.
-pub fn register_key(client: u32) -> Key {
+pub(crate) fn register_key(client: u32) -> Key {
     let mut out = Writer::with_capacity(5);
     out.u8(0x11);
     out.u32(client);
@@ -66,7 +66,7 @@ pub fn register_key(client: u32) -> Key {
 }
 
 /// A number as a row's value.
-pub fn number_in(row: Option<&Bytes>) -> u64 {
+pub(crate) fn number_in(row: Option<&Bytes>) -> u64 {
     row.map_or(0, |value| Reader::new(value.clone()).u64().expect("a row holds a number"))
 }
 

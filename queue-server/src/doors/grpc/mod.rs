@@ -3,11 +3,13 @@
 mod admin;
 mod exchange;
 mod failure;
+mod listen;
 mod manage;
 mod receive;
 mod send;
 mod service;
 mod settle;
 
-pub(crate) use admin::AdminDoor;
-pub(crate) use service::QueueDoor;
+use admin::AdminDoor;
+pub(crate) use listen::serve_grpc;
+use service::QueueDoor;

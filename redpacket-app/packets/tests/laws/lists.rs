@@ -70,7 +70,7 @@ fn a_received_share_waits_until_it_arrives() {
     let states = [
         (None, CreditState::Waiting),
         (Some(Command::MarkQueued { packet, share: 1 }), CreditState::Queued),
-        (Some(Command::MarkCredited { packet, share: 1 }), CreditState::Credited),
+        (Some(Command::MarkCredited { packet, share: 1 }), CreditState::Collected),
     ];
     for (command, state) in states {
         if let Some(command) = command {

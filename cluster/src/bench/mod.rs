@@ -1,0 +1,113 @@
+//! The load generators: what a cluster bears, and how long its callers wait.
+//!
+//! ```text
+//!  plan ──> load (closed loop: a window of calls; open loop: at a rate) ──> meter ──> phases ──> table or JSON
+//! ```
+//!
+//! Must never: count what was not confirmed, or measure from a moment later than a caller would.
+
+mod ledger;
+mod load;
+mod meter;
+mod packets;
+mod print;
+mod queue;
+
+use std::time::Duration;
+
+use clap::Subcommand;
+
+use crate::args::{Dir, Output};
+use crate::error::Error;
+use crate::file::Folder;
+use crate::screen;
+
+/// Make load and measure it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cluster bench queue --dir /tmp/evening --producers 4 --window 64 --secs 10
+  cluster bench queue --dir /tmp/evening --rate 2000        open loop: latency from the intended start
+  cluster bench ledger --dir /tmp/evening --batch 500 -o json")]
+pub(crate) struct Bench {
+    #[command(subcommand)]
+    subject: Subject,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subject {
+    /// Send messages; drain them; then send and receive at the same time, to the confirmed acknowledgement (e2e).
+    Queue(Plan),
+    /// Transfer between accounts of one group.
+    Ledger(Plan),
+    /// Send packets, then open their shares.
+    Packets(Plan),
+}
+
+/// How much load, and for how long.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    dir: Dir,
+    /// Clients that send, each with its own connections.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    producers: u64,
+    /// Calls under way of each of them.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=8192))]
+    window: u64,
+    /// Messages or transfers handed over in one call.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=8192))]
+    batch: u64,
+    /// Bytes of a message.
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(8..=1_048_576))]
+    size: u64,
+    /// Seconds of each phase.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    secs: u64,
+    /// Calls a second of all producers together, whatever the answers take; 0 = as fast as answers come.
+    #[arg(long, default_value_t = 0)]
+    rate: u64,
+    /// Clients that receive; 0 = as many as producers.
+    #[arg(long, default_value_t = 0)]
+    consumers: u64,
+    /// How to print the result.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+impl Plan {
+    fn duration(&self) -> Duration {
+        Duration::from_secs(self.secs)
+    }
+
+    fn consumers(&self) -> u64 {
+        if self.consumers == 0 { self.producers } else { self.consumers }
+    }
+
+    fn batch(&self) -> usize {
+        usize::try_from(self.batch).unwrap_or(usize::MAX)
+    }
+
+    fn size(&self) -> usize {
+        usize::try_from(self.size).unwrap_or(usize::MAX)
+    }
+}
+
+/// Makes the load and prints what was measured; `false` if a phase got nothing done.
+pub(crate) async fn bench(bench: Bench) -> Result<bool, Error> {
+    let (subject, plan) = match &bench.subject {
+        Subject::Queue(plan) => ("queue", plan),
+        Subject::Ledger(plan) => ("ledger", plan),
+        Subject::Packets(plan) => ("packets", plan),
+    };
+    let cluster = Folder::open(&plan.dir)?.cluster()?;
+    let phases = match &bench.subject {
+        Subject::Queue(plan) => queue::run(&cluster, plan).await?,
+        Subject::Ledger(plan) => ledger::run(&cluster, plan).await?,
+        Subject::Packets(plan) => packets::run(&cluster, plan).await?,
+    };
+    screen::out(&match plan.output {
+        Output::Text => print::table(&phases),
+        Output::Json => print::json(subject, plan, &phases).to_string(),
+    });
+    Ok(phases.iter().all(|phase| phase.operations > 0))
+}

@@ -1,0 +1,63 @@
+//! What was measured, on paper: a table for people, JSON for scripts.
+//!
+//! Must never: drop a JSON field; scripts rely on every one.
+
+use serde_json::{Value, json};
+
+use super::Plan;
+use super::meter::Phase;
+
+/// A line for each phase.
+pub(crate) fn table(phases: &[Phase]) -> String {
+    let mut lines =
+        vec![row(["phase", "secs", "done", "per s", "p50 us", "p99 us", "p999 us", "errors"].map(str::to_owned))];
+    for phase in phases {
+        let [p50, p99, p999] = phase.quantiles_us.map(|us| us.to_string());
+        lines.push(row([
+            phase.name.to_owned(),
+            format!("{:.2}", phase.secs),
+            phase.operations.to_string(),
+            format!("{:.0}", phase.throughput()),
+            p50,
+            p99,
+            p999,
+            phase.errors.to_string(),
+        ]));
+        lines.extend(phase.last_error.iter().map(|error| format!("         last error: {error}")));
+    }
+    lines.join("\n")
+}
+
+fn row(cells: [String; 8]) -> String {
+    let [name, numbers @ ..] = cells;
+    let numbers = numbers.map(|cell| format!("{cell:>10}")).join(" ");
+    format!("{name:<8} {numbers}")
+}
+
+/// The plan and its phases.
+pub(crate) fn json(subject: &str, plan: &Plan, phases: &[Phase]) -> Value {
+    let phases = phases.iter().map(|phase| {
+        let [p50, p99, p999] = phase.quantiles_us;
+        json!({
+            "name": phase.name,
+            "secs": phase.secs,
+            "operations": phase.operations,
+            "throughput_per_s": phase.throughput(),
+            "p50_us": p50,
+            "p99_us": p99,
+            "p999_us": p999,
+            "errors": phase.errors,
+            "last_error": phase.last_error,
+        })
+    });
+    json!({
+        "bench": subject,
+        "producers": plan.producers,
+        "window": plan.window,
+        "batch": plan.batch,
+        "size": plan.size,
+        "rate": plan.rate,
+        "consumers": plan.consumers(),
+        "phases": phases.collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,72 @@
+//! Every limit of the command, in one place and related to each other.
+//!
+//! Must never: hold a limit of a server's.
+
+use std::time::Duration;
+
+/// Most nodes of one kind in a local cluster.
+pub(crate) const NODES_MAX: u64 = 7;
+/// Nodes of one kind where nothing else is said.
+pub(crate) const NODES_DEFAULT: u64 = 3;
+/// Data groups of a local cluster: queues, ledger, packets.
+pub(crate) const GROUPS: u32 = 2;
+/// The first data group of the queue, and of the ledger: whose leaders `kill` knows by name.
+pub(crate) const FIRST_GROUP: u32 = 1;
+
+/// Lowest port tried where none is given. The ports that the system hands to outgoing connections are avoided: a client
+/// that keeps dialling a dead node there may be given the node's own port.
+pub(crate) const PORT_MIN: u16 = 10_000;
+/// Highest port tried if the system does not say which ones it hands out.
+pub(crate) const PORT_MAX: u16 = 32_000;
+
+/// A cluster, or a node, gets ready within this.
+pub(crate) const READY_MAX: Duration = Duration::from_secs(60);
+/// Pause between looks at a condition.
+pub(crate) const POLL_PAUSE: Duration = Duration::from_millis(25);
+/// A node that was asked to end does so within this, or is killed.
+pub(crate) const END_MAX: Duration = Duration::from_secs(10);
+/// A killed process is gone within this.
+pub(crate) const KILLED_MAX: Duration = Duration::from_secs(5);
+/// Lines of a log shown when its node fails.
+pub(crate) const LOG_TAIL_LINES: usize = 15;
+/// Bytes from a log's end in which they are looked for.
+pub(crate) const LOG_TAIL_BYTES: u64 = 16 * 1024;
+
+/// A node that has not said how it stands within this is down.
+pub(crate) const STATUS_MAX: Duration = Duration::from_millis(800);
+/// Entries that a replica may be behind its leader and be called caught up: answers are not of the same instant.
+pub(crate) const LAG_ENTRIES_MAX: u64 = 256;
+/// An audit reads everything; it is given this long.
+pub(crate) const AUDIT_MAX: Duration = Duration::from_secs(60);
+
+/// An attempt of a call at one app node.
+pub(crate) const ATTEMPT_MAX: Duration = Duration::from_secs(3);
+/// A call to the app, with all its repeats.
+pub(crate) const CALL_MAX: Duration = Duration::from_secs(30);
+/// First pause between attempts.
+pub(crate) const PAUSE_FIRST: Duration = Duration::from_millis(5);
+/// Longest pause between attempts.
+pub(crate) const PAUSE_MAX: Duration = Duration::from_millis(200);
+
+/// Longest latency that a histogram tells apart, microseconds.
+pub(crate) const LATENCY_US_MAX: u64 = 120_000_000;
+/// Significant digits of a latency.
+pub(crate) const LATENCY_DIGITS: u8 = 3;
+/// Calls under way of one open-loop producer; beyond it the queue is lost anyway, and latency says so.
+pub(crate) const OPEN_LOOP_WINDOW: usize = 8192;
+/// Draining ends after this, full or not.
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(120);
+
+/// Everything that was claimed is credited within this after the evening: a claim whose promise was lost with its node
+/// is put into the queue again after a minute.
+pub(crate) const SETTLE_MAX: Duration = Duration::from_secs(150);
+/// Calls under way while the books are compared.
+pub(crate) const SETTLE_CALLS: usize = 16;
+/// Disputes spelled out; the rest is counted.
+pub(crate) const DISPUTES_SHOWN: usize = 10;
+
+const _: () = assert!(STATUS_MAX.as_millis() < 1000, "a fault is seen within a second");
+const _: () = assert!(PORT_MIN < PORT_MAX);
+const _: () = assert!(PAUSE_FIRST.as_millis() <= PAUSE_MAX.as_millis());
+const _: () = assert!(ATTEMPT_MAX.as_millis() < CALL_MAX.as_millis());
+const _: () = assert!(CALL_MAX.as_millis() < SETTLE_MAX.as_millis());

@@ -1,0 +1,130 @@
+//! Launching: a node's command line, its log, its process in the background.
+//!
+//! Must never: give a node other data or ports than those in the cluster's file.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use crate::error::Error;
+use crate::file::{ClusterFile, Folder, Kind, NodeEntry};
+use crate::limits::{GROUPS, LOG_TAIL_BYTES, LOG_TAIL_LINES};
+
+/// Starts a node and says which process it is. It outlives this command: it stands in a process group of its own and
+/// holds none of the command's pipes.
+pub(crate) fn launch(folder: &Folder, cluster: &ClusterFile, kind: Kind, entry: &NodeEntry) -> Result<u32, Error> {
+    let binary = binary(kind)?;
+    let (data, log) = (folder.data(&entry.node), folder.log(&entry.node));
+    fs::create_dir_all(&data).map_err(Error::on(&data))?;
+    let out = File::options().create(true).append(true).open(&log).map_err(Error::on(&log))?;
+    let err = out.try_clone().map_err(Error::on(&log))?;
+    let child = Command::new(&binary)
+        .args(arguments(cluster, kind, entry))
+        .arg("--data")
+        .arg(&data)
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(err)
+        .process_group(0)
+        .spawn()
+        .map_err(Error::on(&binary))?;
+    child.id().ok_or_else(|| Error::NotReady {
+        node: entry.node.clone(),
+        what: "ended at once".to_owned(),
+        tail: tail(&log),
+    })
+}
+
+/// What a node is told, but for its data.
+fn arguments(cluster: &ClusterFile, kind: Kind, entry: &NodeEntry) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut say = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
+    say("--node", entry.number());
+    say("--grpc", &entry.grpc);
+    say("--http", &entry.http);
+    if let Some(tcp) = &entry.tcp {
+        say("--tcp", tcp);
+    }
+    for member in cluster.of(kind) {
+        say("--member", &format!("{}={}", member.number(), member.grpc));
+    }
+    let groups = GROUPS.to_string();
+    match kind {
+        Kind::Queue => say("--groups", &groups),
+        Kind::App => {
+            cluster.queue.iter().for_each(|node| say("--queue", &node.grpc));
+            say("--ledger-groups", &groups);
+            say("--packet-groups", &groups);
+            // A local cluster lets anyone register a user with a funded wallet.
+            words.push("--open-registration".to_owned());
+        }
+    }
+    words
+}
+
+/// The server's binary: beside this one.
+fn binary(kind: Kind) -> Result<PathBuf, Error> {
+    let own = std::env::current_exe().map_err(|source| Error::Io { what: "the own binary".to_owned(), source })?;
+    let path = own.with_file_name(kind.binary());
+    if path.is_file() {
+        return Ok(path);
+    }
+    let what = format!("{} is missing: build it with cargo build --release -p {}", path.display(), kind.binary());
+    Err(Error::Impossible(what))
+}
+
+/// The last lines of a log.
+pub(crate) fn tail(log: &Path) -> String {
+    let read = || -> std::io::Result<String> {
+        let mut file = File::open(log)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL_BYTES)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let text = read().unwrap_or_else(|error| format!("{}: {error}", log.display()));
+    let lines: Vec<&str> = text.lines().collect();
+    let shown = lines.get(lines.len().saturating_sub(LOG_TAIL_LINES)..).unwrap_or_default();
+    shown.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::tests::sample;
+
+    #[test]
+    fn a_queue_node_is_told_its_number_ports_members_and_groups() {
+        let cluster = sample();
+        let words = arguments(&cluster, Kind::Queue, &cluster.queue[0]).join(" ");
+        let expected = "--node 1 --grpc 127.0.0.1:100 --http 127.0.0.1:101 --tcp 127.0.0.1:102 \
+                        --member 1=127.0.0.1:100 --groups 2";
+        assert_eq!(words, expected);
+    }
+
+    #[test]
+    fn an_app_node_is_told_where_the_queue_is_and_lets_anyone_register() {
+        let cluster = sample();
+        let words = arguments(&cluster, Kind::App, &cluster.app[0]).join(" ");
+        let expected = "--node 1 --grpc 127.0.0.1:200 --http 127.0.0.1:201 --member 1=127.0.0.1:200 \
+                        --queue 127.0.0.1:100 --ledger-groups 2 --packet-groups 2 --open-registration";
+        assert_eq!(words, expected);
+    }
+
+    #[test]
+    fn a_tail_is_the_last_lines_and_says_why_there_is_none() {
+        let dir = tempfile::tempdir().expect("a temporary folder can be made");
+        let log = dir.path().join("1.log");
+        assert!(tail(&log).contains("No such file"));
+        let lines: Vec<String> = (1..=100).map(|number| format!("line {number}")).collect();
+        fs::write(&log, lines.join("\n")).expect("the log can be written");
+        let shown = tail(&log);
+        assert_eq!(shown.lines().count(), LOG_TAIL_LINES);
+        assert!(shown.ends_with("  line 100"));
+    }
+}

@@ -1,0 +1,48 @@
+//! The gRPC server: every service of a queue node on one address.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::admin::v1::admin_server::AdminServer;
+use proto::limits::WIRE_BYTES_MAX;
+use proto::queue::v1::queue_server::QueueServer;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use super::{AdminDoor, QueueDoor};
+use crate::node::Node;
+
+/// Serves until `stopped` is true. Errors: text; the server ended by itself.
+pub(crate) async fn serve_grpc(
+    node: Arc<Node>,
+    listener: TcpListener,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), String> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<QueueServer<QueueDoor>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(|error| error.to_string())?;
+    let queue = QueueServer::new(QueueDoor::new(Arc::clone(&node)))
+        .max_decoding_message_size(WIRE_BYTES_MAX)
+        .max_encoding_message_size(WIRE_BYTES_MAX);
+    Server::builder()
+        .initial_stream_window_size(4 * 1024 * 1024)
+        .initial_connection_window_size(16 * 1024 * 1024)
+        .http2_keepalive_interval(Some(Duration::from_secs(10)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(5)))
+        .add_service(node.replica().service())
+        .add_service(health_service)
+        .add_service(reflection)
+        .add_service(queue)
+        .add_service(AdminServer::new(AdminDoor::new(node)))
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
+            // A closed channel stops the server too: the node is gone.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        })
+        .await
+        .map_err(|error| error.to_string())
+}

@@ -1,0 +1,60 @@
+//! The entrance: a request of a phone waits here for its turn, and how long it waits is the load.
+//!
+//! Must never: let a request wait that will not be worked on.
+
+use std::sync::Arc;
+
+use packets::UserId;
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+
+use crate::access::admission::{Admission, Class, level};
+use crate::failure::Failure;
+use crate::limits::{ADMISSION_WAIT_MAX, REQUESTS_UNDER_WAY_MAX};
+
+/// When somebody who was sent away should come back. Milliseconds.
+const COME_BACK_MS: u64 = 1000;
+
+/// The entrance of one node.
+pub(crate) struct Entrance {
+    admission: Mutex<Admission>,
+    places: Arc<Semaphore>,
+    opened: Instant,
+}
+
+impl Default for Entrance {
+    fn default() -> Self {
+        Self {
+            admission: Mutex::default(),
+            places: Arc::new(Semaphore::new(REQUESTS_UNDER_WAY_MAX)),
+            opened: Instant::now(),
+        }
+    }
+}
+
+impl Entrance {
+    /// A place to be worked on, held until it is dropped. Errors: `Busy`.
+    pub(crate) async fn enter(&self, class: Class, user: UserId) -> Result<OwnedSemaphorePermit, Failure> {
+        let began = Instant::now();
+        if !self.admission.lock().admits(level(class, user.0, self.now_ms())) {
+            return Err(Failure::Busy { after_ms: COME_BACK_MS });
+        }
+        let place = timeout(ADMISSION_WAIT_MAX, Arc::clone(&self.places).acquire_owned()).await;
+        let wait_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.admission.lock().waited(wait_us, self.now_ms());
+        match place {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(Failure::Busy { after_ms: COME_BACK_MS }),
+        }
+    }
+
+    /// Which part of a thousand levels is admitted, and how many requests are worked on now.
+    pub(crate) fn load(&self) -> (u32, usize) {
+        (self.admission.lock().per_mille(), REQUESTS_UNDER_WAY_MAX - self.places.available_permits())
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}

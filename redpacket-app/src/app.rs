@@ -1,0 +1,127 @@
+//! The roles of a node, put together; doors call them, workers serve them.
+//!
+//! Must never: decide anything. Who is asked what stands here, and nothing else.
+
+use std::sync::Arc;
+
+use machine::TimestampMs;
+use packets::{Gate, UserId};
+use parking_lot::Mutex;
+use queue_client::Error;
+use replica::Replica;
+use tokio::time::Instant;
+
+use crate::access::entrance::Entrance;
+use crate::access::session::Sessions;
+use crate::audit;
+use crate::audit::check::Report;
+use crate::config::Config;
+use crate::failure::{DoorRefusal, Failure};
+use crate::homes::Homes;
+use crate::limits::{AUDIT_GRACE_MS, FUND_FEN_MAX, READY_LAG_MAX};
+use crate::packet::open::Opening;
+use crate::packet::people::People;
+use crate::pay::making::Making;
+use crate::pay::send::Sending;
+use crate::queues::Queues;
+use crate::tenpay::accounts::Accounts;
+use crate::tenpay::booking::Booking;
+use crate::tenpay::marks::Marks;
+use crate::tenpay::pending::Pending;
+
+/// All roles of a node.
+pub(crate) struct App {
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) homes: Arc<Homes>,
+    pub(crate) entrance: Entrance,
+    pub(crate) sessions: Sessions,
+    pub(crate) people: People,
+    pub(crate) accounts: Accounts,
+    pub(crate) sending: Sending,
+    pub(crate) opening: Opening,
+    pub(crate) started: Instant,
+    /// A claim uncredited for this long is put into the queue again.
+    pub(crate) resend_after_ms: u64,
+}
+
+impl App {
+    /// Puts the roles together. Errors: an address of the queue is none.
+    pub(crate) fn new(config: &Config, replica: Arc<Replica>, homes: Arc<Homes>) -> Result<Self, Error> {
+        let booking = Booking::new(Arc::clone(&homes));
+        let queues = Queues::new(&config.queues)?;
+        let pending = Pending::new(Arc::clone(&homes), booking.clone());
+        let accounts = Accounts { homes: Arc::clone(&homes), booking: booking.clone() };
+        let making = Making { homes: Arc::clone(&homes), booking: booking.clone(), queues: queues.clone() };
+        let sending = Sending {
+            homes: Arc::clone(&homes),
+            accounts: accounts.clone(),
+            booking: booking.clone(),
+            pending: pending.clone(),
+            making,
+        };
+        let opening = Opening {
+            homes: Arc::clone(&homes),
+            booking,
+            queues,
+            marks: Marks::start(Arc::clone(&homes)),
+            pending,
+            gate: Arc::new(Mutex::new(Gate::default())),
+        };
+        Ok(Self {
+            replica,
+            people: People { homes: Arc::clone(&homes) },
+            homes,
+            entrance: Entrance::default(),
+            sessions: Sessions::new(config.session_key.as_deref().unwrap_or_default(), config.open_registration),
+            accounts,
+            sending,
+            opening,
+            started: Instant::now(),
+            resend_after_ms: config.resend_after_ms,
+        })
+    }
+
+    /// Registers a user with a wallet; answers a session token.
+    ///
+    /// Refuses: `BadField`, `FundingClosed`, `FundTooLarge`; as the packets' `RegisterUser` and the ledger's `OpenAccount`.
+    pub(crate) async fn register(&self, user: UserId, name: &str, fund_fen: i64) -> Result<String, Failure> {
+        self.check_funding(fund_fen)?;
+        // The name first: it is what may be refused, and a wallet without a user would hold money of nobody.
+        self.people.register(user, name).await?;
+        self.accounts.open_wallet(user, fund_fen).await?;
+        Ok(self.sessions.issue(user, self.now()?))
+    }
+
+    /// Refuses: `BadField`, `FundingClosed`, `FundTooLarge`.
+    const fn check_funding(&self, fen: i64) -> Result<(), DoorRefusal> {
+        if fen < 0 {
+            Err(DoorRefusal::BadField)
+        } else if fen > 0 && !self.sessions.is_open {
+            Err(DoorRefusal::FundingClosed)
+        } else if fen > FUND_FEN_MAX {
+            Err(DoorRefusal::FundTooLarge)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Audits everything. Errors: `NotApplied`.
+    pub(crate) async fn audit(&self) -> Result<Report, Failure> {
+        audit::audit(&self.homes, self.resend_after_ms.saturating_add(AUDIT_GRACE_MS)).await
+    }
+
+    /// Machine time, as this node knows it.
+    pub(crate) fn now(&self) -> Result<TimestampMs, Failure> {
+        let times = self.homes.packet_shards().map(|shard| shard.stale(|seen| seen.now));
+        times.reduce(|one, other| Ok(one?.max(other?))).unwrap_or(Ok(TimestampMs(0)))
+    }
+
+    /// Whether every group of this node knows a leader and has applied what it knows to be committed, but for what is
+    /// under way.
+    pub(crate) fn is_ready(&self) -> bool {
+        let is_caught_up = |group: &replica::GroupStatus| {
+            group.leader.is_some() && group.committed <= group.applied + READY_LAG_MAX && group.trouble.is_none()
+        };
+        self.replica.status().iter().all(is_caught_up)
+    }
+}

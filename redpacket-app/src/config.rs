@@ -1,0 +1,94 @@
+//! The command line of a node.
+//!
+//! Must never: hold a limit that decides replies; those belong to the machines.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::limits::GROUPS_MAX;
+
+/// A node of the red-packet payment system: the roles access, pay, packet and tenpay.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "redpacket-app", version)]
+pub struct Config {
+    /// This node's number, never used again once its data is lost.
+    #[arg(long)]
+    pub node: u64,
+    /// Folder of the node's data.
+    #[arg(long)]
+    pub data: PathBuf,
+    /// Where gRPC is served, for phones, programs and the other nodes.
+    #[arg(long)]
+    pub grpc: SocketAddr,
+    /// Where HTTP is served: the phone page, health and metrics.
+    #[arg(long)]
+    pub http: SocketAddr,
+    /// A first member, as NODE=HOST:PORT of its gRPC; once for each.
+    #[arg(long = "member", value_parser = member, required = true)]
+    pub members: Vec<(u64, String)>,
+    /// gRPC address of a queue node; once for each.
+    #[arg(long = "queue", required = true)]
+    pub queues: Vec<String>,
+    /// Shards of the ledger. Never changed while there is data.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=i64::from(GROUPS_MAX)))]
+    pub ledger_groups: u32,
+    /// Groups of packets. Never changed while there is data.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=i64::from(GROUPS_MAX)))]
+    pub packet_groups: u32,
+    /// Anyone may register with a funded wallet, and calls need no session token. For local clusters.
+    #[arg(long)]
+    pub open_registration: bool,
+    /// Secret that signs session tokens, and that programs show to the ledger's service; the same on every node.
+    #[arg(long, env = "TERCET_SESSION_KEY", hide_env_values = true, required_unless_present = "open_registration")]
+    pub session_key: Option<String>,
+    /// A credit not booked for this long is put into the queue again. Milliseconds.
+    #[arg(long, default_value_t = packets::limits::CREDIT_RETRY_MS)]
+    pub resend_after_ms: u64,
+}
+
+impl Config {
+    /// The members by number.
+    #[must_use]
+    pub fn member_map(&self) -> BTreeMap<u64, String> {
+        self.members.iter().cloned().collect()
+    }
+}
+
+fn member(text: &str) -> Result<(u64, String), String> {
+    let (node, address) = text.split_once('=').ok_or("write NODE=HOST:PORT")?;
+    let node = node.parse().map_err(|_| "the node is not a number")?;
+    if address.is_empty() {
+        return Err("the address is missing".to_owned());
+    }
+    Ok((node, address.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_is_a_number_and_an_address() {
+        assert_eq!(member("2=127.0.0.1:7001"), Ok((2, "127.0.0.1:7001".to_owned())));
+        for text in ["2", "two=127.0.0.1:1", "2=", ""] {
+            assert!(member(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_of_a_local_cluster_is_understood() {
+        let line = "redpacket-app --node 1 --data d --grpc 127.0.0.1:1 --http 127.0.0.1:2 --member 1=127.0.0.1:1 \
+                    --member 2=127.0.0.1:3 --queue 127.0.0.1:4 --queue 127.0.0.1:5 --open-registration";
+        let config = Config::try_parse_from(line.split_whitespace()).expect("the line is right");
+        assert_eq!(config.member_map().len(), 2);
+        assert_eq!((config.queues.len(), config.ledger_groups, config.packet_groups), (2, 2, 2));
+        assert!(config.open_registration);
+        let closed = line.replace(" --open-registration", "");
+        assert!(Config::try_parse_from(closed.split_whitespace()).is_err(), "a closed cluster needs a session key");
+        let keyed = format!("{closed} --session-key secret");
+        assert!(Config::try_parse_from(keyed.split_whitespace()).is_ok());
+    }
+}

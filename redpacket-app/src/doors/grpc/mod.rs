@@ -1,0 +1,69 @@
+//! gRPC: red packets, ledger, operators, health, reflection; and the replication of peers on the same port.
+//!
+//! Must never: answer for roles that do not stand yet.
+
+mod admin;
+pub(super) mod convert;
+mod convert_ledger;
+pub(super) mod convert_packet;
+pub(crate) mod lead;
+mod ledger_door;
+mod packet_door;
+
+use std::sync::Arc;
+
+use proto::FILE_DESCRIPTOR_SET;
+use proto::admin::v1::admin_server::AdminServer;
+use proto::ledger::v1::ledger_server::LedgerServer;
+use proto::limits::WIRE_BYTES_MAX;
+use proto::outcome::{Hint, not_applied};
+use proto::packet::v1::red_packet_server::RedPacketServer;
+use replica::ReplicationService;
+use tokio::net::TcpListener;
+use tonic::Status;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use crate::app::App;
+use crate::node::Slot;
+
+/// Serves until it fails. Errors: text.
+pub(crate) async fn serve(listener: TcpListener, replication: ReplicationService, slot: Slot) -> Result<(), String> {
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(|error| error.to_string())?;
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<RedPacketServer<Door>>().await;
+    health.set_serving::<LedgerServer<Door>>().await;
+    let door = Door::new(slot);
+    Server::builder()
+        .http2_adaptive_window(Some(true))
+        .add_service(replication)
+        .add_service(RedPacketServer::new(door.clone()))
+        .add_service(LedgerServer::new(door.clone()).max_decoding_message_size(WIRE_BYTES_MAX))
+        .add_service(AdminServer::new(door))
+        .add_service(health_service)
+        .add_service(reflection)
+        .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)))
+        .await
+        .map_err(|error| error.to_string())
+}
+
+/// What all services share.
+#[derive(Clone)]
+pub(crate) struct Door {
+    slot: Slot,
+}
+
+impl Door {
+    /// A door to the roles in `slot`.
+    pub(crate) const fn new(slot: Slot) -> Self {
+        Self { slot }
+    }
+
+    /// The roles. Errors: not applied, the node is starting.
+    pub(super) fn app(&self) -> Result<&Arc<App>, Status> {
+        self.slot.get().ok_or_else(|| not_applied("the node is starting", Hint::default()))
+    }
+}

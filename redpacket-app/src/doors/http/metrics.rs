@@ -1,0 +1,97 @@
+//! Metrics in the text format of Prometheus.
+//!
+//! Must never: read rows without a bound; counts come from what machines hold in memory.
+
+use std::fmt::Write as _;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+
+use crate::app::App;
+use crate::node::Slot;
+
+/// Shows the node's metrics.
+pub(super) async fn show(State(slot): State<Slot>) -> impl IntoResponse {
+    let (status, text) = match slot.get() {
+        Some(app) => (StatusCode::OK, metrics(app)),
+        None => (StatusCode::SERVICE_UNAVAILABLE, String::new()),
+    };
+    (status, [(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+}
+
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.0, "# HELP tercet_app_{name} {help}\n# TYPE tercet_app_{name} {kind}");
+    }
+
+    fn value(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
+        let _ = writeln!(self.0, "tercet_app_{name}{labels} {value}");
+    }
+}
+
+fn metrics(app: &App) -> String {
+    let mut page = Page(String::new());
+    let groups = app.replica.status();
+    page.family("group_leads", "gauge", "Whether this node leads the group.");
+    for group in &groups {
+        let leads = u8::from(group.role == replica::Role::Leader);
+        page.value("group_leads", &format!("{{group=\"{}\"}}", group.group.0), leads);
+    }
+    page.family("group_applied_index", "counter", "Last log entry applied on this node.");
+    for group in &groups {
+        page.value("group_applied_index", &format!("{{group=\"{}\"}}", group.group.0), group.applied);
+    }
+    let (p50, p99, count) = app.replica.fsyncs();
+    page.family("fsyncs", "counter", "Fsyncs of the log.");
+    page.value("fsyncs", "", count);
+    page.family("fsync_microseconds", "gauge", "Time of an fsync, by quantile.");
+    page.value("fsync_microseconds", "{quantile=\"0.5\"}", p50);
+    page.value("fsync_microseconds", "{quantile=\"0.99\"}", p99);
+    let (admitted, under_way) = app.entrance.load();
+    page.family("admitted_per_mille", "gauge", "Part of a thousand admission levels that pass.");
+    page.value("admitted_per_mille", "", admitted);
+    page.family("requests_under_way", "gauge", "Requests of phones that are worked on.");
+    page.value("requests_under_way", "", under_way);
+    packets(app, &mut page);
+    ledger(app, &mut page);
+    page.0
+}
+
+fn packets(app: &App, page: &mut Page) {
+    let counts: Vec<_> = app
+        .homes
+        .packet_shards()
+        .filter_map(|shard| Some((shard.group.id().0, shard.stale(|seen| *seen.machine.counts()).ok()?)))
+        .collect();
+    type Count = fn(&packets::Counts) -> u64;
+    let families: [(&str, &str, Count); 4] = [
+        ("packets", "Packets ever created.", |counts| counts.packets),
+        ("packets_live", "Packets that can be opened.", |counts| counts.live),
+        ("claims", "Shares ever taken.", |counts| counts.claims),
+        ("claims_uncredited", "Shares whose credit is not booked.", |counts| counts.uncredited),
+    ];
+    for (name, help, count) in families {
+        page.family(name, "gauge", help);
+        for (group, counts) in &counts {
+            page.value(name, &format!("{{group=\"{group}\"}}"), count(counts));
+        }
+    }
+}
+
+fn ledger(app: &App, page: &mut Page) {
+    page.family("ledger_parked_credits", "gauge", "Credits in suspense; more than none is an alarm.");
+    page.family("ledger_journal_entries", "counter", "Entries of the journal.");
+    for shard in app.homes.ledgers() {
+        let Ok((parked, last)) = shard.stale(|seen| (seen.machine.counts().parked, seen.machine.journal_end().0))
+        else {
+            continue;
+        };
+        let group = format!("{{group=\"{}\"}}", shard.group.id().0);
+        page.value("ledger_parked_credits", &group, parked);
+        page.value("ledger_journal_entries", &group, last.0);
+    }
+}

@@ -1,0 +1,95 @@
+//! Every limit of the payment process, in one place and related to each other.
+//!
+//! Why: a time-out inside another must be shorter than it, and what waits must be bounded.
+//!
+//! Must never: hold a limit of money or of packets. Those belong to the machines.
+
+use std::time::Duration;
+
+/// A command to a group is repeated until it is answered, at most for this long.
+pub(crate) const COMMAND_DEADLINE: Duration = Duration::from_secs(8);
+/// One attempt of a command; behind it another node may lead.
+pub(crate) const COMMAND_ATTEMPT: Duration = Duration::from_secs(2);
+/// Pause between two attempts.
+pub(crate) const COMMAND_PAUSE: Duration = Duration::from_millis(20);
+/// A read waits this long for its barrier.
+pub(crate) const READ_DEADLINE: Duration = Duration::from_secs(5);
+/// A booking that is not done within this goes by the queue.
+pub(crate) const BOOK_AT_ONCE: Duration = Duration::from_millis(400);
+/// The queue must have kept a credit within this, or the phone is told *unknown*.
+pub(crate) const QUEUE_DEADLINE: Duration = Duration::from_secs(2);
+/// A worker tries to book a credit for this long before it gives the message back.
+pub(crate) const WORKER_BOOKING: Duration = Duration::from_secs(4);
+/// After a payment the packet is made at once, if that takes no longer.
+pub(crate) const CREATE_AT_ONCE: Duration = Duration::from_millis(1500);
+/// Before a payment is refused as not covered, credits on their way are forced for at most this long.
+pub(crate) const FORCE_DEADLINE: Duration = Duration::from_secs(2);
+/// Credits on their way that one payment forces.
+pub(crate) const FORCED_CREDITS_MAX: usize = 128;
+
+/// Messages of one queue that a node works on at a time.
+pub(crate) const WORKER_PLACES: usize = 64;
+/// Length of a worker's lease; it is extended while the work goes on.
+pub(crate) const WORKER_LEASE: Duration = Duration::from_secs(15);
+/// One receive of a worker waits for messages at most this long.
+pub(crate) const WORKER_WAIT: Duration = Duration::from_secs(10);
+/// Pause of a message that failed once.
+pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(250);
+/// Longest pause of a message that keeps failing.
+pub(crate) const RETRY_CAP: Duration = Duration::from_secs(10);
+/// Messages of one Send to the queue.
+pub(crate) const SEND_MESSAGES_MAX: usize = 128;
+/// Most messages that one of our queues may hold: they are never dropped for lack of room before the disk ends.
+pub(crate) const QUEUE_MESSAGES_MAX: u64 = 1_000_000_000;
+
+/// A reminder of an expiry comes this long after it.
+pub(crate) const REMINDER_LATE_MS: u64 = 1000;
+
+/// Marks *credited* that wait to be proposed; beyond it the sweep finds the claim again.
+pub(crate) const MARKS_WAITING_MAX: usize = 8192;
+/// Marks *credited* under way at a time.
+pub(crate) const MARKS_UNDER_WAY_MAX: usize = 512;
+/// How often leaders look for what waits.
+pub(crate) const SWEEP_EVERY: Duration = Duration::from_millis(500);
+/// Claims or refunds that one look takes up.
+pub(crate) const SWEEP_BATCH: usize = 256;
+/// Refunds under way at a time.
+pub(crate) const REFUNDS_UNDER_WAY_MAX: usize = 32;
+/// How often the outbox is looked at when nothing says that it is not empty.
+pub(crate) const OUTBOX_EVERY: Duration = Duration::from_millis(250);
+/// What a claim may be late beyond the time after which it is put into the queue again, before the audit objects.
+pub(crate) const AUDIT_GRACE_MS: u64 = 60_000;
+/// Differences that one item of an audit spells out.
+pub(crate) const AUDIT_DETAILS_MAX: usize = 5;
+
+/// Items of a page, unless the caller asks for another number.
+pub(crate) const PAGE_DEFAULT: u32 = 20;
+/// Most lines of a page of the ledger.
+pub(crate) const LEDGER_PAGE_MAX: u32 = 1000;
+/// Most fen that a user starts with where registration is open: 10 million yuan.
+pub(crate) const FUND_FEN_MAX: i64 = 1_000_000_000;
+/// Groups of a kind; their numbers begin at 1 and at 101.
+pub(crate) const GROUPS_MAX: u32 = 100;
+/// The number of the group before the first packet group.
+pub(crate) const PACKET_GROUPS_BASE: u32 = 100;
+/// How long a session token is good: 30 days.
+pub(crate) const SESSION_MS: u64 = 30 * 24 * 3_600_000;
+
+/// Committed entries that a node may have to apply yet and still call itself ready.
+pub(crate) const READY_LAG_MAX: u64 = 256;
+/// How often a node looks whether it should lead a group that another leads.
+pub(crate) const LEAD_LOOK_EVERY: Duration = Duration::from_secs(3);
+
+/// Requests of phones that are worked on at a time; the others wait, and how long they wait is the load.
+pub(crate) const REQUESTS_UNDER_WAY_MAX: usize = 1024;
+/// A request that has waited this long for its turn is sent away.
+pub(crate) const ADMISSION_WAIT_MAX: Duration = Duration::from_secs(1);
+
+const _: () = assert!(BOOK_AT_ONCE.as_millis() < QUEUE_DEADLINE.as_millis());
+const _: () = assert!(COMMAND_ATTEMPT.as_millis() < COMMAND_DEADLINE.as_millis());
+const _: () = assert!(WORKER_BOOKING.as_millis() < WORKER_LEASE.as_millis());
+const _: () = assert!(SEND_MESSAGES_MAX <= queue_client::limits::SEND_MESSAGES_MAX);
+const _: () = assert!(SWEEP_BATCH <= packets::limits::SWEEP_ITEMS_MAX);
+const _: () = assert!(LEDGER_PAGE_MAX as usize <= ledger::limits::PAGE_MAX);
+const _: () = assert!(GROUPS_MAX <= PACKET_GROUPS_BASE);
+const _: () = assert!(PAGE_DEFAULT as usize <= packets::limits::PAGE_ITEMS_MAX);

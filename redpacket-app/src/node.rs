@@ -1,0 +1,120 @@
+//! A node: opens its data, listens, joins its groups, works, and stops cleanly.
+//!
+//! ```text
+//!  data ─> listen (replication answers) ─> groups ─> roles ─> workers ─> ... stop: hand over leads, end
+//! ```
+//!
+//! Why listening comes first: nodes that start together elect their leaders through these doors.
+//!
+//! Must never: serve a call before its roles stand; until then the doors say "not applied".
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use machine::GroupId;
+use replica::{Replica, ReplicaConfig, StartError, Timers, system_wall_clock};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::doors;
+use crate::homes::Homes;
+use crate::limits::PACKET_GROUPS_BASE;
+use crate::shard::Shard;
+use crate::workers;
+
+/// How long workers may take to finish what they are at.
+const FINISH: Duration = Duration::from_secs(3);
+
+/// Where the doors find the roles, once they stand.
+pub(crate) type Slot = Arc<OnceLock<Arc<App>>>;
+
+/// Why a node does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The replicas do not start.
+    #[error("the replicas do not start: {0}")]
+    Replica(#[from] StartError),
+    /// An address of the queue is none.
+    #[error("the queue: {0}")]
+    Queue(#[from] queue_client::Error),
+    /// A door has closed by itself.
+    #[error("a door has closed: {0}")]
+    Door(String),
+}
+
+/// Runs a node until `stop` completes. Errors: it cannot start, or a door failed.
+pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
+    let replica = Arc::new(Replica::open(ReplicaConfig {
+        node: config.node,
+        folder: config.data.clone(),
+        members: config.member_map(),
+        timers: Timers::default(),
+        wall: system_wall_clock(),
+    })?);
+    let slot = Slot::default();
+    let grpc = listen(&config.grpc.to_string()).await?;
+    let http = listen(&config.http.to_string()).await?;
+    let mut grpc = tokio::spawn(doors::grpc::serve(grpc, replica.service(), Arc::clone(&slot)));
+    let mut http = tokio::spawn(doors::http::serve(http, Arc::clone(&slot)));
+
+    let homes = Arc::new(join(&config, &replica).await?);
+    let app = Arc::new(App::new(&config, Arc::clone(&replica), homes)?);
+    let (stopping, stopped) = watch::channel(false);
+    let mut workers = workers::start(&app, &stopped);
+    workers.spawn(doors::grpc::lead::spread(replica.clone(), stopped));
+    // The slot was empty: it is filled here alone.
+    let _ = slot.set(app);
+    tracing::info!(node = config.node, grpc = %config.grpc, http = %config.http, "the node serves");
+
+    let ended = tokio::select! {
+        () = stop => Ok(()),
+        end = &mut grpc => Err(door_end(end)),
+        end = &mut http => Err(door_end(end)),
+    };
+    stopping.send_replace(true);
+    let finished = async { while workers.join_next().await.is_some() {} };
+    if timeout(FINISH, finished).await.is_err() {
+        tracing::info!("some work is left to the other nodes");
+    }
+    replica.stop().await;
+    grpc.abort();
+    http.abort();
+    ended
+}
+
+async fn listen(address: &str) -> Result<TcpListener, NodeError> {
+    let listening = TcpListener::bind(address).await;
+    listening.map_err(|error| NodeError::Listen { address: address.to_owned(), error })
+}
+
+/// Opens this node's member of every group.
+async fn join(config: &Config, replica: &Replica) -> Result<Homes, StartError> {
+    let (mut ledger, mut packets) = (Vec::new(), Vec::new());
+    for number in 1..=config.ledger_groups {
+        ledger.push(Arc::new(Shard::new(replica.add_group(GroupId(number)).await?)));
+    }
+    for number in 1..=config.packet_groups {
+        packets.push(Arc::new(Shard::new(replica.add_group(GroupId(PACKET_GROUPS_BASE + number)).await?)));
+    }
+    Ok(Homes::new(ledger, packets))
+}
+
+fn door_end(end: Result<Result<(), String>, tokio::task::JoinError>) -> NodeError {
+    NodeError::Door(match end {
+        Ok(Ok(())) => "it ended".to_owned(),
+        Ok(Err(reason)) => reason,
+        Err(error) => error.to_string(),
+    })
+}

@@ -1,0 +1,83 @@
+//! Laws of the courier: gapless, once, in order, and under the newest epoch only.
+
+use machine::{Answer, Command, Delivery, GroupId, Layout as _, RequestId, System};
+
+use crate::tally::{Desk, Told, number, told};
+
+const SOURCE: GroupId = GroupId(1);
+const TARGET: GroupId = GroupId(2);
+
+fn deliver(desk: &mut Desk, epoch: u64, first: u64, records: &[u64]) -> (u64, Option<String>) {
+    let records = records.iter().map(|record| number(*record)).collect();
+    let command = Command::System(System::Deliver { source: SOURCE, epoch, first, records });
+    match desk.one(5, RequestId::NONE, &command) {
+        Answer::Reply(reply) => {
+            let Delivery { applied, refused } = Delivery::from_bytes(&reply).expect("a delivery decodes");
+            (applied, refused)
+        }
+        Answer::Refused(refusal) => panic!("refused: {refusal}"),
+    }
+}
+
+/// Epoch, first, records; applied, refused, sum of what arrived.
+type Step = (u64, u64, &'static [u64], u64, Option<String>, u64);
+
+#[test]
+fn a_target_applies_each_record_once_and_in_order() {
+    let mut desk = Desk::new();
+    let old = Some("the source's epoch is an old one".to_owned());
+    let table: [Step; 9] = [
+        (1, 1, &[10, 20], 2, None, 30),
+        (1, 1, &[10, 20], 2, None, 30),
+        (1, 2, &[20, 30], 3, None, 60),
+        (1, 5, &[50], 3, Some("record 4 is missing".to_owned()), 60),
+        (1, 4, &[], 3, None, 60),
+        (1, 4, &[1, 13, 2], 4, Some("13 is full".to_owned()), 61),
+        (2, 1, &[100], 1, None, 161),
+        (1, 5, &[7], 0, old, 161),
+        (2, 2, &[1000], 2, None, 1161),
+    ];
+    for (step, (epoch, first, records, applied, refused, sum)) in table.into_iter().enumerate() {
+        assert_eq!(deliver(&mut desk, epoch, first, records), (applied, refused), "step {step}");
+        assert_eq!(desk.arrived(), sum, "step {step}");
+        desk.reload();
+    }
+}
+
+#[test]
+fn a_source_keeps_each_record_until_its_target_has_it() {
+    let mut desk = Desk::new();
+    for record in [4, 5, 6] {
+        desk.one(1, RequestId::NONE, &told(Told::Post(TARGET, record)));
+    }
+    desk.one(1, RequestId::NONE, &told(Told::Post(SOURCE, 1)));
+    let waiting = |desk: &Desk| {
+        let records = desk.host.courier_records(TARGET, 1 << 20, &desk.store).expect("memory does not fail");
+        records.into_iter().map(|record| (record.sequence, record.bytes)).collect::<Vec<_>>()
+    };
+    assert_eq!(waiting(&desk), vec![(1, number(4)), (2, number(5)), (3, number(6))]);
+    let acknowledge = |upto| Command::System(System::Acknowledge { target: TARGET, upto });
+    for (upto, first_left) in [(1, 2), (1, 2), (0, 2), (2, 3)] {
+        desk.one(2, RequestId::NONE, &acknowledge(upto));
+        desk.reload();
+        assert_eq!(waiting(&desk).first().map(|record| record.0), Some(first_left), "after {upto}");
+    }
+    desk.one(2, RequestId::NONE, &acknowledge(99));
+    assert_eq!(waiting(&desk), vec![], "an acknowledgement cannot reach beyond what was posted");
+    desk.one(3, RequestId::NONE, &told(Told::Post(TARGET, 7)));
+    assert_eq!(waiting(&desk), vec![(4, number(7))], "the sequence has no gap");
+    let status: Vec<_> = desk.host.courier_status().iter().map(|status| (status.target, status.waiting)).collect();
+    assert_eq!(status, vec![(SOURCE, 1), (TARGET, 1)]);
+}
+
+#[test]
+fn a_parcel_is_bounded_by_bytes_but_never_empty() {
+    let mut desk = Desk::new();
+    for record in 0..5 {
+        desk.one(1, RequestId::NONE, &told(Told::Post(TARGET, record)));
+    }
+    for (bytes_max, count) in [(0, 1), (8, 1), (16, 2), (1000, 5)] {
+        let records = desk.host.courier_records(TARGET, bytes_max, &desk.store).expect("memory does not fail");
+        assert_eq!(records.len(), count, "{bytes_max} bytes");
+    }
+}

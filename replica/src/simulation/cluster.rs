@@ -1,0 +1,193 @@
+//! A cluster of simulated nodes with one group, and the faults that can be done to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use machine::{Delivery, GroupId, Machine, RequestId, System};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::weather::{Weather, WeatherTransport};
+use crate::clock::WallClock;
+use crate::errors::StartError;
+use crate::group::{Addressee, Applied, Group, GroupControl as _, GroupSetup, ProposeError, ReadError, View};
+use crate::log::{MemoryDisk, MemoryLog};
+use crate::net::Switchboard;
+use crate::process::Timers;
+use crate::state::MemoryRows;
+
+/// The group of the simulation.
+const GROUP: GroupId = GroupId(1);
+/// What the nodes' clocks show at the start of a run.
+const EPOCH_MS: i64 = 1_700_000_000_000;
+
+/// Nodes 1 to 3 (or as many as are asked for), each with a disk and a clock that outlive its boots.
+pub struct SimulatedCluster<M: Machine> {
+    weather: Arc<Weather>,
+    nodes: BTreeMap<u64, Node<M>>,
+    started: Instant,
+}
+
+struct Node<M: Machine> {
+    disk: Arc<MemoryDisk>,
+    clock_ms: Arc<AtomicI64>,
+    running: Mutex<Option<Group<M>>>,
+}
+
+/// The simulation has one group: its records lead nowhere.
+struct Nowhere;
+
+impl Addressee for Nowhere {
+    fn deliver(&self, target: GroupId, _: System) -> BoxFuture<'_, Result<Delivery, String>> {
+        Box::pin(async move { Err(format!("group {} does not exist", target.0)) })
+    }
+}
+
+impl<M: Machine> SimulatedCluster<M> {
+    /// Boots `count` new nodes and waits until one of them leads. Errors: a node does not start.
+    pub async fn start(seed: u64, count: u64) -> Result<Self, StartError> {
+        let node = || Node { disk: Arc::default(), clock_ms: Arc::default(), running: Mutex::new(None) };
+        let cluster = Self {
+            weather: Arc::new(Weather::new(seed)),
+            nodes: (1..=count).map(|id| (id, node())).collect(),
+            started: Instant::now(),
+        };
+        futures::future::try_join_all(cluster.nodes.keys().map(|node| cluster.restart(*node))).await?;
+        while cluster.leader().is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(cluster)
+    }
+
+    /// The net, to be made worse or better.
+    #[must_use]
+    pub fn weather(&self) -> &Weather {
+        &self.weather
+    }
+
+    /// Milliseconds since the epoch as a clock shows them that is never wrong.
+    #[must_use]
+    pub fn true_time_ms(&self) -> u64 {
+        shown(self.started, 0)
+    }
+
+    /// Sets a node's wall clock forward or back.
+    pub fn jump_clock(&self, node: u64, by_ms: i64) {
+        if let Some(node) = self.nodes.get(&node) {
+            node.clock_ms.fetch_add(by_ms, Ordering::Relaxed);
+        }
+    }
+
+    /// Sets all wall clocks right.
+    pub fn set_clocks(&self) {
+        for node in self.nodes.values() {
+            node.clock_ms.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Cuts a node's power. Nothing it does from here on is seen; a client that waits for it gets no answer.
+    pub async fn kill(&self, node: u64) {
+        let Some(at) = self.nodes.get(&node) else { return };
+        let Some(group) = at.running.lock().take() else { return };
+        at.disk.cut_power();
+        self.weather.disconnect(node);
+        group.shutdown().await;
+    }
+
+    /// Makes a dead node's disk lose its newest `entries` synced entries: a fault that no cluster survives if a majority
+    /// has it, by which an oracle shows that it can see.
+    pub fn forget(&self, node: u64, entries: usize) {
+        if let Some(node) = self.nodes.get(&node) {
+            node.disk.forget(entries);
+        }
+    }
+
+    /// Boots a dead node from its disk. Errors: [`StartError`]; a node that runs is left alone.
+    pub async fn restart(&self, node: u64) -> Result<(), StartError> {
+        let Some(at) = self.nodes.get(&node).filter(|at| at.running.lock().is_none()) else { return Ok(()) };
+        let switchboard = Arc::new(Switchboard::default());
+        self.weather.connect(node, Arc::clone(&switchboard));
+        let weather = Arc::clone(&self.weather);
+        let (started, clock_ms) = (self.started, Arc::clone(&at.clock_ms));
+        let wall: WallClock = Arc::new(move || shown(started, clock_ms.load(Ordering::Relaxed)));
+        let setup = GroupSetup {
+            id: GROUP,
+            node,
+            members: self.nodes.keys().map(|node| (*node, node.to_string())).collect(),
+            timers: Timers::default(),
+            log: Arc::new(MemoryLog::open(Arc::clone(&at.disk), move || weather.sync_time())),
+            rows: Arc::new(MemoryRows::default()),
+            transport: Arc::new(WeatherTransport { node, weather: Arc::clone(&self.weather) }),
+            switchboard,
+            addressee: Arc::new(Nowhere),
+            wall,
+        };
+        match setup.open().await {
+            Ok(group) => {
+                *at.running.lock() = Some(group);
+                Ok(())
+            }
+            Err(error) => {
+                self.weather.disconnect(node);
+                Err(error)
+            }
+        }
+    }
+
+    /// The nodes that run.
+    #[must_use]
+    pub fn running(&self) -> Vec<u64> {
+        self.nodes.iter().filter(|(_, at)| at.running.lock().is_some()).map(|(node, _)| *node).collect()
+    }
+
+    /// The group on a node, if the node runs.
+    #[must_use]
+    pub fn group(&self, node: u64) -> Option<Group<M>> {
+        self.nodes.get(&node).and_then(|at| at.running.lock().clone())
+    }
+
+    /// A node that believes to lead.
+    #[must_use]
+    pub fn leader(&self) -> Option<u64> {
+        self.nodes.keys().copied().find(|node| self.group(*node).is_some_and(|group| group.is_leader()))
+    }
+
+    /// Asks the leader of a node to hand over its lead. Errors: text.
+    pub async fn transfer_leader(&self, node: u64) -> Result<(), String> {
+        self.group(node).ok_or("the node is down")?.transfer_leader(None).await
+    }
+
+    /// Proposes through `node` to whichever node leads. Errors: [`ProposeError`]; `NotApplied` if the node is down.
+    pub async fn propose(
+        &self,
+        node: u64,
+        request: RequestId,
+        command: &M::Command,
+        deadline: Duration,
+    ) -> Result<Applied<M::Reply>, ProposeError> {
+        let group = self.group(node).ok_or_else(|| ProposeError::NotApplied("the node is down".to_owned()))?;
+        group.propose_anywhere(request, command, deadline).await
+    }
+
+    /// Reads linearizably from `node`, which must lead. Errors: [`ReadError`].
+    pub async fn read<T>(&self, node: u64, read: impl FnOnce(&View<'_, M>) -> T) -> Result<T, ReadError> {
+        let group = self.group(node).ok_or_else(|| ReadError::Stopped("the node is down".to_owned()))?;
+        group.read(read).await
+    }
+
+    /// The state hash and index of every running node.
+    #[must_use]
+    pub fn state_hashes(&self) -> Vec<(u64, Bytes)> {
+        let groups = self.nodes.keys().filter_map(|node| self.group(*node));
+        groups.filter_map(|group| Group::state_hash(&group).ok()).collect()
+    }
+}
+
+fn shown(started: Instant, offset_ms: i64) -> u64 {
+    let elapsed = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+    u64::try_from(EPOCH_MS.saturating_add(elapsed).saturating_add(offset_ms)).unwrap_or(0)
+}
