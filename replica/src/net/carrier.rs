@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, Fuse};
 use futures::{Stream, StreamExt as _};
 use parking_lot::Mutex;
 use tonic::transport::{Channel, Endpoint};
@@ -17,13 +17,13 @@ use tonic::{Code, Request, Response, Status, Streaming};
 use super::port::Switchboard;
 use super::transport::{Answers, Lane, Transport, TransportError};
 use crate::limits::MESSAGE_BYTES_MAX;
-use pb::Frame;
-use pb::replication_client::ReplicationClient;
-use pb::replication_server::{Replication, ReplicationServer};
+use wire::Frame;
+use wire::replication_client::ReplicationClient;
+use wire::replication_server::{Replication, ReplicationServer};
 
-/// The generated carrier.
-#[expect(unreachable_pub, clippy::allow_attributes, clippy::too_many_lines, reason = "generated code")]
-mod pb {
+/// The generated carrier: one frame, two calls.
+#[expect(clippy::allow_attributes, clippy::too_many_lines, reason = "generated code")]
+pub mod wire {
     tonic::include_proto!("tercet.replica.v1");
 }
 
@@ -85,12 +85,13 @@ impl Transport for GrpcTransport {
     ) -> BoxFuture<'static, Result<Answers, TransportError>> {
         let client = self.client(lane, address);
         let address = address.to_owned();
-        Box::pin(open_stream(client, address, Frames(requests)))
+        Box::pin(open_stream(client, address, Frames(requests.fuse())))
     }
 }
 
 /// Messages as frames. A named type, because the compiler cannot prove a boxed stream's lifetime through tonic's client.
-struct Frames(BoxStream<'static, Bytes>);
+/// Fused, because the client may poll on after the end.
+struct Frames(Fuse<BoxStream<'static, Bytes>>);
 
 impl Stream for Frames {
     type Item = Frame;

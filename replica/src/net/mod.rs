@@ -11,7 +11,7 @@ mod port;
 mod snapshot;
 mod transport;
 
-pub use carrier::{Carrier, GrpcTransport, ReplicationService};
+pub use carrier::{Carrier, GrpcTransport, ReplicationService, wire};
 pub(crate) use message::{AppendResult, Hello, ProposeAnswer, Request, write_vote_response};
 pub(crate) use peer::{Peers, call};
 pub(crate) use port::{GroupPort, Switchboard};
