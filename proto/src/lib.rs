@@ -2,6 +2,8 @@
 //!
 //! ```text
 //!  tercet/queue/v1/queue.proto    -> queue::v1     messages and queues
+//!  tercet/queue/v1/topic.proto    -> queue::v1     topics and subscriptions
+//!  tercet/queue/v1/history.proto  -> queue::v1     search, stories, rewind, redrive
 //!  tercet/ledger/v1/ledger.proto  -> ledger::v1    accounts and transfers
 //!  tercet/packet/v1/packet.proto  -> packet::v1    red packets, for phones
 //!  tercet/admin/v1/admin.proto    -> admin::v1     for operators, on every node

@@ -104,9 +104,7 @@ impl Client {
             wait_ms: Some(millis(wait).try_into().unwrap_or(WAIT_MS_MAX)),
             lease_ms: receive.lease.map(millis),
         };
-        let wait_until = Instant::now() + wait;
-        let terms =
-            Terms { deadline: wait_until + self.timeout, wait_until, hurry: receive.hurry, repeats: self.repeats };
+        let terms = Terms { hurry: receive.hurry, ..self.terms(Instant::now() + wait) };
         let reply = Journey::new(&self.road, verb, Home::Queue(queue), terms).run().await?;
         Ok(reply.messages)
     }
@@ -141,6 +139,15 @@ impl Client {
         let after = bytes::Bytes::copy_from_slice(after);
         let verb = PeekRequest { queue: queue.to_owned(), state: state.into(), after, limit };
         self.run(verb, Home::Queue(queue)).await
+    }
+
+    pub(crate) fn road(&self) -> &Road {
+        &self.road
+    }
+
+    /// The terms of a call that waits; the call timeout counts from the end of the wait.
+    pub(crate) fn terms(&self, wait_until: Instant) -> Terms {
+        Terms { deadline: wait_until + self.timeout, wait_until, hurry: None, repeats: self.repeats }
     }
 
     pub(crate) async fn run<V: Verb>(&self, verb: V, home: Home<'_>) -> Result<V::Reply, Error> {

@@ -23,7 +23,7 @@ use crate::backoff::Backoff;
 use crate::error::Error;
 use crate::limits::{BACKOFF_CAP, BACKOFF_FIRST};
 use crate::node::Node;
-use crate::road::Road;
+use crate::road::{Named, Road};
 use crate::session::Permit;
 use crate::verb::Verb;
 
@@ -36,6 +36,19 @@ pub(crate) enum Home<'a> {
     Group(u32),
     /// The leader of the group that holds a queue.
     Queue(&'a str),
+    /// The leader of the group that holds a topic.
+    Topic(&'a str),
+}
+
+impl<'a> Home<'a> {
+    /// The name whose group must be found.
+    const fn name(self) -> Option<(Named, &'a str)> {
+        match self {
+            Self::Anywhere | Self::Group(_) => None,
+            Self::Queue(name) => Some((Named::Queue, name)),
+            Self::Topic(name) => Some((Named::Topic, name)),
+        }
+    }
 }
 
 /// What a caller grants a call.
@@ -126,18 +139,17 @@ impl<'a, V: Verb> Journey<'a, V> {
     }
 
     async fn find_group(&mut self) -> Result<Option<u32>, Error> {
-        match self.home {
-            Home::Anywhere => Ok(None),
-            Home::Group(group) => Ok(Some(group)),
-            Home::Queue(queue) => match self.road.group_of(queue, self.terms.deadline).await {
-                Ok(group) => Ok(Some(group)),
-                // Where the queue lives now says nothing about an attempt made before.
-                Err(error) if self.in_doubt => {
-                    self.reason = error.to_string();
-                    Err(self.late())
-                }
-                Err(error) => Err(error),
-            },
+        let Some((named, name)) = self.home.name() else {
+            return Ok(if let Home::Group(group) = self.home { Some(group) } else { None });
+        };
+        match self.road.group_of(named, name, self.terms.deadline).await {
+            Ok(group) => Ok(Some(group)),
+            // Where it lives now says nothing about an attempt made before.
+            Err(error) if self.in_doubt => {
+                self.reason = error.to_string();
+                Err(self.late())
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -148,7 +160,7 @@ impl<'a, V: Verb> Journey<'a, V> {
             return Ok(());
         }
         if self.in_doubt {
-            self.reason = format!("the queue has moved to group {group}");
+            self.reason = format!("it has moved to group {group}");
             return Err(self.late());
         }
         let permit = self.road.permit(group, lane, self.terms.deadline).await?;
@@ -205,11 +217,11 @@ impl<'a, V: Verb> Journey<'a, V> {
         if let Some(group) = group {
             self.road.cluster.failed(group, node, hint.leader.as_deref());
         }
-        if let Home::Queue(queue) = self.home
+        if let Some((named, name)) = self.home.name()
             && hint.group.is_some()
             && hint.group != group
         {
-            self.road.forget(queue);
+            self.road.forget(named, name);
         }
         Ok(hint)
     }

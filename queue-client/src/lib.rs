@@ -17,6 +17,7 @@ mod cluster;
 mod config;
 mod consumer;
 mod error;
+mod history;
 mod journey;
 pub mod limits;
 mod link;
@@ -25,6 +26,7 @@ mod producer;
 mod queues;
 mod road;
 mod session;
+mod topics;
 mod verb;
 mod window;
 
@@ -34,8 +36,13 @@ pub use config::ClientConfig;
 pub use consumer::{Consumer, ConsumerConfig, Delivery, Lease};
 pub use error::Error;
 pub use producer::{Producer, ProducerConfig, Sent, Ticket};
+pub use topics::SubscriptionChange;
 
 pub use proto::queue::v1::{
-    DeadLetterCount, DeadLetterPolicy, Durability, GetQueueReply, ListQueuesReply, Message, MessageState, NewMessage,
-    PeekReply, QueueAttributes, ReceiptResult, RequestId, SendReply,
+    ContentFormat, DeadLetterCount, DeadLetterPolicy, Durability, ExplainReply, FilterKind, GetQueueReply,
+    GetRedriveReply, GetSubscriptionReply, GetTopicReply, HalfResult, ListEventsReply, ListEventsRequest,
+    ListQueuesReply, ListSubscriptionsReply, ListTopicsReply, Message, MessageEvent, MessageFilter, MessageState,
+    NewMessage, NewPublication, PeekReply, PublishReply, QueueAttributes, ReceiptResult, RequestId, RetryStrategy,
+    SearchReply, SearchRequest, SendReply, StartRedriveRequest, Subscription, TopicAttributes, TransactionPolicy,
+    subscription::Endpoint,
 };

@@ -9,7 +9,9 @@ use proto::limits::WIRE_BYTES_MAX;
 use proto::outcome::{self, Hint};
 use proto::queue::v1::exchange_reply::Outcome as Reply;
 use proto::queue::v1::exchange_request::Call;
+use proto::queue::v1::history_client::HistoryClient;
 use proto::queue::v1::queue_client::QueueClient;
+use proto::queue::v1::topics_client::TopicsClient;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 use tonic::transport::{Channel, Endpoint};
@@ -24,7 +26,9 @@ use crate::link::Link;
 #[derive(Debug)]
 pub(crate) struct Node {
     address: String,
-    client: QueueClient<Channel>,
+    queues: QueueClient<Channel>,
+    topics: TopicsClient<Channel>,
+    history: HistoryClient<Channel>,
     link: Mutex<Option<Arc<Link>>>,
 }
 
@@ -41,10 +45,13 @@ impl Node {
             .keep_alive_while_idle(true)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-        let client = QueueClient::new(endpoint.connect_lazy())
+        let channel = endpoint.connect_lazy();
+        let queues = QueueClient::new(channel.clone())
             .max_decoding_message_size(WIRE_BYTES_MAX)
             .max_encoding_message_size(WIRE_BYTES_MAX);
-        Ok(Self { address: address.to_owned(), client, link: Mutex::new(None) })
+        let topics = TopicsClient::new(channel.clone()).max_encoding_message_size(WIRE_BYTES_MAX);
+        let history = HistoryClient::new(channel).max_decoding_message_size(WIRE_BYTES_MAX);
+        Ok(Self { address: address.to_owned(), queues, topics, history, link: Mutex::new(None) })
     }
 
     /// The address it was given or named by.
@@ -52,9 +59,19 @@ impl Node {
         &self.address
     }
 
-    /// The contract's own client, for calls outside the link.
-    pub(crate) fn client(&self) -> QueueClient<Channel> {
-        self.client.clone()
+    /// The queues' contract, for calls outside the link.
+    pub(crate) fn queues(&self) -> QueueClient<Channel> {
+        self.queues.clone()
+    }
+
+    /// The topics' contract.
+    pub(crate) fn topics(&self) -> TopicsClient<Channel> {
+        self.topics.clone()
+    }
+
+    /// The contract of what became of messages.
+    pub(crate) fn history(&self) -> HistoryClient<Channel> {
+        self.history.clone()
     }
 
     /// Makes a call on the link, opening it if need be.
@@ -71,7 +88,7 @@ impl Node {
             return Ok(Arc::clone(link));
         }
         // Whatever went wrong, no call was on the stream yet.
-        let link = Link::open(self.client()).await.map_err(|status| match outcome::outcome_of(&status) {
+        let link = Link::open(self.queues()).await.map_err(|status| match outcome::outcome_of(&status) {
             outcome::Outcome::Unknown(hint) => outcome::not_applied(status.message(), hint),
             _ => status,
         })?;

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::journey::Home;
 
 /// The group of the directory.
-const DIRECTORY: Home<'static> = Home::Group(0);
+pub(crate) const DIRECTORY: Home<'static> = Home::Group(0);
 
 impl Client {
     /// Creates a queue; attributes that are absent get their defaults.

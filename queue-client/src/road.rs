@@ -1,6 +1,6 @@
-//! What all calls of a client share: the cluster, the sessions, and where queues live.
+//! What all calls of a client share: the cluster, the sessions, and where queues and topics live.
 //!
-//! Must never: keep a queue's group once a node has said that it is another one.
+//! Must never: keep a group once a node has said that it is another one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,16 @@ pub(crate) struct Road {
     pub(crate) config: ClientConfig,
     pub(crate) cluster: Cluster,
     sessions: Sessions,
-    routes: Mutex<BTreeMap<String, u32>>,
+    routes: Mutex<BTreeMap<(Named, String), u32>>,
+}
+
+/// What a name names: queues and topics have names of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Named {
+    /// A queue.
+    Queue,
+    /// A topic.
+    Topic,
 }
 
 impl Road {
@@ -32,19 +41,20 @@ impl Road {
         Ok(Self { config, cluster, sessions: Sessions::default(), routes: Mutex::default() })
     }
 
-    /// The group of `queue`, asked for where it is not known.
-    pub(crate) async fn group_of(&self, queue: &str, deadline: Instant) -> Result<u32, Error> {
-        if let Some(group) = self.routes.lock().get(queue).copied() {
+    /// The group of what is called `name`, asked for where it is not known.
+    pub(crate) async fn group_of(&self, named: Named, name: &str, deadline: Instant) -> Result<u32, Error> {
+        let route = (named, name.to_owned());
+        if let Some(group) = self.routes.lock().get(&route).copied() {
             return Ok(group);
         }
-        let group = self.locate(queue, deadline).await?;
-        self.routes.lock().insert(queue.to_owned(), group);
+        let group = self.locate(named, name, deadline).await?;
+        self.routes.lock().insert(route, group);
         Ok(group)
     }
 
-    /// Forgets where `queue` lives.
-    pub(crate) fn forget(&self, queue: &str) {
-        self.routes.lock().remove(queue);
+    /// Forgets where `name` lives.
+    pub(crate) fn forget(&self, named: Named, name: &str) {
+        self.routes.lock().remove(&(named, name.to_owned()));
     }
 
     /// A new request id in `group`. Errors: no session could be opened, or no number was free by the deadline.
@@ -75,9 +85,12 @@ impl Road {
 
     // Both are boxed: a journey may need them, and they are journeys.
 
-    fn locate<'a>(&'a self, queue: &'a str, deadline: Instant) -> BoxFuture<'a, Result<u32, Error>> {
+    fn locate<'a>(&'a self, named: Named, name: &'a str, deadline: Instant) -> BoxFuture<'a, Result<u32, Error>> {
         async move {
-            let verb = LocateRequest { queue: queue.to_owned() };
+            let verb = match named {
+                Named::Queue => LocateRequest { queue: name.to_owned(), topic: String::new() },
+                Named::Topic => LocateRequest { queue: String::new(), topic: name.to_owned() },
+            };
             let reply = Journey::new(self, verb, Home::Anywhere, Terms::until(deadline)).run().await?;
             Ok(reply.group)
         }

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  read   no id       a call of its own
-//!  tell   Shared      a call of its own        create, delete, purge, attributes
+//!  tell   Shared      a call of its own        what is rare: owners' verbs, publish, confirm
 //!  fast   Shared      on the link              send, ack, extend, release
-//!         Poll        a call of its own        receive: a caller that leaves must end the wait at the node
+//!  poll   Poll        a call of its own        receive, query half: a caller that leaves must end the wait at the node
 //! ```
 //!
 //! Must never: change what a request says between two attempts, except how long it waits.
@@ -14,13 +14,7 @@ use std::time::Duration;
 use proto::outcome::{self, Hint};
 use proto::queue::v1::exchange_reply::Outcome as Reply;
 use proto::queue::v1::exchange_request::Call;
-use proto::queue::v1::{
-    AckReply, AckRequest, CreateQueueReply, CreateQueueRequest, DeleteQueueReply, DeleteQueueRequest, ExtendReply,
-    ExtendRequest, GetQueueReply, GetQueueRequest, ListQueuesReply, ListQueuesRequest, LocateReply, LocateRequest,
-    OpenSessionReply, OpenSessionRequest, PeekReply, PeekRequest, PurgeQueueReply, PurgeQueueRequest, ReceiveReply,
-    ReceiveRequest, ReleaseReply, ReleaseRequest, RequestId, SendReply, SendRequest, SetQueueAttributesReply,
-    SetQueueAttributesRequest,
-};
+use proto::queue::v1::*;
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -47,7 +41,7 @@ pub(crate) trait Verb: Clone + Send + Sync {
 }
 
 macro_rules! read {
-    ($request:ident, $method:ident, $reply:ident) => {
+    ($request:ident, $service:ident.$method:ident, $reply:ident) => {
         impl Verb for $request {
             type Reply = $reply;
             const LANE: Option<Lane> = None;
@@ -55,14 +49,14 @@ macro_rules! read {
             fn identify(&mut self, _: RequestId) {}
 
             async fn attempt(&self, node: &Node, until: Instant) -> Result<$reply, Status> {
-                until_answer(node.client().$method(until_request(self.clone(), until)), until).await
+                until_answer(node.$service().$method(until_request(self.clone(), until)), until).await
             }
         }
     };
 }
 
 macro_rules! tell {
-    ($request:ident, $method:ident, $reply:ident) => {
+    ($request:ident, $service:ident.$method:ident, $reply:ident) => {
         impl Verb for $request {
             type Reply = $reply;
             const LANE: Option<Lane> = Some(Lane::Shared);
@@ -72,7 +66,7 @@ macro_rules! tell {
             }
 
             async fn attempt(&self, node: &Node, until: Instant) -> Result<$reply, Status> {
-                until_answer(node.client().$method(until_request(self.clone(), until)), until).await
+                until_answer(node.$service().$method(until_request(self.clone(), until)), until).await
             }
         }
     };
@@ -98,35 +92,65 @@ macro_rules! fast {
     };
 }
 
-read!(OpenSessionRequest, open_session, OpenSessionReply);
-read!(LocateRequest, locate, LocateReply);
-read!(ListQueuesRequest, list_queues, ListQueuesReply);
-read!(GetQueueRequest, get_queue, GetQueueReply);
-read!(PeekRequest, peek, PeekReply);
+read!(OpenSessionRequest, queues.open_session, OpenSessionReply);
+read!(LocateRequest, queues.locate, LocateReply);
+read!(ListQueuesRequest, queues.list_queues, ListQueuesReply);
+read!(GetQueueRequest, queues.get_queue, GetQueueReply);
+read!(PeekRequest, queues.peek, PeekReply);
+read!(SearchRequest, history.search, SearchReply);
+read!(ExplainRequest, history.explain, ExplainReply);
+read!(ListEventsRequest, history.list_events, ListEventsReply);
+read!(ListDeadLetterSourcesRequest, history.list_dead_letter_sources, ListDeadLetterSourcesReply);
+read!(GetRedriveRequest, history.get_redrive, GetRedriveReply);
 
-tell!(CreateQueueRequest, create_queue, CreateQueueReply);
-tell!(SetQueueAttributesRequest, set_queue_attributes, SetQueueAttributesReply);
-tell!(DeleteQueueRequest, delete_queue, DeleteQueueReply);
-tell!(PurgeQueueRequest, purge_queue, PurgeQueueReply);
+read!(ListTopicsRequest, topics.list_topics, ListTopicsReply);
+read!(GetTopicRequest, topics.get_topic, GetTopicReply);
+read!(ListSubscriptionsRequest, topics.list_subscriptions, ListSubscriptionsReply);
+read!(GetSubscriptionRequest, topics.get_subscription, GetSubscriptionReply);
+
+tell!(CreateQueueRequest, queues.create_queue, CreateQueueReply);
+tell!(SetQueueAttributesRequest, queues.set_queue_attributes, SetQueueAttributesReply);
+tell!(DeleteQueueRequest, queues.delete_queue, DeleteQueueReply);
+tell!(PurgeQueueRequest, queues.purge_queue, PurgeQueueReply);
+tell!(ConfirmHalfRequest, queues.confirm_half, ConfirmHalfReply);
+tell!(RewindRequest, history.rewind, RewindReply);
+tell!(StartRedriveRequest, history.start_redrive, StartRedriveReply);
+tell!(StopRedriveRequest, history.stop_redrive, StopRedriveReply);
+
+tell!(CreateTopicRequest, topics.create_topic, CreateTopicReply);
+tell!(SetTopicAttributesRequest, topics.set_topic_attributes, SetTopicAttributesReply);
+tell!(DeleteTopicRequest, topics.delete_topic, DeleteTopicReply);
+tell!(SubscribeRequest, topics.subscribe, SubscribeReply);
+tell!(SetSubscriptionRequest, topics.set_subscription, SetSubscriptionReply);
+tell!(UnsubscribeRequest, topics.unsubscribe, UnsubscribeReply);
+tell!(PublishRequest, topics.publish, PublishReply);
 
 fast!(SendRequest, Send, SendReply);
 fast!(AckRequest, Ack, AckReply);
 fast!(ExtendRequest, Extend, ExtendReply);
 fast!(ReleaseRequest, Release, ReleaseReply);
 
-impl Verb for ReceiveRequest {
-    type Reply = ReceiveReply;
-    const LANE: Option<Lane> = Some(Lane::Poll);
+macro_rules! poll {
+    ($request:ident, $method:ident, $reply:ident, $wait:expr) => {
+        impl Verb for $request {
+            type Reply = $reply;
+            const LANE: Option<Lane> = Some(Lane::Poll);
 
-    fn identify(&mut self, request: RequestId) {
-        self.request = Some(request);
-    }
+            fn identify(&mut self, request: RequestId) {
+                self.request = Some(request);
+            }
 
-    fn shorten(&mut self, left: Duration) {
-        self.wait_ms = Some(u32::try_from(left.as_millis()).unwrap_or(u32::MAX));
-    }
+            fn shorten(&mut self, left: Duration) {
+                let shorten: fn(&mut Self, u32) = $wait;
+                shorten(self, u32::try_from(left.as_millis()).unwrap_or(u32::MAX));
+            }
 
-    async fn attempt(&self, node: &Node, until: Instant) -> Result<ReceiveReply, Status> {
-        until_answer(node.client().receive(until_request(self.clone(), until)), until).await
-    }
+            async fn attempt(&self, node: &Node, until: Instant) -> Result<$reply, Status> {
+                until_answer(node.queues().$method(until_request(self.clone(), until)), until).await
+            }
+        }
+    };
 }
+
+poll!(ReceiveRequest, receive, ReceiveReply, |call, left| call.wait_ms = Some(left));
+poll!(QueryHalfRequest, query_half, QueryHalfReply, |call, left| call.wait_ms = left);

@@ -2,5 +2,8 @@
 
 mod dead_letters;
 mod demo;
+mod history;
 mod killed_leader;
+mod order;
 mod restart;
+mod topics;

@@ -11,13 +11,7 @@ use proto::outcome;
 use proto::queue::v1::exchange_reply::Outcome as Reply;
 use proto::queue::v1::exchange_request::Call;
 use proto::queue::v1::queue_server::Queue;
-use proto::queue::v1::{
-    AckReply, AckRequest, CreateQueueReply, CreateQueueRequest, DeleteQueueReply, DeleteQueueRequest, Durability,
-    ExchangeReply, ExchangeRequest, ExtendReply, ExtendRequest, GetQueueReply, GetQueueRequest, ListQueuesReply,
-    ListQueuesRequest, LocateReply, LocateRequest, Message, OpenSessionReply, OpenSessionRequest, PeekReply,
-    PeekRequest, PurgeQueueReply, PurgeQueueRequest, ReceiptResult, ReceiveReply, ReceiveRequest, ReleaseReply,
-    ReleaseRequest, RequestId, SendReply, SendRequest, SetQueueAttributesReply, SetQueueAttributesRequest,
-};
+use proto::queue::v1::*;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tokio_stream::wrappers::ReceiverStream;
@@ -110,7 +104,7 @@ impl Mind {
         }
         let ids = (1..).map(|at| request.sequence * 1000 + at).take(call.messages.len()).collect();
         let durability = Some(Durability { group: request.group, term: 1, index: request.sequence, copies: 2 });
-        Ok(SendReply { ids, durability })
+        Ok(SendReply { ids, durability, duplicates: Vec::new() })
     }
 
     async fn exchange(&self, call: Call) -> Result<Reply, Silence> {
@@ -229,6 +223,27 @@ impl Queue for Fake {
     async fn peek(&self, _: Request<PeekRequest>) -> Result<Response<PeekReply>, Status> {
         self.told("Peek", None, 0).await?;
         Ok(Response::new(PeekReply::default()))
+    }
+
+    async fn confirm_half(&self, call: Request<ConfirmHalfRequest>) -> Result<Response<ConfirmHalfReply>, Status> {
+        let call = call.into_inner();
+        self.told("ConfirmHalf", call.request, call.commit.into()).await?;
+        let done = |id| HalfResult { id, refusal: 0, text: String::new() };
+        Ok(Response::new(ConfirmHalfReply { results: call.ids.into_iter().map(done).collect() }))
+    }
+
+    async fn query_half(&self, call: Request<QueryHalfRequest>) -> Result<Response<QueryHalfReply>, Status> {
+        let call = call.into_inner();
+        let (messages_max, wait_ms) = (call.messages_max, Some(call.wait_ms));
+        let receive = ReceiveRequest { request: call.request, messages_max, wait_ms, ..ReceiveRequest::default() };
+        let reply = self.mind.receive(receive).await.map_err(broken)?;
+        Ok(Response::new(QueryHalfReply { messages: reply.messages }))
+    }
+
+    type ConsumeStream = Pin<Box<dyn Stream<Item = Result<ConsumeReply, Status>> + Send>>;
+
+    async fn consume(&self, _: Request<Streaming<ConsumeRequest>>) -> Result<Response<Self::ConsumeStream>, Status> {
+        Err(Status::unimplemented("the client does not consume by stream"))
     }
 
     type ExchangeStream = Pin<Box<dyn Stream<Item = Result<ExchangeReply, Status>> + Send>>;

@@ -33,6 +33,8 @@ pub(crate) enum DoorRefusal {
     NoSuchGroup = 8,
     /// The directory takes no more names.
     DirectoryFull = 9,
+    /// A stream has more credits open than it may.
+    TooManyCredits = 10,
 }
 
 pub(crate) fn door_refused(refusal: DoorRefusal, text: &str) -> Status {

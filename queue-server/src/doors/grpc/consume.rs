@@ -1,0 +1,129 @@
+//! Consume: messages on one stream, as many as the client grants credits for.
+//!
+//! ```text
+//!  client ──{queue, credits}──> server ── receive(min(credits, batch)) ──> messages ──> client
+//!         ──{credits} ───────────^            one at a time, in slices of a second
+//! ```
+//!
+//! Why slices: a receive that is dropped may have taken leases already. So none is ever dropped: when the client goes, the
+//! one under way ends within a slice, and what it took is given back at once.
+//!
+//! Must never: have more messages under way than credits were granted.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use proto::limits::MESSAGES_PER_CALL_MAX;
+use proto::queue::v1::{ConsumeReply, ConsumeRequest, Message, ReceiveRequest, ReleaseRequest};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use super::failure::{DoorRefusal, door_refused};
+use super::{receive, settle};
+use crate::node::Node;
+
+/// Credits that may be open on one stream.
+const CREDITS_MAX: u32 = 10_000;
+/// How long one receive waits.
+const SLICE_MS: u32 = 1_000;
+/// Replies that wait for a client that does not read.
+const REPLIES_WAITING_MAX: usize = 4;
+
+type Replies = mpsc::Sender<Result<ConsumeReply, Status>>;
+
+pub(super) fn consume(
+    node: Arc<Node>,
+    requests: Streaming<ConsumeRequest>,
+) -> BoxStream<'static, Result<ConsumeReply, Status>> {
+    let (replies, receiver) = mpsc::channel(REPLIES_WAITING_MAX);
+    tokio::spawn(async move {
+        if let Err(status) = serve(&node, requests, &replies).await {
+            // A client that is gone does not want to know why.
+            let _ = replies.send(Err(status)).await;
+        }
+    });
+    ReceiverStream::new(receiver).boxed()
+}
+
+/// What the first request chose, and what is granted now.
+struct Grant {
+    queue: String,
+    lease_ms: Option<u64>,
+    credits: u32,
+}
+
+impl Grant {
+    fn add(&mut self, credits: u32) -> Result<(), Status> {
+        let sum = self.credits.saturating_add(credits);
+        if sum > CREDITS_MAX {
+            return Err(door_refused(DoorRefusal::TooManyCredits, "a stream has at most 10000 credits open"));
+        }
+        self.credits = sum;
+        Ok(())
+    }
+
+    fn ask(&self) -> ReceiveRequest {
+        let batch = u32::try_from(MESSAGES_PER_CALL_MAX).unwrap_or(u32::MAX);
+        ReceiveRequest {
+            request: None,
+            queue: self.queue.clone(),
+            messages_max: self.credits.min(batch),
+            wait_ms: Some(SLICE_MS),
+            lease_ms: self.lease_ms,
+        }
+    }
+}
+
+/// Serves until the client ends its side or goes. Errors: what ended the stream.
+async fn serve(node: &Node, mut requests: Streaming<ConsumeRequest>, replies: &Replies) -> Result<(), Status> {
+    let Some(first) = requests.message().await? else { return Ok(()) };
+    let mut grant = Grant { queue: first.queue, lease_ms: first.lease_ms, credits: 0 };
+    grant.add(first.credits)?;
+    loop {
+        while grant.credits == 0 {
+            match requests.message().await? {
+                Some(more) => grant.add(more.credits)?,
+                None => return Ok(()),
+            }
+        }
+        let mut received = Box::pin(receive::receive(node, grant.ask()));
+        // How the client ended its side, once it has.
+        let mut end = None;
+        let messages = loop {
+            tokio::select! {
+                reply = &mut received => break reply?.messages,
+                request = requests.message(), if end.is_none() => match request {
+                    Ok(Some(more)) => end = grant.add(more.credits).err().map(Err),
+                    Ok(None) | Err(_) => end = Some(Ok(())),
+                },
+            }
+        };
+        if let Some(end) = end {
+            give_back(node, &grant.queue, &messages).await?;
+            return end;
+        }
+        if replies.is_closed() {
+            return give_back(node, &grant.queue, &messages).await;
+        }
+        if messages.is_empty() {
+            continue;
+        }
+        grant.credits = grant.credits.saturating_sub(u32::try_from(messages.len()).unwrap_or(u32::MAX));
+        if let Err(unsent) = replies.send(Ok(ConsumeReply { messages })).await {
+            let messages = unsent.0.map(|reply| reply.messages).unwrap_or_default();
+            return give_back(node, &grant.queue, &messages).await;
+        }
+    }
+}
+
+/// Nobody has seen these messages: they are visible again at once, and no try has failed.
+async fn give_back(node: &Node, queue: &str, messages: &[Message]) -> Result<(), Status> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let receipts = messages.iter().map(|message| message.receipt).collect();
+    let release = ReleaseRequest { request: None, queue: queue.to_owned(), receipts, delay_ms: 0, failed: false };
+    settle::release(node, release).await.map(drop)
+}
