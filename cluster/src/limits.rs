@@ -54,8 +54,16 @@ pub(crate) const LATENCY_US_MAX: u64 = 120_000_000;
 pub(crate) const LATENCY_DIGITS: u8 = 3;
 /// Calls under way of one open-loop producer; beyond it the queue is lost anyway, and latency says so.
 pub(crate) const OPEN_LOOP_WINDOW: usize = 8192;
+/// Bytes a message may take on disk besides its body.
+pub(crate) const MESSAGE_ROW_BYTES: u64 = 128;
+/// Copies of a message on the disk of a local cluster at worst: three nodes, each with log and rows for a while.
+pub(crate) const COPIES_ON_DISK: u64 = 6;
+/// Filling a queue ends after this, full or not.
+pub(crate) const FILL_MAX: Duration = Duration::from_secs(3600);
+/// Calls under way while a queue is filled, and messages in each.
+pub(crate) const FILL_CALLS: usize = 16;
 /// Draining ends after this, full or not.
-pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(120);
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(3600);
 
 /// Everything that was claimed is credited within this after the evening: a claim whose promise was lost with its node
 /// is put into the queue again after a minute.

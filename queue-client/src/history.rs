@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::journey::{Home, Journey, Terms};
+use crate::journey::{Home, Journey};
 
 impl Client {
     /// Commits half messages, or rolls them back. One result per id, in order.

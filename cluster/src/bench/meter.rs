@@ -8,6 +8,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use tokio::time::Instant;
 
+use super::usage::Usage;
 use crate::error::Error;
 use crate::limits::{LATENCY_DIGITS, LATENCY_US_MAX};
 
@@ -44,6 +45,8 @@ pub(crate) struct Phase {
     pub(crate) last_error: Option<String>,
     /// Of 100 operations 50 were faster; then 99, and 999 of 1000. Microseconds.
     pub(crate) quantiles_us: [u64; 3],
+    /// What it cost the servers, if that was looked at.
+    pub(crate) usage: Option<Usage>,
 }
 
 impl Meter {
@@ -94,7 +97,7 @@ impl Meter {
         let secs = tally.last_answer.as_secs_f64();
         let quantiles_us = [0.5, 0.99, 0.999].map(|quantile| tally.latencies.value_at_quantile(quantile));
         let (operations, errors, last_error) = (tally.operations, tally.errors, tally.last_error.clone());
-        Phase { name: self.name, secs, operations, errors, last_error, quantiles_us }
+        Phase { name: self.name, secs, operations, errors, last_error, quantiles_us, usage: None }
     }
 
     fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
@@ -104,6 +107,17 @@ impl Meter {
 }
 
 impl Phase {
+    /// Processor time of all servers for 1000 operations. Units: milliseconds.
+    pub(crate) fn cpu_ms_per_1000(&self) -> Option<f64> {
+        self.usage.map(|usage| usage.cpu_ms as f64 * 1000.0 / self.operations.max(1) as f64)
+    }
+
+    /// Bytes that a server wrote for each byte of payload, of which an operation carries `size`.
+    pub(crate) fn written_per_byte(&self, size: u64) -> Option<f64> {
+        let payload = |usage: Usage| (self.operations * size * usage.nodes).max(1) as f64;
+        self.usage.map(|usage| usage.written_bytes as f64 / payload(usage))
+    }
+
     /// Operations a second.
     pub(crate) fn throughput(&self) -> f64 {
         // Counts stay far below the 2^53 up to which f64 holds every whole number.

@@ -12,6 +12,7 @@ mod meter;
 mod packets;
 mod print;
 mod queue;
+mod usage;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use clap::Subcommand;
 use crate::args::{Dir, Output};
 use crate::error::Error;
 use crate::file::Folder;
+use crate::limits::{COPIES_ON_DISK, MESSAGE_ROW_BYTES};
 use crate::screen;
 
 /// Make load and measure it.
@@ -27,6 +29,7 @@ use crate::screen;
 #[command(after_help = "Examples:
   cluster bench queue --dir /tmp/evening --producers 4 --window 64 --secs 10
   cluster bench queue --dir /tmp/evening --rate 2000        open loop: latency from the intended start
+  cluster bench queue --dir /tmp/evening --backlog 1000000  what a deep queue costs
   cluster bench ledger --dir /tmp/evening --batch 500 -o json")]
 pub(crate) struct Bench {
     #[command(subcommand)]
@@ -36,7 +39,8 @@ pub(crate) struct Bench {
 #[derive(Debug, Subcommand)]
 enum Subject {
     /// Send messages; drain them; then send and receive at the same time, to the confirmed acknowledgement (e2e).
-    Queue(Plan),
+    /// With a backlog: fill the queue, send on top of it, drain it.
+    Queue(QueuePlan),
     /// Transfer between accounts of one group.
     Ledger(Plan),
     /// Send packets, then open their shares.
@@ -74,6 +78,16 @@ pub(crate) struct Plan {
     output: Output,
 }
 
+/// Load on a queue.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct QueuePlan {
+    #[command(flatten)]
+    plan: Plan,
+    /// Messages that wait in the queue before the senders are measured; 0 = none.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100_000_000))]
+    backlog: u64,
+}
+
 impl Plan {
     fn duration(&self) -> Duration {
         Duration::from_secs(self.secs)
@@ -95,19 +109,36 @@ impl Plan {
 /// Makes the load and prints what was measured; `false` if a phase got nothing done.
 pub(crate) async fn bench(bench: Bench) -> Result<bool, Error> {
     let (subject, plan) = match &bench.subject {
-        Subject::Queue(plan) => ("queue", plan),
+        Subject::Queue(queue) => ("queue", &queue.plan),
         Subject::Ledger(plan) => ("ledger", plan),
         Subject::Packets(plan) => ("packets", plan),
     };
     let cluster = Folder::open(&plan.dir)?.cluster()?;
     let phases = match &bench.subject {
-        Subject::Queue(plan) => queue::run(&cluster, plan).await?,
+        Subject::Queue(plan) => {
+            room_for(plan)?;
+            queue::run(&cluster, plan).await?
+        }
         Subject::Ledger(plan) => ledger::run(&cluster, plan).await?,
         Subject::Packets(plan) => packets::run(&cluster, plan).await?,
     };
     screen::out(&match plan.output {
-        Output::Text => print::table(&phases),
+        Output::Text => print::table(&phases, plan.size),
         Output::Json => print::json(subject, plan, &phases).to_string(),
     });
     Ok(phases.iter().all(|phase| phase.operations > 0))
+}
+
+/// A backlog is not begun that the disk cannot hold: each node keeps a copy, and may hold it twice for a while.
+fn room_for(plan: &QueuePlan) -> Result<(), Error> {
+    let needed = plan.backlog.saturating_mul(plan.plan.size + MESSAGE_ROW_BYTES) * COPIES_ON_DISK;
+    let folder = Folder::open(&plan.plan.dir)?;
+    let disk = rustix::fs::statvfs(folder.path()).map_err(Error::call("free disk space"))?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if needed > free {
+        let mib = |bytes: u64| bytes / (1024 * 1024);
+        let text = format!("the backlog needs up to {} MiB of disk, and {} MiB are free", mib(needed), mib(free));
+        return Err(Error::Impossible(text));
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use super::Plan;
 use super::meter::Phase;
 
 /// A line for each phase.
-pub(crate) fn table(phases: &[Phase]) -> String {
+pub(crate) fn table(phases: &[Phase], size: u64) -> String {
     let mut lines =
         vec![row(["phase", "secs", "done", "per s", "p50 us", "p99 us", "p999 us", "errors"].map(str::to_owned))];
     for phase in phases {
@@ -23,9 +23,22 @@ pub(crate) fn table(phases: &[Phase]) -> String {
             p999,
             phase.errors.to_string(),
         ]));
+        lines.extend(usage(phase, size));
         lines.extend(phase.last_error.iter().map(|error| format!("         last error: {error}")));
     }
     lines.join("\n")
+}
+
+/// What a phase cost the servers.
+fn usage(phase: &Phase, size: u64) -> Option<String> {
+    let (usage, cpu_ms, written) = (phase.usage?, phase.cpu_ms_per_1000()?, phase.written_per_byte(size)?);
+    let mib = |bytes: u64| bytes / (1024 * 1024);
+    Some(format!(
+        "         servers: {cpu_ms:.1} ms of processor for 1000, {written:.2} bytes written for a byte and node, \
+         {} MiB resident, {} before",
+        mib(usage.resident_bytes),
+        mib(usage.resident_bytes_before),
+    ))
 }
 
 fn row(cells: [String; 8]) -> String {
@@ -48,6 +61,10 @@ pub(crate) fn json(subject: &str, plan: &Plan, phases: &[Phase]) -> Value {
             "p999_us": p999,
             "errors": phase.errors,
             "last_error": phase.last_error,
+            "server_cpu_ms_per_1000": phase.cpu_ms_per_1000(),
+            "written_per_byte": phase.written_per_byte(plan.size),
+            "resident_bytes": phase.usage.map(|usage| usage.resident_bytes),
+            "resident_bytes_before": phase.usage.map(|usage| usage.resident_bytes_before),
         })
     });
     json!({

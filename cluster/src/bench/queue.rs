@@ -13,18 +13,22 @@ use tokio::sync::{Semaphore, watch as channel};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Plan;
 use super::load::{Pace, drive, watch};
 use super::meter::{Meter, Phase};
+use super::usage::Books;
+use super::{Plan, QueuePlan};
 use crate::error::Error;
-use crate::file::{ClusterFile, Kind};
-use crate::limits::{CALL_MAX, DRAIN_MAX, POLL_PAUSE};
+use crate::file::{ClusterFile, Kind, NodeEntry};
+use crate::limits::{CALL_MAX, DRAIN_MAX, FILL_CALLS, FILL_MAX, POLL_PAUSE};
 
 /// How long a consumer waits for messages; the answer comes with the first one.
 const RECEIVE_WAIT: Duration = Duration::from_secs(1);
+/// Bytes of the bodies of one call that fills a queue.
+const FILL_BYTES_MAX: usize = 1024 * 1024;
 
 /// Runs the phases on a queue of its own, which is deleted in the end. Errors: no queue could be made.
-pub(crate) async fn run(cluster: &ClusterFile, plan: &Plan) -> Result<Vec<Phase>, Error> {
+pub(crate) async fn run(cluster: &ClusterFile, queue_plan: &QueuePlan) -> Result<Vec<Phase>, Error> {
+    let plan = &queue_plan.plan;
     if plan.batch() > MESSAGES_PER_CALL_MAX {
         return Err(Error::Impossible(format!("a batch has at most {MESSAGES_PER_CALL_MAX} messages")));
     }
@@ -34,8 +38,8 @@ pub(crate) async fn run(cluster: &ClusterFile, plan: &Plan) -> Result<Vec<Phase>
     let queue = format!("bench-{:08x}", rand::random::<u32>());
     let Some(first) = clients.first() else { return Ok(Vec::new()) };
     first.create_queue(&queue, QueueAttributes::default()).await.map_err(Error::call("create queue"))?;
-    let load = Load { queue: Arc::from(queue.as_str()), clients: &clients, plan };
-    let phases = load.phases().await;
+    let load = Load { queue: Arc::from(queue.as_str()), clients: &clients, plan, nodes: cluster.of(Kind::Queue) };
+    let phases = load.phases(queue_plan.backlog).await;
     first.delete_queue(&queue).await.map_err(Error::call("delete queue"))?;
     phases
 }
@@ -44,12 +48,50 @@ struct Load<'a> {
     queue: Arc<str>,
     clients: &'a [Client],
     plan: &'a Plan,
+    nodes: &'a [NodeEntry],
 }
 
 impl Load<'_> {
-    async fn phases(&self) -> Result<Vec<Phase>, Error> {
+    async fn phases(&self, backlog: u64) -> Result<Vec<Phase>, Error> {
         self.warm_up().await?;
-        Ok(vec![self.send().await?, self.drain().await?, self.end_to_end().await?])
+        if backlog > 0 {
+            let filled = self.with_usage(self.fill(backlog)).await?;
+            return Ok(vec![filled, self.with_usage(self.send()).await?, self.with_usage(self.drain()).await?]);
+        }
+        let sent = self.with_usage(self.send()).await?;
+        Ok(vec![sent, self.with_usage(self.drain()).await?, self.with_usage(self.end_to_end()).await?])
+    }
+
+    /// A phase, and what it cost the servers.
+    async fn with_usage(&self, phase: impl Future<Output = Result<Phase, Error>>) -> Result<Phase, Error> {
+        let before = Books::of(self.nodes);
+        let phase = phase.await?;
+        let usage = before.and_then(|before| Books::of(self.nodes)?.since(before));
+        Ok(Phase { usage, ..phase })
+    }
+
+    /// Puts `count` messages into the queue, in full batches.
+    async fn fill(&self, count: u64) -> Result<Phase, Error> {
+        let meter = Meter::start("fill")?;
+        let (until, left) = (Instant::now() + FILL_MAX, AtomicU64::new(count));
+        let batch = (FILL_BYTES_MAX / self.plan.size()).clamp(1, MESSAGES_PER_CALL_MAX);
+        let fillers = self.producers().cycle().take(FILL_CALLS).map(|client| async {
+            let take = |left: u64| Some(left.saturating_sub(u64::try_from(batch).unwrap_or(u64::MAX)));
+            while Instant::now() < until {
+                let before = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).unwrap_or_default();
+                let size = usize::try_from(before).unwrap_or(batch).min(batch);
+                if size == 0 {
+                    break;
+                }
+                let (begun, messages) = (Instant::now(), vec![message(self.plan.size(), 0); size]);
+                match client.send(&self.queue, messages).await {
+                    Ok(sent) => meter.done(begun.elapsed(), u64::try_from(sent.ids.len()).unwrap_or(u64::MAX)),
+                    Err(error) => meter.failed(error.to_string()),
+                }
+            }
+        });
+        watch(&meter, FILL_MAX, join_all(fillers)).await;
+        Ok(meter.phase())
     }
 
     /// Connections and sessions are made before anything is measured.
@@ -63,7 +105,7 @@ impl Load<'_> {
         warmed.into_iter().collect()
     }
 
-    fn producers(&self) -> impl Iterator<Item = &Client> {
+    fn producers(&self) -> impl Iterator<Item = &Client> + Clone {
         self.clients.iter().take(usize::try_from(self.plan.producers).unwrap_or(usize::MAX))
     }
 
