@@ -30,6 +30,12 @@ pub(crate) struct Located {
     pub(crate) queue: QueueId,
 }
 
+/// Where a topic is.
+pub(crate) struct LocatedTopic {
+    pub(crate) group: Group<QueueMachine>,
+    pub(crate) topic: TopicId,
+}
+
 /// Why a queue cannot be found now.
 pub(crate) enum LocateError {
     /// It does not exist: certain, after a fresh look.

@@ -1,5 +1,14 @@
 //! The machine's words in the wire's words, and back. Nothing is decided here.
 
+mod history;
+mod topic;
+
+pub(crate) use history::{event, filter, read_cursor, redrive, redrive_order, wire_state, write_cursor};
+pub(crate) use topic::{
+    SetParts, filter_kind, named_queues, publication, subscription, subscription_attributes, subscription_changes,
+    topic, topic_changes,
+};
+
 use bytes::Bytes;
 use proto::outcome::{Hint, unknown};
 use proto::queue::v1::{self as wire, MessageState, PeekedMessage};
@@ -31,7 +40,16 @@ pub(crate) fn unexpected(reply: &Reply) -> Status {
 
 pub(crate) fn new_message(message: wire::NewMessage) -> NewMessage {
     let headers = message.headers.into_iter().map(|(name, value)| Header { name, value });
-    NewMessage { body: message.body, delay_ms: message.delay_ms, headers: headers.collect() }
+    NewMessage {
+        body: message.body,
+        delay_ms: message.delay_ms,
+        headers: headers.collect(),
+        priority: message.priority.map_or(PRIORITY_DEFAULT, |priority| u8::try_from(priority).unwrap_or(u8::MAX)),
+        tenant: message.tenant,
+        group: message.group,
+        dedup_id: message.dedup_id,
+        is_half: message.half,
+    }
 }
 
 const fn wire_count(count: DeadLetterCount) -> wire::DeadLetterCount {

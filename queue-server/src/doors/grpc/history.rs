@@ -1,0 +1,201 @@
+//! The service `tercet.queue.v1.History`: what became of messages, and the ways back.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use machine::StoreFailure;
+use proto::outcome::{Hint, not_applied};
+use proto::queue::v1::history_server::History;
+use proto::queue::v1::*;
+use queue_core::{Command, MessageId, QueueMachine, Reply, TimestampMs, TopicCommand};
+use replica::View;
+use tonic::{Request, Response, Status};
+
+use super::failure::{DoorRefusal, door_refused, locate_failed, machine_refused, propose_failed, read_failed};
+use super::service::locate;
+use crate::doors::convert::{self, unexpected};
+use crate::node::Node;
+
+const EVENTS_MAX: u32 = 1_000;
+
+/// Answers calls about what has been.
+#[derive(Clone)]
+pub(crate) struct HistoryDoor {
+    node: Arc<Node>,
+}
+
+impl HistoryDoor {
+    pub(crate) const fn new(node: Arc<Node>) -> Self {
+        Self { node }
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl History for HistoryDoor {
+    async fn search(&self, request: Request<SearchRequest>) -> Answer<SearchReply> {
+        search(&self.node, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn explain(&self, request: Request<ExplainRequest>) -> Answer<ExplainReply> {
+        explain(&self.node, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_events(&self, request: Request<ListEventsRequest>) -> Answer<ListEventsReply> {
+        list_events(&self.node, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn rewind(&self, request: Request<RewindRequest>) -> Answer<RewindReply> {
+        rewind(&self.node, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_dead_letter_sources(
+        &self,
+        request: Request<ListDeadLetterSourcesRequest>,
+    ) -> Answer<ListDeadLetterSourcesReply> {
+        dead_letter_sources(&self.node, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn start_redrive(&self, request: Request<StartRedriveRequest>) -> Answer<StartRedriveReply> {
+        start_redrive(&self.node, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn stop_redrive(&self, request: Request<StopRedriveRequest>) -> Answer<StopRedriveReply> {
+        let call = request.into_inner();
+        let (located, request) = locate(&self.node, &call.queue, call.request.as_ref()).await?;
+        let command = Command::Topic(TopicCommand::StopRedrive { queue: located.queue });
+        match located.group.propose(request, &command).await.map_err(propose_failed)?.reply {
+            Reply::Done => Ok(Response::new(StopRedriveReply {})),
+            Reply::Refused(refusal) => Err(machine_refused(refusal)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn get_redrive(&self, request: Request<GetRedriveRequest>) -> Answer<GetRedriveReply> {
+        let (located, _) = locate(&self.node, &request.into_inner().queue, None).await?;
+        let read = located.group.read(|view| view.machine.redrive_status(located.queue).map(convert::redrive));
+        let none = || GetRedriveReply { none: true, ..GetRedriveReply::default() };
+        Ok(Response::new(read.await.map_err(read_failed)?.unwrap_or_else(none)))
+    }
+}
+
+fn bad_page() -> Status {
+    door_refused(DoorRefusal::BadPage, "the page is larger than it may be, or its cursor is not one of ours")
+}
+
+fn unreadable(failure: &StoreFailure) -> Status {
+    not_applied(&failure.to_string(), Hint::default())
+}
+
+async fn search(node: &Node, call: SearchRequest) -> Result<SearchReply, Status> {
+    let state = call.state();
+    let asked =
+        convert::peek_state(state).ok_or_else(|| door_refused(DoorRefusal::EnumMissing, "no state is given"))?;
+    let limit = match call.limit {
+        0 => 20,
+        limit @ 1..=128 => limit as usize,
+        _ => return Err(bad_page()),
+    };
+    let after = convert::read_cursor(&call.after).map_err(|_| bad_page())?;
+    let filter = call.filter.unwrap_or_default();
+    let (located, _) = locate(node, &call.queue, None).await?;
+    let read = |view: &View<'_, QueueMachine>| -> Result<SearchReply, StoreFailure> {
+        let filter = convert::filter(&filter);
+        let found = view.machine.search(view.rows, located.queue, (asked, &filter), after, limit)?;
+        let mut messages = Vec::with_capacity(found.messages.len());
+        for peeked in found.messages {
+            if let Some(body) = view.rows.body(peeked.message.id.body())? {
+                messages.push(convert::peeked_message(peeked, state, body));
+            }
+        }
+        Ok(SearchReply { messages, next: found.next.map_or_else(Bytes::new, convert::write_cursor) })
+    };
+    located.group.read(read).await.map_err(read_failed)?.map_err(|failure| unreadable(&failure))
+}
+
+async fn explain(node: &Node, call: ExplainRequest) -> Result<ExplainReply, Status> {
+    let (located, _) = locate(node, &call.queue, None).await?;
+    let id = MessageId(call.id);
+    let read = |view: &View<'_, QueueMachine>| -> Result<ExplainReply, StoreFailure> {
+        let (explained, timeline) = (view.machine.explain(view.rows, id)?, view.machine.timeline(view.rows, id)?);
+        let complete = explained.is_complete && timeline.is_complete;
+        let mut message = None;
+        if let Some(found) = explained.found
+            && let Some(body) = view.rows.body(id.body())?
+        {
+            message = Some(convert::peeked_message(found.message, convert::wire_state(found.state), body));
+        }
+        let events = timeline.events.iter().map(|event| convert::event(view.machine, event)).collect();
+        Ok(ExplainReply { message, events, complete })
+    };
+    located.group.read(read).await.map_err(read_failed)?.map_err(|failure| unreadable(&failure))
+}
+
+async fn list_events(node: &Node, call: ListEventsRequest) -> Result<ListEventsReply, Status> {
+    let limit = match call.limit {
+        0 => 100,
+        limit @ 1..=EVENTS_MAX => limit as usize,
+        _ => return Err(bad_page()),
+    };
+    let after = match call.after.as_ref() {
+        [] => None,
+        number => Some(u64::from_be_bytes(number.try_into().map_err(|_| bad_page())?)),
+    };
+    let until = TimestampMs(if call.until_ms == 0 { u64::MAX } else { call.until_ms });
+    let times = (TimestampMs(call.from_ms), until);
+    let (located, _) = locate(node, &call.queue, None).await?;
+    let read = |view: &View<'_, QueueMachine>| -> Result<ListEventsReply, StoreFailure> {
+        let page = view.machine.events(view.rows, located.queue, times, after, limit)?;
+        let events = page.events.iter().map(|event| convert::event(view.machine, event)).collect();
+        let next = page.next.map_or_else(Bytes::new, |next| Bytes::copy_from_slice(&next.to_be_bytes()));
+        Ok(ListEventsReply { events, next })
+    };
+    located.group.read(read).await.map_err(read_failed)?.map_err(|failure| unreadable(&failure))
+}
+
+/// Finds the places from which messages come back, then proposes to bring them back. A place that moved between the two
+/// (its message has gone for good) is looked for once more.
+async fn rewind(node: &Node, call: RewindRequest) -> Result<RewindReply, Status> {
+    let (located, request) = locate(node, &call.queue, call.request.as_ref()).await?;
+    let to = TimestampMs(call.to_ms);
+    let places = located.group.read(|view| view.machine.rewind_places(view.rows, located.queue, to)).await;
+    let places = places.map_err(read_failed)?.map_err(|failure| unreadable(&failure))?;
+    let command = Command::Rewind { queue: located.queue, to, places };
+    match located.group.propose(request, &command).await.map_err(propose_failed)?.reply {
+        Reply::Rewound { messages } => Ok(RewindReply { messages }),
+        Reply::Refused(refusal) => Err(machine_refused(refusal)),
+        other => Err(unexpected(&other)),
+    }
+}
+
+async fn dead_letter_sources(
+    node: &Node,
+    call: ListDeadLetterSourcesRequest,
+) -> Result<ListDeadLetterSourcesReply, Status> {
+    let place = node.place(&call.queue).await.map_err(locate_failed)?;
+    let mut queues = Vec::new();
+    for group in node.groups() {
+        let sources = group.read_anywhere(super::topics::DEADLINE, |view| {
+            let name = |id| view.machine.status(id).map(|status| status.name);
+            let sources = view.machine.dead_letter_sources(place.group, &call.queue);
+            sources.into_iter().filter_map(name).collect::<Vec<_>>()
+        });
+        queues.append(&mut sources.await.map_err(read_failed)?);
+    }
+    queues.sort_by_key(|name| name.to_ascii_lowercase());
+    Ok(ListDeadLetterSourcesReply { queues })
+}
+
+async fn start_redrive(node: &Node, call: StartRedriveRequest) -> Result<StartRedriveReply, Status> {
+    let (located, request) = locate(node, &call.queue, call.request.as_ref()).await?;
+    let target = Some(call.target.clone()).filter(|target| !target.is_empty());
+    let [target] = node.addresses([target]).await.map_err(locate_failed)?;
+    let order = convert::redrive_order(&call, target).map_err(machine_refused)?;
+    let command = Command::Topic(TopicCommand::Redrive { queue: located.queue, order });
+    match located.group.propose(request, &command).await.map_err(propose_failed)?.reply {
+        Reply::Done => Ok(StartRedriveReply {}),
+        Reply::Refused(refusal) => Err(machine_refused(refusal)),
+        other => Err(unexpected(&other)),
+    }
+}
