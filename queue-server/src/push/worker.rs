@@ -24,6 +24,7 @@ use queue_core::{
 };
 use replica::{Group, View};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
 
 use super::guard::Reach;
 use super::notice::Notice;
@@ -131,9 +132,11 @@ impl Pusher {
                 _ => Vec::new(),
             };
             under_way.extend(letters.into_iter().map(|(subscriber, letter)| self.deliver(subscriber, letter)));
-            match under_way.next().await {
-                Some(is_taken) => width = if is_taken { WIDTH_MAX } else { 1 },
-                None => return,
+            // A post may hang; what comes meanwhile is looked for all the same.
+            match timeout(LOOK_EVERY, under_way.next()).await {
+                Ok(Some(is_taken)) => width = if is_taken { WIDTH_MAX } else { 1 },
+                Ok(None) => return,
+                Err(_) => {}
             }
         }
     }
