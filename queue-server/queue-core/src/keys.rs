@@ -11,6 +11,7 @@
 //!  0x17 P queue page                 ready      ranges of ready places
 //!  0x18 I queue page                 ids        runs of ids
 //!  0x19 B queue span                 delays     how many end within a span of time
+//!  0x1a A queue lane                 lane       its name and marks; the plain lane's are in the counters
 //! ```
 //!
 //! Queue u32, epoch u32, the rest u64, big-endian: keys sort as their numbers do.
@@ -31,6 +32,7 @@ pub(crate) const TRIES: u8 = 0x16;
 pub(crate) const READY: u8 = 0x17;
 pub(crate) const IDS: u8 = 0x18;
 pub(crate) const DELAYS: u8 = 0x19;
+pub(crate) const LANE: u8 = 0x1a;
 
 /// The one row of the machine itself.
 pub(crate) const fn machine() -> Key {
@@ -108,4 +110,8 @@ pub(crate) fn ids(queue: QueueId, page: u64) -> Key {
 
 pub(crate) fn delays(queue: QueueId, span: u64) -> Key {
     numbered(DELAYS, queue, span)
+}
+
+pub(crate) fn lane(queue: QueueId, lane: u64) -> Key {
+    numbered(LANE, queue, lane)
 }

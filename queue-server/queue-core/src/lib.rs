@@ -17,7 +17,7 @@
 //! | `command`, `reply`, `refusal`, `due` | what goes in and what comes out |
 //! | `owner`, `send`, `receive`, `settle`, `purge`, `tick`, `dead_letter` | the verbs |
 //! | `agenda`, `read`, `peek` | what is read outside `apply` |
-//! | `queue`, `places`, `leases`, `delays`, `range_set`, `run_map`, `tries`, `totals` | the state |
+//! | `queue`, `lanes`, `lane`, `places`, `leases`, `delays`, `range_set`, `run_map`, `tries`, `totals` | the state |
 //! | `keys`, `rows`, `message`, `load` | the state on disk |
 //! | `attributes`, `names`, `ids`, `limits` | the words |
 //! | `directory` | the machine of the meta group: which group holds a queue |
@@ -37,6 +37,8 @@ mod directory;
 mod due;
 mod ids;
 mod keys;
+mod lane;
+mod lanes;
 mod leases;
 pub mod limits;
 mod load;

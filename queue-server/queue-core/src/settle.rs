@@ -78,7 +78,7 @@ impl Queue {
         let lease = self.live_lease(context, receipt)?;
         let tries = if release.failed { lease.tries.fail() } else { lease.tries };
         let is_spent = self.definition.attributes.is_spent(&tries);
-        let is_dropped = lease.seq < self.places.floor();
+        let is_dropped = self.is_dropped(lease.seq);
         if !is_dropped && (is_spent || release.delay_ms > 0) {
             let deadline = if is_spent { context.now } else { context.now.plus(release.delay_ms) };
             self.put_lease(receipt, Lease { deadline, tries, is_parked: true, ..lease }, rows);
