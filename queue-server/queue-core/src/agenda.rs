@@ -8,9 +8,9 @@
 use machine::{Layout, RowSource, StoreFailure, TimestampMs};
 
 use crate::due::Due;
+use crate::event::Step;
 use crate::keys;
-use crate::lanes::lane_of;
-use crate::limits::{TICK_ERASES_MAX, TICK_ITEMS_MAX};
+use crate::limits::{EVENT_MS_MAX, EVENTS_ERASE_MAX, TICK_ERASES_MAX, TICK_EVENT_ERASES_MAX, TICK_ITEMS_MAX};
 use crate::message::MessageRow;
 use crate::queue::Queue;
 use crate::queue_machine::QueueMachine;
@@ -32,10 +32,16 @@ pub(crate) fn due(machine: &QueueMachine, rows: &dyn RowSource, now: TimestampMs
     for (_, queue) in queues {
         agenda.add_leases(queue);
         agenda.add_delays(queue)?;
+        agenda.add_halves(queue);
+        agenda.add_aged(queue)?;
         agenda.add_expired(queue)?;
+        agenda.add_forgotten(queue)?;
     }
     for queue in remains {
         agenda.add_remains(queue)?;
+    }
+    for queue in machine.queues.values().filter(|queue| queue.trace.next_due().is_some_and(|due| due <= now)) {
+        agenda.add_events(queue)?;
     }
     Ok(agenda.items)
 }
@@ -81,7 +87,9 @@ impl Agenda<'_> {
         let Some(first) = queue.first_visible(lane, 0) else { return Ok(()) };
         let mut next = Some(first);
         if self.is_expired(queue, first)? {
-            let last = self.last_expired(queue, first)?;
+            let end = queue.next_place(lane);
+            let is_over = |seq| self.is_expired(queue, seq);
+            let last = last_over((first, end), |seq| queue.first_visible(lane, seq), is_over)?;
             self.items.push(Due::Expire { queue: queue.id, seq: last });
             next = queue.first_visible(lane, last.saturating_add(1));
         }
@@ -90,25 +98,85 @@ impl Agenda<'_> {
         Ok(())
     }
 
-    /// The last expired message, given an expired one: later places are of later times, so it is found by halving.
-    fn last_expired(&self, queue: &Queue, first: u64) -> Result<u64, StoreFailure> {
-        let lane = lane_of(first);
-        let (mut expired, mut end) = (first, queue.lanes.get(lane).map_or(first, |lane| lane.marks.next));
-        while expired.saturating_add(1) < end {
-            let middle = expired.midpoint(end);
-            match queue.first_visible(lane, middle).filter(|seq| *seq < end) {
-                Some(seq) if self.is_expired(queue, seq)? => expired = seq,
-                _ => end = middle,
-            }
-        }
-        Ok(expired)
+    fn is_expired(&self, queue: &Queue, seq: u64) -> Result<bool, StoreFailure> {
+        self.is_older(queue, seq, queue.definition.attributes.retention_ms())
     }
 
-    fn is_expired(&self, queue: &Queue, seq: u64) -> Result<bool, StoreFailure> {
+    /// Whether the message at `seq` took its place `ms` ago or earlier.
+    fn is_older(&self, queue: &Queue, seq: u64, ms: u64) -> Result<bool, StoreFailure> {
         let key = keys::message(queue.id, seq);
         let Some(value) = self.rows.get(&key)? else { return Ok(false) };
         let row = MessageRow::from_bytes(&value).map_err(|error| unreadable(&key, error))?;
-        Ok(row.enqueued.plus(queue.definition.attributes.retention_ms()) <= self.now)
+        Ok(row.enqueued.plus(ms) <= self.now)
+    }
+
+    fn add_halves(&mut self, queue: &Queue) {
+        let ended = queue.halves.ended(queue.definition.attributes.retention_ms(), self.now);
+        let items = ended.map(|id| Due::Half { queue: queue.id, id });
+        let room = self.room();
+        self.items.extend(items.take(room));
+    }
+
+    /// The first visible messages of each lane, as far as they are too old; the first that stays tells the lane when to look
+    /// again.
+    fn add_aged(&mut self, queue: &Queue) -> Result<(), StoreFailure> {
+        let Some(age_ms) = queue.definition.attributes.dead_letter_age_ms() else { return Ok(()) };
+        if queue.next_aged().is_none_or(|aged| aged > self.now) {
+            return Ok(());
+        }
+        for (age, lane) in queue.lanes.by_age() {
+            if self.room() == 0 || age.plus(age_ms) > self.now {
+                break;
+            }
+            for seq in queue.places.list(queue.visible_span(lane, 0), 0, self.room()) {
+                if !self.is_older(queue, seq, age_ms)? {
+                    self.items.push(Due::Expire { queue: queue.id, seq });
+                    break;
+                }
+                self.items.push(Due::Age { queue: queue.id, seq });
+            }
+        }
+        Ok(())
+    }
+
+    fn add_forgotten(&mut self, queue: &Queue) -> Result<(), StoreFailure> {
+        let rewind_ms = queue.definition.attributes.rewind_ms();
+        for (age, lane) in queue.done.by_age() {
+            if self.room() < 2 || age.plus(rewind_ms) > self.now {
+                break;
+            }
+            let Some(first) = queue.done.first(lane, 0) else { continue };
+            let is_over = |seq| self.is_older(queue, seq, rewind_ms);
+            let mut next = Some(first);
+            if is_over(first)? {
+                let last = last_over((first, queue.next_place(lane)), |seq| queue.done.first(lane, seq), is_over)?;
+                next = queue.done.first(lane, last.saturating_add(1));
+                self.items.push(Due::Forget { queue: queue.id, seq: last });
+            }
+            self.items.extend(next.map(|seq| Due::Forget { queue: queue.id, seq }));
+        }
+        Ok(())
+    }
+
+    /// The first events, as far as they are dropped or too old, and the first that stays.
+    fn add_events(&mut self, queue: &Queue) -> Result<(), StoreFailure> {
+        let is_events = |item: &&Due| matches!(item, Due::Events { .. });
+        if self.room() == 0 || self.items.iter().filter(is_events).count() >= TICK_EVENT_ERASES_MAX {
+            return Ok(());
+        }
+        let (from, floor) = (queue.trace.erased, queue.trace.floor);
+        let end = from.saturating_add(EVENTS_ERASE_MAX).min(queue.trace.next);
+        let (mut to, mut broken) = (from, None);
+        self.rows.scan(&keys::event(queue.id, from), &keys::event(queue.id, end), &mut |key, value| {
+            to = to.saturating_add(1);
+            match Step::from_bytes(&bytes::Bytes::copy_from_slice(value)) {
+                Ok(step) => return to <= floor || step.time.plus(EVENT_MS_MAX) <= self.now,
+                Err(error) => broken = Some(unreadable(key, error)),
+            }
+            false
+        })?;
+        self.items.push(Due::Events { queue: queue.id, from, to });
+        broken.map_or(Ok(()), Err)
     }
 
     fn add_remains(&mut self, queue: &Queue) -> Result<(), StoreFailure> {
@@ -116,7 +184,8 @@ impl Agenda<'_> {
             self.scan_delays(queue, (0, queue.counters.delay_epoch), TimestampMs(u64::MAX))?;
         }
         let erases = self.items.iter().filter(|item| matches!(item, Due::Erase { .. })).count();
-        let has_more = queue.lanes.stale() > 0 || (queue.definition.is_deleted && queue.leases.len() > 0);
+        let is_stale = queue.lanes.stale() > 0 || queue.done.stale() > 0;
+        let has_more = is_stale || (queue.definition.is_deleted && queue.leases.len() > 0);
         if has_more && erases < TICK_ERASES_MAX && self.room() > 0 {
             self.items.push(Due::Erase { queue: queue.id });
         }
@@ -143,6 +212,24 @@ impl Agenda<'_> {
         self.items.append(&mut items);
         broken.map_or(Ok(()), Err)
     }
+}
+
+/// The last place within `first..end` that is over, given that `first` is. `next`: the first place from one on. Later
+/// places are of later times, so it is found by halving.
+fn last_over(
+    (first, mut end): (u64, u64),
+    next: impl Fn(u64) -> Option<u64>,
+    is_over: impl Fn(u64) -> Result<bool, StoreFailure>,
+) -> Result<u64, StoreFailure> {
+    let mut over = first;
+    while over.saturating_add(1) < end {
+        let middle = over.midpoint(end);
+        match next(middle).filter(|seq| *seq < end) {
+            Some(seq) if is_over(seq)? => over = seq,
+            _ => end = middle,
+        }
+    }
+    Ok(over)
 }
 
 /// A row that does not decode, as the failure it is for a reader.

@@ -1,15 +1,17 @@
 //! The attributes of a queue: their ranges, their defaults, and how some of them are changed.
 //!
-//! Source: CMQ documentation 406/5832 (CreateQueue); dead-letter policy: API 3.0 (`MaxReceiveCount`).
+//! Source: CMQ documentation 406/5832 (CreateQueue); dead-letter policy: API 3.0 (`MaxReceiveCount`, `MaxTimeToLive`);
+//! transactions: API 3.0 (`FirstQueryInterval`, `MaxQueryCount`).
 //!
 //! Must never: let a queue hold attributes that creating it would have refused.
 
-use machine::{DecodeError, Layout, Reader, Writer};
+use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
 
 use crate::limits::{
-    DEAD_LETTER_LIMIT_MAX, MAX_MESSAGE_BYTES_DEFAULT, MAX_MESSAGE_BYTES_MAX, MAX_MESSAGE_BYTES_MIN,
-    MAX_MESSAGES_DEFAULT, MAX_MESSAGES_MAX, MAX_MESSAGES_MIN, POLLING_WAIT_S_MAX, RETENTION_S_DEFAULT, RETENTION_S_MAX,
-    RETENTION_S_MIN, VISIBILITY_TIMEOUT_S_DEFAULT, VISIBILITY_TIMEOUT_S_MAX, VISIBILITY_TIMEOUT_S_MIN,
+    DEAD_LETTER_AGE_S_MAX, DEAD_LETTER_AGE_S_MIN, DEAD_LETTER_LIMIT_MAX, FIRST_QUERY_S_MAX, FIRST_QUERY_S_MIN,
+    MAX_MESSAGE_BYTES_DEFAULT, MAX_MESSAGE_BYTES_MAX, MAX_MESSAGE_BYTES_MIN, MAX_MESSAGES_DEFAULT, MAX_MESSAGES_MAX,
+    MAX_MESSAGES_MIN, POLLING_WAIT_S_MAX, QUERIES_MAX, RETENTION_S_DEFAULT, RETENTION_S_MAX, RETENTION_S_MIN,
+    VISIBILITY_TIMEOUT_S_DEFAULT, VISIBILITY_TIMEOUT_S_MAX, VISIBILITY_TIMEOUT_S_MIN,
 };
 use crate::refusal::Refusal;
 use crate::tries::Tries;
@@ -31,6 +33,20 @@ pub struct Attributes {
     pub rewind_s: u32,
     /// Where messages go that nobody can consume; `None`: they stay.
     pub dead_letter: Option<DeadLetterPolicy>,
+    /// Whether producers may send half messages, and how they are asked about them; `None`: they may not.
+    pub transaction: Option<TransactionPolicy>,
+    /// Whether every step of a message is written down.
+    pub trace: bool,
+}
+
+/// How a producer is asked about a half message that it left undecided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionPolicy {
+    /// How long after it was sent the first question comes; each next one takes twice as long, up to an hour. Units:
+    /// seconds.
+    pub first_query_s: u32,
+    /// Questions; the message is rolled back if the last one is not answered either.
+    pub max_queries: u32,
 }
 
 /// When a message becomes a dead letter, and where it goes then.
@@ -40,17 +56,20 @@ pub struct DeadLetterPolicy {
     pub queue: String,
     /// What is counted.
     pub count: DeadLetterCount,
-    /// The message moves when its delivery ends and the count has reached this.
+    /// The message moves when its delivery ends and the count has reached this; by age, once it is as old as this. Units:
+    /// times, or seconds since it took its place, then less than the retention.
     pub limit: u32,
 }
 
-/// Which of a message's two counters a dead-letter policy looks at.
+/// What a dead-letter policy looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeadLetterCount {
     /// Times received (CMQ's policy 0).
     Received,
     /// Times released as failed, or its lease run out.
     Failed,
+    /// Seconds since it took its place (CMQ's policy 1). A message under a lease moves when that ends.
+    Age,
 }
 
 /// Some attributes to be changed; `None` leaves one as it is.
@@ -70,6 +89,11 @@ pub struct AttributeChanges {
     pub rewind_s: Option<u32>,
     /// See [`Attributes::dead_letter`]; `Some(None)` takes the policy away.
     pub dead_letter: Option<Option<DeadLetterPolicy>>,
+    /// See [`Attributes::transaction`]; `Some(None)` takes the policy away: half messages that are there can still be
+    /// decided, and are not asked about any more.
+    pub transaction: Option<Option<TransactionPolicy>>,
+    /// See [`Attributes::trace`]. What was written down stays for its time.
+    pub trace: Option<bool>,
 }
 
 impl Default for Attributes {
@@ -82,6 +106,8 @@ impl Default for Attributes {
             retention_s: RETENTION_S_DEFAULT,
             rewind_s: 0,
             dead_letter: None,
+            transaction: None,
+            trace: false,
         }
     }
 }
@@ -93,7 +119,11 @@ impl Attributes {
     pub fn check(&self) -> Result<(), Refusal> {
         let visibility = VISIBILITY_TIMEOUT_S_MIN..=VISIBILITY_TIMEOUT_S_MAX;
         let message_bytes = MAX_MESSAGE_BYTES_MIN..=MAX_MESSAGE_BYTES_MAX;
-        let limit_fits = |policy: &DeadLetterPolicy| (1..=DEAD_LETTER_LIMIT_MAX).contains(&policy.limit);
+        let age = DEAD_LETTER_AGE_S_MIN..=DEAD_LETTER_AGE_S_MAX;
+        let limit_fits = |policy: &DeadLetterPolicy| match policy.count {
+            DeadLetterCount::Age => age.contains(&policy.limit) && policy.limit < self.retention_s,
+            DeadLetterCount::Received | DeadLetterCount::Failed => (1..=DEAD_LETTER_LIMIT_MAX).contains(&policy.limit),
+        };
         Refusal::MaxMessagesOutOfRange.unless((MAX_MESSAGES_MIN..=MAX_MESSAGES_MAX).contains(&self.max_messages))?;
         Refusal::PollingWaitOutOfRange.unless(self.polling_wait_s <= POLLING_WAIT_S_MAX)?;
         Refusal::VisibilityTimeoutOutOfRange.unless(visibility.contains(&self.visibility_timeout_s))?;
@@ -101,6 +131,15 @@ impl Attributes {
         Refusal::RetentionOutOfRange.unless((RETENTION_S_MIN..=RETENTION_S_MAX).contains(&self.retention_s))?;
         Refusal::RewindOutOfRange.unless(self.rewind_s <= self.retention_s)?;
         Refusal::DeadLetterLimitOutOfRange.unless(self.dead_letter.as_ref().is_none_or(limit_fits))
+    }
+
+    /// Holds the transaction policy against its ranges. Refuses: `TransactionOutOfRange`.
+    pub fn check_transaction(&self) -> Result<(), Refusal> {
+        let fits = |policy: &TransactionPolicy| {
+            let first_fits = (FIRST_QUERY_S_MIN..=FIRST_QUERY_S_MAX).contains(&policy.first_query_s);
+            first_fits && (1..=QUERIES_MAX).contains(&policy.max_queries)
+        };
+        Refusal::TransactionOutOfRange.unless(self.transaction.as_ref().is_none_or(fits))
     }
 
     /// These attributes with `changes` made.
@@ -114,6 +153,8 @@ impl Attributes {
             retention_s: changes.retention_s.unwrap_or(self.retention_s),
             rewind_s: changes.rewind_s.unwrap_or(self.rewind_s),
             dead_letter: changes.dead_letter.unwrap_or_else(|| self.dead_letter.clone()),
+            transaction: changes.transaction.unwrap_or(self.transaction),
+            trace: changes.trace.unwrap_or(self.trace),
         }
     }
 
@@ -132,7 +173,24 @@ impl Attributes {
         self.dead_letter.as_ref().is_some_and(|policy| match policy.count {
             DeadLetterCount::Received => tries.received >= policy.limit,
             DeadLetterCount::Failed => tries.failed >= policy.limit,
+            DeadLetterCount::Age => false,
         })
+    }
+
+    /// How old a message may become before it is a dead letter. Units: milliseconds. `None`: the policy counts no age.
+    pub(crate) fn dead_letter_age_ms(&self) -> Option<u64> {
+        let policy = self.dead_letter.as_ref().filter(|policy| policy.count == DeadLetterCount::Age);
+        policy.map(|policy| u64::from(policy.limit).saturating_mul(1_000))
+    }
+
+    /// Whether a message that took its place at `enqueued` is too old for its queue at `now`.
+    pub(crate) fn is_aged(&self, enqueued: TimestampMs, now: TimestampMs) -> bool {
+        self.dead_letter_age_ms().is_some_and(|age_ms| enqueued.plus(age_ms) <= now)
+    }
+
+    /// Units: milliseconds; 0 = an acked message is gone.
+    pub(crate) fn rewind_ms(&self) -> u64 {
+        u64::from(self.rewind_s).saturating_mul(1_000)
     }
 }
 
@@ -141,6 +199,7 @@ impl Layout for DeadLetterCount {
         out.u8(match self {
             Self::Received => 0,
             Self::Failed => 1,
+            Self::Age => 2,
         });
     }
 
@@ -148,6 +207,7 @@ impl Layout for DeadLetterCount {
         match input.u8()? {
             0 => Ok(Self::Received),
             1 => Ok(Self::Failed),
+            2 => Ok(Self::Age),
             tag => Err(DecodeError::Unknown { what: "dead-letter count", tag }),
         }
     }
@@ -165,6 +225,17 @@ impl Layout for DeadLetterPolicy {
     }
 }
 
+impl Layout for TransactionPolicy {
+    fn encode(&self, out: &mut Writer) {
+        out.u32(self.first_query_s);
+        out.u32(self.max_queries);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { first_query_s: input.u32()?, max_queries: input.u32()? })
+    }
+}
+
 impl Layout for Attributes {
     fn encode(&self, out: &mut Writer) {
         out.u64(self.max_messages);
@@ -174,6 +245,8 @@ impl Layout for Attributes {
         out.u32(self.retention_s);
         out.u32(self.rewind_s);
         out.option(self.dead_letter.as_ref());
+        out.option(self.transaction.as_ref());
+        out.bool(self.trace);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
@@ -185,6 +258,8 @@ impl Layout for Attributes {
             retention_s: input.u32()?,
             rewind_s: input.u32()?,
             dead_letter: input.option()?,
+            transaction: input.option()?,
+            trace: input.bool()?,
         })
     }
 }
@@ -207,6 +282,14 @@ impl Layout for AttributeChanges {
         if let Some(policy) = &self.dead_letter {
             out.option(policy.as_ref());
         }
+        out.bool(self.transaction.is_some());
+        if let Some(policy) = &self.transaction {
+            out.option(policy.as_ref());
+        }
+        out.bool(self.trace.is_some());
+        if let Some(trace) = self.trace {
+            out.bool(trace);
+        }
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
@@ -218,6 +301,8 @@ impl Layout for AttributeChanges {
             retention_s: small(input)?,
             rewind_s: small(input)?,
             dead_letter: if input.bool()? { Some(input.option()?) } else { None },
+            transaction: if input.bool()? { Some(input.option()?) } else { None },
+            trace: if input.bool()? { Some(input.bool()?) } else { None },
         })
     }
 }

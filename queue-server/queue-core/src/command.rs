@@ -3,6 +3,7 @@
 //! ```text
 //!  tag u8 | fields in the order of the variant (integers big-endian, strings and lists with a u32 length)
 //!  1 create  2 set attributes  3 delete  4 send  5 receive  6 ack  7 extend  8 release  9 purge  10 tick
+//!  11 rewind  12 confirm  13 query half
 //! ```
 //!
 //! Queues are created, changed and deleted by name, and used by id: a name may come to mean another queue, an id never.
@@ -10,11 +11,11 @@
 //! Must never: change the layout of a tag. The golden test pins it; new commands take new tags.
 
 use bytes::Bytes;
-use machine::{DecodeError, Layout, Reader, Writer};
+use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
 
 use crate::attributes::{AttributeChanges, Attributes};
 use crate::due::Due;
-use crate::ids::{DeliveryNumber, QueueId};
+use crate::ids::{DeliveryNumber, MessageId, QueueId};
 use crate::limits::LIST_MAX;
 
 /// A command. Each variant says what it answers with and what it refuses, in precedence.
@@ -23,7 +24,7 @@ pub enum Command {
     /// Creates a queue. Answers `Created`.
     ///
     /// Refuses: `NameInvalid`, `QueueExists`, the attributes' ranges, `DeadLetterQueueIsItself`,
-    /// `DeadLetterQueueMissing`, `TooManyQueues`, `NumbersExhausted`.
+    /// `DeadLetterQueueMissing`, `TooManyQueues`, `NumbersExhausted`, `TransactionOutOfRange`.
     CreateQueue {
         /// Its name.
         name: String,
@@ -33,7 +34,7 @@ pub enum Command {
     /// Changes some attributes of a queue. Answers `Done`. Leases keep the deadline they have.
     ///
     /// Refuses: `NameInvalid`, `QueueMissing`, the attributes' ranges, `DeadLetterQueueIsItself`,
-    /// `DeadLetterQueueMissing` (of a policy that is set now).
+    /// `DeadLetterQueueMissing` (of a policy that is set now), `TransactionOutOfRange`.
     SetQueueAttributes {
         /// The queue's name.
         name: String,
@@ -50,7 +51,8 @@ pub enum Command {
     /// Puts messages into a queue, all or none. Answers `Sent`.
     ///
     /// Refuses: `CountOutOfRange`, `QueueMissing`, `DelayOutOfRange`, `BodyEmpty`, `BodyTooLarge`,
-    /// `HeadersOutOfRange`, `SendTooLarge`, `QueueFull`, `TooManyDelayed`, `NumbersExhausted`.
+    /// `HeadersOutOfRange`, `SendTooLarge`, `QueueFull`, `TooManyDelayed`, `NumbersExhausted`, `DelayInTransaction`,
+    /// `NotTransactional`, `TooManyHalves`.
     Send {
         /// The queue.
         queue: QueueId,
@@ -101,7 +103,8 @@ pub enum Command {
         /// Whether the deliveries count as failures.
         failed: bool,
     },
-    /// Drops every visible and delayed message. Answers `Purged`. A leased one is dropped when its lease ends.
+    /// Drops every visible, delayed and half message, and what a rewind could bring back. Answers `Purged`. A leased one is
+    /// dropped when its lease ends.
     ///
     /// Refuses: `QueueMissing`.
     Purge {
@@ -116,6 +119,39 @@ pub enum Command {
         /// What is due.
         items: Vec<Due>,
     },
+    /// Makes acked messages visible again, in their old order, their tries forgotten. Answers `Rewound`. What is visible,
+    /// leased or delayed is not touched.
+    ///
+    /// Refuses: `CountOutOfRange`, `QueueMissing`, `RewindOff`, `RewindPlaceMoved`.
+    Rewind {
+        /// The queue.
+        queue: QueueId,
+        /// Messages that took their place at this time or later come back.
+        to: TimestampMs,
+        /// Where they begin, as [`crate::QueueMachine::rewind_places`] found it; none: there are none.
+        places: Vec<u64>,
+    },
+    /// Decides half messages. Answers `Settled`, one result for each id: `HalfUnknown`, `HalfSettled` or none. The same
+    /// decision about a message once more is none too, as long as the queue remembers it.
+    ///
+    /// Refuses: `CountOutOfRange`, `QueueMissing`.
+    Confirm {
+        /// The queue.
+        queue: QueueId,
+        /// The half messages.
+        ids: Vec<MessageId>,
+        /// Committed: it takes its place now. Else rolled back: it is gone.
+        is_commit: bool,
+    },
+    /// Takes the questions about half messages that are due, each once in its interval. Answers `Questions`, or `Empty`.
+    ///
+    /// Refuses: `CountOutOfRange`, `QueueMissing`, `NotTransactional`.
+    QueryHalf {
+        /// The queue.
+        queue: QueueId,
+        /// Most questions wanted.
+        count: u32,
+    },
 }
 
 /// A message on its way into a queue.
@@ -127,6 +163,8 @@ pub struct NewMessage {
     pub delay_ms: u64,
     /// What goes with it.
     pub headers: Vec<Header>,
+    /// Whether it stays invisible until it is confirmed.
+    pub is_half: bool,
 }
 
 /// A named value that travels with a message.
@@ -154,10 +192,12 @@ impl Layout for NewMessage {
         out.bytes(&self.body);
         out.u64(self.delay_ms);
         out.list(&self.headers);
+        out.bool(self.is_half);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self { body: input.bytes()?, delay_ms: input.u64()?, headers: input.list(LIST_MAX)? })
+        let (body, delay_ms) = (input.bytes()?, input.u64()?);
+        Ok(Self { body, delay_ms, headers: input.list(LIST_MAX)?, is_half: input.bool()? })
     }
 }
 
@@ -216,6 +256,13 @@ impl Layout for Command {
                 out.u8(10);
                 out.list(items);
             }
+            Self::Rewind { queue, to, places } => put_rewind(out, *queue, *to, places),
+            Self::Confirm { queue, ids, is_commit } => put_confirm(out, *queue, ids, *is_commit),
+            Self::QueryHalf { queue, count } => {
+                out.u8(13);
+                queue.encode(out);
+                out.u32(*count);
+            }
         }
     }
 
@@ -244,7 +291,34 @@ impl Layout for Command {
             }),
             9 => Ok(Self::Purge { queue: QueueId::decode(input)? }),
             10 => Ok(Self::Tick { items: input.list(LIST_MAX)? }),
+            11 => {
+                let (queue, to) = (QueueId::decode(input)?, TimestampMs::decode(input)?);
+                let count = input.count(LIST_MAX)?;
+                let places = (0..count).map(|_| input.u64()).collect::<Result<_, _>>()?;
+                Ok(Self::Rewind { queue, to, places })
+            }
+            12 => Ok(Self::Confirm {
+                queue: QueueId::decode(input)?,
+                ids: input.list(LIST_MAX)?,
+                is_commit: input.bool()?,
+            }),
+            13 => Ok(Self::QueryHalf { queue: QueueId::decode(input)?, count: input.u32()? }),
             tag => Err(DecodeError::Unknown { what: "queue command", tag }),
         }
     }
+}
+
+fn put_rewind(out: &mut Writer, queue: QueueId, to: TimestampMs, places: &[u64]) {
+    out.u8(11);
+    queue.encode(out);
+    to.encode(out);
+    out.len(places.len());
+    places.iter().for_each(|place| out.u64(*place));
+}
+
+fn put_confirm(out: &mut Writer, queue: QueueId, ids: &[MessageId], is_commit: bool) {
+    out.u8(12);
+    queue.encode(out);
+    out.list(ids);
+    out.bool(is_commit);
 }

@@ -5,7 +5,8 @@
 
 use machine::{Rows, TimestampMs};
 
-use crate::attributes::DeadLetterPolicy;
+use crate::attributes::{DeadLetterCount, DeadLetterPolicy};
+use crate::event::{EventKind, Step};
 use crate::ids::{DeliveryNumber, QueueId};
 use crate::leases::Lease;
 use crate::limits::DEAD_LETTER_RETRY_MS;
@@ -35,16 +36,19 @@ impl QueueMachine {
                     tries: ended.lease.tries,
                     reason: policy.count,
                 };
+                let (id, reason) = (ended.row.id, policy.count);
                 self.change(source, |queue| {
                     queue.end_lease(ended.delivery, rows);
                     queue.detach(ended.lease.seq, rows);
                     queue.counters.stall = None;
                     let totals = &mut queue.counters.totals;
                     totals.dead_lettered = totals.dead_lettered.saturating_add(1);
+                    queue.note(Step::new(now, id, EventKind::DeadLettered, reason_number(reason)).with(target), rows);
                 });
                 self.change(target, |queue| {
-                    queue.place(&MessageRow { enqueued: now, origin: Some(origin), ..ended.row }, rows);
+                    let seq = queue.place(&MessageRow { enqueued: now, origin: Some(origin), ..ended.row }, rows);
                     queue.counters.totals.arrived = queue.counters.totals.arrived.saturating_add(1);
+                    queue.note(Step::new(now, id, EventKind::Arrived, seq).with(source), rows);
                 });
                 Moved::Readied(target)
             }
@@ -52,6 +56,7 @@ impl QueueMachine {
                 let deadline = now.plus(DEAD_LETTER_RETRY_MS);
                 self.change(source, |queue| {
                     queue.counters.stall = Some(stall);
+                    queue.note(Step::new(now, ended.row.id, EventKind::Stalled, deadline.0), rows);
                     queue.put_lease(ended.delivery, Lease { deadline, is_parked: true, ..ended.lease }, rows);
                 });
                 Moved::Done
@@ -60,10 +65,19 @@ impl QueueMachine {
     }
 
     /// The queue that can take a dead letter now.
-    fn dead_letter_queue(&self, policy: &DeadLetterPolicy) -> Result<QueueId, DeadLetterStall> {
+    pub(crate) fn dead_letter_queue(&self, policy: &DeadLetterPolicy) -> Result<QueueId, DeadLetterStall> {
         let id = self.queue_id(&policy.queue).ok_or(DeadLetterStall::QueueMissing)?;
         let queue = self.live(id).ok_or(DeadLetterStall::QueueMissing)?;
         let has_room = queue.count() < queue.definition.attributes.max_messages;
         if has_room { Ok(id) } else { Err(DeadLetterStall::QueueFull) }
+    }
+}
+
+/// As events tell it.
+const fn reason_number(reason: DeadLetterCount) -> u64 {
+    match reason {
+        DeadLetterCount::Received => 0,
+        DeadLetterCount::Failed => 1,
+        DeadLetterCount::Age => 2,
     }
 }

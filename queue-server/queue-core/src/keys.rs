@@ -12,6 +12,14 @@
 //!  0x18 I queue page                 ids        runs of ids
 //!  0x19 B queue span                 delays     how many end within a span of time
 //!  0x1a A queue lane                 lane       its name and marks; the plain lane's are in the counters
+//!  0x1d R queue page                 done       ranges of acked places that a rewind may bring back
+//!  0x1e H queue id                   message    half
+//!  0x1f E queue number               event      one step of a message, or of the queue as a whole
+//!  0x20 X id queue number            (empty)    the events of a message; of a queue as a whole under id 0
+//!  0x21 A queue id                   question   when a half message is asked about
+//!  0x22 F queue number               decision   what became of a half message
+//!  0x23 N queue                      trace      numbers of its events
+//!  0x24 O queue lane                 done lane  its floor, and a bound on its age
 //! ```
 //!
 //! Queue u32, epoch u32, the rest u64, big-endian: keys sort as their numbers do.
@@ -33,6 +41,14 @@ pub(crate) const READY: u8 = 0x17;
 pub(crate) const IDS: u8 = 0x18;
 pub(crate) const DELAYS: u8 = 0x19;
 pub(crate) const LANE: u8 = 0x1a;
+pub(crate) const DONE: u8 = 0x1d;
+const HALF: u8 = 0x1e;
+const EVENT: u8 = 0x1f;
+const EVENT_INDEX: u8 = 0x20;
+pub(crate) const QUESTION: u8 = 0x21;
+pub(crate) const DECISION: u8 = 0x22;
+pub(crate) const TRACE: u8 = 0x23;
+pub(crate) const DONE_LANE: u8 = 0x24;
 
 /// The one row of the machine itself.
 pub(crate) const fn machine() -> Key {
@@ -114,4 +130,57 @@ pub(crate) fn delays(queue: QueueId, span: u64) -> Key {
 
 pub(crate) fn lane(queue: QueueId, lane: u64) -> Key {
     numbered(LANE, queue, lane)
+}
+
+pub(crate) fn done(queue: QueueId, page: u64) -> Key {
+    numbered(DONE, queue, page)
+}
+
+pub(crate) fn done_lane(queue: QueueId, lane: u64) -> Key {
+    numbered(DONE_LANE, queue, lane)
+}
+
+pub(crate) fn half(queue: QueueId, id: MessageId) -> Key {
+    numbered(HALF, queue, id.0)
+}
+
+pub(crate) fn question(queue: QueueId, id: MessageId) -> Key {
+    numbered(QUESTION, queue, id.0)
+}
+
+pub(crate) fn decision(queue: QueueId, number: u64) -> Key {
+    numbered(DECISION, queue, number)
+}
+
+pub(crate) fn trace(queue: QueueId) -> Key {
+    of_queue(TRACE, queue)
+}
+
+pub(crate) fn event(queue: QueueId, number: u64) -> Key {
+    numbered(EVENT, queue, number)
+}
+
+/// The last eight bytes of a key that ends with a number.
+pub(crate) fn read_number(key: &[u8]) -> Result<u64, DecodeError> {
+    let mut input = Reader::new(Key::copy_from_slice(key));
+    input.raw(key.len().saturating_sub(8))?;
+    input.u64()
+}
+
+pub(crate) fn event_index(id: MessageId, queue: QueueId, number: u64) -> Key {
+    let mut key = Writer::with_capacity(21);
+    key.u8(EVENT_INDEX);
+    key.u64(id.0);
+    key.u32(queue.0);
+    key.u64(number);
+    key.finish()
+}
+
+/// Reads the parts of an event's index key: queue, number.
+pub(crate) fn read_event_index(key: &[u8]) -> Result<(QueueId, u64), DecodeError> {
+    let mut input = Reader::new(Key::copy_from_slice(key));
+    input.raw(9)?;
+    let parts = (QueueId(input.u32()?), input.u64()?);
+    input.end()?;
+    Ok(parts)
 }

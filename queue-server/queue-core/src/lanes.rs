@@ -103,6 +103,11 @@ impl Lanes {
         self.lanes.get(&lane)
     }
 
+    /// The numbers of the lanes from `lane` on.
+    pub(crate) fn numbers(&self, lane: u32) -> impl Iterator<Item = u32> {
+        self.lanes.range(lane..).map(|(lane, _)| *lane)
+    }
+
     /// Open lanes besides the plain one.
     pub(crate) const fn count(&self) -> u64 {
         self.used.len()
@@ -179,6 +184,16 @@ impl Lanes {
             lane.visible = lane.visible.saturating_add(1);
             if lane.marks.oldest.is_none_or(|oldest| seq < oldest.seq) {
                 lane.marks.oldest = Some(Oldest { seq, enqueued: enqueued.unwrap_or_default() });
+            }
+        });
+    }
+
+    /// `count` done messages of a lane are visible again, the first of them at `seq`.
+    pub(crate) fn revive(&mut self, seq: u64, count: u64) {
+        self.change(lane_of(seq), |lane| {
+            lane.visible = lane.visible.saturating_add(count);
+            if lane.marks.oldest.is_none_or(|oldest| seq < oldest.seq) {
+                lane.marks.oldest = Some(Oldest { seq, enqueued: TimestampMs(0) });
             }
         });
     }
@@ -296,6 +311,11 @@ impl Lanes {
             lane.visible = lane.visible.saturating_add(all.saturating_sub(stale));
         };
         self.load_change(from, load)
+    }
+
+    /// Takes in the done places `from..to`, which lie in one lane.
+    pub(crate) fn load_done(&mut self, (from, to): (u64, u64)) -> Result<(), DecodeError> {
+        self.load_change(from, |lane| lane.present = lane.present.saturating_add(to.saturating_sub(from)))
     }
 
     /// Takes in a leased message.

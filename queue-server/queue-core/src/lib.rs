@@ -8,17 +8,20 @@
 //! ```text
 //!  Command ──> QueueMachine ──> Queue ──> places (ready ranges, runs of ids)   rows P I
 //!                  │              ├─────> leases, tries                        rows L T
-//!                  │              └─────> delays                               rows D B
+//!                  │              ├─────> delays                               rows D B
+//!                  │              ├─────> half messages, decisions             rows H A F
+//!                  │              ├─────> done, for a rewind                   rows R
+//!                  │              └─────> trace                                rows N, events E X
 //!                  └──> Reply                        messages                  rows M, bodies by message id
 //! ```
 //!
 //! | file | holds |
 //! |---|---|
 //! | `command`, `reply`, `refusal`, `due` | what goes in and what comes out |
-//! | `owner`, `send`, `receive`, `settle`, `purge`, `tick`, `dead_letter` | the verbs |
-//! | `agenda`, `read`, `peek` | what is read outside `apply` |
-//! | `queue`, `lanes`, `lane`, `places`, `leases`, `delays`, `range_set`, `run_map`, `tries`, `totals` | the state |
-//! | `keys`, `rows`, `message`, `load` | the state on disk |
+//! | `owner`, `send`, `receive`, `settle`, `purge`, `tick`, `dead_letter`, `age`, `confirm`, `rewind` | the verbs |
+//! | `agenda`, `read`, `peek`, `search`, `timeline`, `explain` | what is read outside `apply` |
+//! | `queue`, `lanes`, `lane`, `places`, `leases`, `delays`, `half`, `done`, `range_set`, `run_map`, `tries`, `totals`, `trace` | the state |
+//! | `keys`, `rows`, `message`, `event`, `load` | the state on disk |
 //! | `attributes`, `names`, `ids`, `limits` | the words |
 //! | `directory` | the machine of the meta group: which group holds a queue |
 #![deny(
@@ -28,13 +31,19 @@
     clippy::iter_over_hash_type
 )]
 
+mod age;
 mod agenda;
 mod attributes;
 mod command;
+mod confirm;
 mod dead_letter;
 mod delays;
 mod directory;
+mod done;
 mod due;
+mod event;
+mod explain;
+mod half;
 mod ids;
 mod keys;
 mod lane;
@@ -55,18 +64,24 @@ mod read;
 mod receive;
 mod refusal;
 mod reply;
+mod rewind;
 mod rows;
 mod run_map;
+mod search;
 mod send;
 mod settle;
 mod tick;
+mod timeline;
 mod totals;
+mod trace;
 mod tries;
 
-pub use attributes::{AttributeChanges, Attributes, DeadLetterCount, DeadLetterPolicy};
+pub use attributes::{AttributeChanges, Attributes, DeadLetterCount, DeadLetterPolicy, TransactionPolicy};
 pub use command::{Command, Header, NewMessage};
 pub use directory::{DirectoryMachine, Place, PlaceQueue, PlaceRefusal, Placed};
 pub use due::Due;
+pub use event::{Event, EventKind};
+pub use explain::{Explained, Explanation};
 pub use ids::{DeliveryNumber, MessageId, QueueId};
 pub use message::{MessageRow, Origin};
 pub use names::is_queue_name;
@@ -74,7 +89,9 @@ pub use peek::{PeekState, Peeked};
 pub use queue_machine::QueueMachine;
 pub use read::{Counts, Footprint, QueueList, QueueStatus};
 pub use refusal::Refusal;
-pub use reply::{Delivery, Reply};
+pub use reply::{Delivery, Question, Reply};
 pub use rows::DeadLetterStall;
+pub use search::{Cursor, Filter, Found};
+pub use timeline::{EventPage, Timeline};
 pub use totals::Totals;
 pub use tries::Tries;

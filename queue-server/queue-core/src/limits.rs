@@ -59,6 +59,17 @@ pub const RETENTION_S_DEFAULT: u32 = 345_600;
 /// Most of a dead-letter policy's limit.
 pub const DEAD_LETTER_LIMIT_MAX: u32 = 1_000;
 
+/// Least of a dead-letter policy's limit when it counts age (CMQ: MaxTimeToLive). Units: seconds.
+pub const DEAD_LETTER_AGE_S_MIN: u32 = 300;
+/// Most of a dead-letter policy's limit when it counts age (CMQ: MaxTimeToLive). Units: seconds.
+pub const DEAD_LETTER_AGE_S_MAX: u32 = 43_200;
+/// Least of `first_query_s`.
+pub const FIRST_QUERY_S_MIN: u32 = 1;
+/// Most of `first_query_s`.
+pub const FIRST_QUERY_S_MAX: u32 = 3_600;
+/// Most of `max_queries`.
+pub const QUERIES_MAX: u32 = 100;
+
 /// Messages of one send or receive, and receipts of one ack.
 pub const BATCH_MAX: usize = 128;
 /// Bytes of one send: bodies and headers.
@@ -80,6 +91,32 @@ pub const DELAYED_PER_QUEUE_MAX: u64 = 1_000_000;
 pub const UNSETTLED_PER_QUEUE_MAX: u64 = 200_000;
 /// The same over all queues: about 150 bytes of memory each.
 pub const UNSETTLED_MAX: u64 = 2_000_000;
+
+/// Half messages of one queue; they are unsettled too, and so bounded over all queues.
+pub const HALVES_PER_QUEUE_MAX: u64 = 10_000;
+/// Longest time between two questions about a half message.
+pub const QUERY_INTERVAL_MS_MAX: u64 = 3_600_000;
+/// Decisions about half messages that a queue remembers, so that a repeat is harmless.
+pub const DECISIONS_MAX: usize = 1_024;
+/// Places one rewind names: one for each lane at most.
+pub const REWIND_PLACES_MAX: usize = 1_024;
+
+/// Events that one queue keeps.
+pub const EVENTS_PER_QUEUE_MAX: u64 = 1_000_000;
+/// How long an event is kept: three days.
+pub const EVENT_MS_MAX: u64 = 3 * 86_400_000;
+/// Events one item of a tick erases.
+pub const EVENTS_ERASE_MAX: u64 = 1_024;
+/// Items of one tick that erase events.
+pub const TICK_EVENT_ERASES_MAX: usize = 4;
+/// Events of one message, and events of its queue as a whole, that a timeline reads.
+pub const TIMELINE_MAX: usize = 1_000;
+/// Rows one search, or one explanation of a message, reads.
+pub const SEARCH_ROWS_MAX: usize = 1_000;
+/// Bytes of bodies one search reads before it stops.
+pub const SEARCH_BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes a search looks for in a body.
+pub const SEARCH_BYTES_MAX: usize = 256;
 
 /// Things one tick moves.
 pub const TICK_ITEMS_MAX: usize = 256;
@@ -110,10 +147,16 @@ const MESSAGE_FRAME_BYTES: usize = 1_024;
 const _: () = assert!(GROUP_BITS + QUEUE_ID_BITS + MESSAGE_BITS == u64::BITS);
 const _: () = assert!(QUEUE_ID_BITS + DELIVERY_BITS == u64::BITS);
 const _: () = assert!(LANE_BITS + LANE_NUMBER_BITS == u64::BITS && LANES_PER_QUEUE_MAX < 1 << LANE_BITS);
-const _: () = assert!((1 << LANE_NUMBER_BITS) % PAGE == 0);
+const _: () = assert!((1_u64 << LANE_NUMBER_BITS).is_multiple_of(PAGE));
 const _: () = assert!(QUEUES_AND_REMAINS_MAX < QUEUE_ID_MAX as usize);
 const _: () = assert!(TICK_ERASES_MAX <= TICK_ITEMS_MAX);
-const _: () = assert!(TICK_ITEMS_MAX <= machine::limits::ROWS_PER_COMMAND_MAX);
+/// Rows that one tick reads at most.
+const TICK_ROWS_MAX: u64 = TICK_ITEMS_MAX as u64 + TICK_EVENT_ERASES_MAX as u64 * EVENTS_ERASE_MAX;
+const _: () = assert!(TICK_ROWS_MAX <= machine::limits::ROWS_PER_COMMAND_MAX as u64);
+const _: () = assert!(REWIND_PLACES_MAX <= machine::limits::ROWS_PER_COMMAND_MAX);
+const _: () = assert!(HALVES_PER_QUEUE_MAX < UNSETTLED_PER_QUEUE_MAX);
+const _: () = assert!(FIRST_QUERY_S_MAX as u64 * 1_000 <= QUERY_INTERVAL_MS_MAX);
+const _: () = assert!(DEAD_LETTER_AGE_S_MIN <= DEAD_LETTER_AGE_S_MAX && DEAD_LETTER_AGE_S_MAX < RETENTION_S_MAX);
 const _: () = assert!(SEND_BYTES_MAX + BATCH_MAX * MESSAGE_FRAME_BYTES < machine::limits::COMMAND_BYTES_MAX);
 const _: () = assert!(MAX_MESSAGE_BYTES_MAX as usize <= SEND_BYTES_MAX);
 const _: () = assert!(UNSETTLED_PER_QUEUE_MAX <= UNSETTLED_MAX);

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use machine::{DecodeError, Layout, LoadError, Reader, RowSource, prefix_end};
 
 use crate::delays::SpanRow;
-use crate::ids::{DeliveryNumber, QueueId};
+use crate::done::DoneLane;
+use crate::half::{Decision, Half};
+use crate::ids::{DeliveryNumber, MessageId, QueueId};
 use crate::keys;
 use crate::lane::Lane;
 use crate::leases::Lease;
@@ -17,6 +19,7 @@ use crate::places::{IdPage, ReadyPage};
 use crate::queue::Queue;
 use crate::queue_machine::QueueMachine;
 use crate::rows::{CountersRow, Definition, MachineRow};
+use crate::trace::Trace;
 use crate::tries::TriesRow;
 
 /// Rebuilds the machine. Errors: the store failed, or a row is damaged or of a newer release.
@@ -46,10 +49,38 @@ pub(crate) fn load(rows: &dyn RowSource) -> Result<QueueMachine, LoadError> {
         queue.delays.load(span, SpanRow::from_bytes(value)?.0);
         Ok(())
     })?;
+    load_life(&mut machine, rows)?;
     for queue in machine.queues.values() {
         machine.unsettled = machine.unsettled.saturating_add(queue.unsettled());
     }
     Ok(machine)
+}
+
+/// What is done, half or written down.
+fn load_life(machine: &mut QueueMachine, rows: &dyn RowSource) -> Result<(), LoadError> {
+    each(rows, keys::DONE_LANE, machine, |queue, lane, value| {
+        queue.done.load_lane(lane, DoneLane::from_bytes(value)?)
+    })?;
+    each(rows, keys::DONE, machine, |queue, page, value| {
+        for (start, end) in ReadyPage::from_bytes(value)?.ranges(page)? {
+            queue.done.load((start, end))?;
+            queue.lanes.load_done((start, end))?;
+            queue.places.load_present(page, u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX));
+        }
+        Ok(())
+    })?;
+    each(rows, keys::QUESTION, machine, |queue, id, value| {
+        queue.halves.put(MessageId(id), Half::from_bytes(value)?);
+        Ok(())
+    })?;
+    each(rows, keys::DECISION, machine, |queue, number, value| {
+        queue.halves.load_decision(number, Decision::from_bytes(value)?);
+        Ok(())
+    })?;
+    scan(rows, keys::TRACE, &mut |mut key, value| {
+        queue_of(machine, &mut key)?.trace = Trace::from_bytes(value)?;
+        key.end()
+    })
 }
 
 fn load_queues(machine: &mut QueueMachine, rows: &dyn RowSource) -> Result<(), LoadError> {

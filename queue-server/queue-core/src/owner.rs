@@ -2,7 +2,7 @@
 //!
 //! Must never: give a queue's id to another queue, or let two live queues share a name.
 
-use machine::{Context, Layout, Rows};
+use machine::{Context, Layout, Rows, TimestampMs};
 
 use crate::attributes::{AttributeChanges, Attributes};
 use crate::ids::QueueId;
@@ -31,6 +31,7 @@ impl QueueMachine {
         let is_room = self.names.len() < QUEUES_MAX && self.queues.len() < QUEUES_AND_REMAINS_MAX;
         Refusal::TooManyQueues.unless(is_room)?;
         let id = self.last_queue.next().ok_or(Refusal::NumbersExhausted)?;
+        attributes.check_transaction()?;
         self.last_queue = id;
         rows.put(keys::machine(), MachineRow { last_queue: id }.to_bytes());
         self.names.insert(folded(&name), id);
@@ -58,22 +59,31 @@ impl QueueMachine {
         if sets_policy {
             self.check_dead_letter(name, &attributes)?;
         }
+        attributes.check_transaction()?;
         self.change(id, |queue| {
+            if attributes.rewind_s == 0 {
+                queue.done.drop_all();
+            }
             queue.definition.attributes = attributes;
             queue.definition.modified = context.now;
             // Whether a new policy's queue takes dead letters is seen when the next one moves.
-            queue.counters.stall = queue.counters.stall.filter(|_| !sets_policy);
+            if sets_policy {
+                queue.counters.stall = None;
+                queue.counters.aged_retry = TimestampMs(0);
+            }
             rows.put(keys::definition(id), queue.definition.to_bytes());
         });
         Ok(Reply::Done)
     }
 
     /// Decides a deletion. Refuses: see [`crate::Command::DeleteQueue`].
-    pub(crate) fn delete(&mut self, name: &str, rows: &mut Rows) -> Result<Reply, Refusal> {
+    pub(crate) fn delete(&mut self, now: TimestampMs, name: &str, rows: &mut Rows) -> Result<Reply, Refusal> {
         let id = self.named(name)?;
         self.names.remove(&folded(name));
         self.change(id, |queue| {
-            queue.purge(rows);
+            queue.purge(now, rows);
+            queue.forget_decisions(rows);
+            queue.drop_events(rows);
             queue.definition.is_deleted = true;
             rows.put(keys::definition(id), queue.definition.to_bytes());
         });
@@ -88,6 +98,7 @@ impl QueueMachine {
             // Its last pages and spans are empty by now: writing them removes their rows.
             queue.write(rows);
             rows.delete(keys::counters(id));
+            rows.delete(keys::trace(id));
             rows.delete(keys::definition(id));
             self.queues.remove(&id);
         }

@@ -5,7 +5,7 @@
 use machine::{Layout, RowSource, StoreFailure, TimestampMs};
 
 use crate::agenda::unreadable;
-use crate::ids::QueueId;
+use crate::ids::{MessageId, QueueId};
 use crate::keys;
 use crate::lanes::PLAIN;
 use crate::leases::Lease;
@@ -24,6 +24,10 @@ pub enum PeekState {
     Leased,
     /// Those that wait for a time, in its order.
     Delayed,
+    /// Half messages that are not decided, in the order in which they were sent.
+    Half,
+    /// Acked ones that are kept for a rewind, in the order of the queue.
+    Done,
 }
 
 /// A message that was looked at.
@@ -33,15 +37,15 @@ pub struct Peeked {
     pub message: MessageRow,
     /// Its tries so far.
     pub tries: Tries,
-    /// When its lease or delay ends; `None`: it is visible.
+    /// When its lease or delay ends, or, of a half message, when it is asked about; `None`: it waits for nothing.
     pub until: Option<TimestampMs>,
 }
 
 /// A message with a place, before its row is read.
-struct Seen {
-    seq: u64,
-    tries: Tries,
-    until: Option<TimestampMs>,
+pub(crate) struct Seen {
+    pub(crate) seq: u64,
+    pub(crate) tries: Tries,
+    pub(crate) until: Option<TimestampMs>,
 }
 
 impl QueueMachine {
@@ -71,6 +75,15 @@ impl QueueMachine {
                 let seen = held.skip(offset).take(limit).map(seen);
                 self.read_seen(rows, queue.id, seen.collect())
             }
+            PeekState::Half => {
+                let halves = queue.halves.iter().skip(offset).take(limit);
+                self.read_halves(rows, queue.id, &halves.map(|(id, half)| (id, half.next)).collect::<Vec<_>>())
+            }
+            PeekState::Done => {
+                let done = queue.done.list(0, offset.saturating_add(limit)).into_iter().skip(offset);
+                let seen = done.map(|seq| Seen { seq, tries: Tries::default(), until: None });
+                self.read_seen(rows, queue.id, seen.collect())
+            }
             PeekState::Delayed => {
                 let wanted = offset.saturating_add(limit);
                 let parked = queue.leases.by_deadline().map(|(_, lease)| lease).filter(|lease| lease.is_parked);
@@ -82,7 +95,27 @@ impl QueueMachine {
         }
     }
 
-    fn read_seen(&self, rows: &dyn RowSource, queue: QueueId, seen: Vec<Seen>) -> Result<Vec<Peeked>, StoreFailure> {
+    /// Half messages and when they are asked about.
+    pub(crate) fn read_halves(
+        &self,
+        rows: &dyn RowSource,
+        queue: QueueId,
+        halves: &[(MessageId, TimestampMs)],
+    ) -> Result<Vec<Peeked>, StoreFailure> {
+        let mut peeked = Vec::with_capacity(halves.len());
+        for (id, next) in halves {
+            let message = self.half(rows, queue, *id)?;
+            peeked.extend(message.map(|message| Peeked { message, tries: Tries::default(), until: Some(*next) }));
+        }
+        Ok(peeked)
+    }
+
+    pub(crate) fn read_seen(
+        &self,
+        rows: &dyn RowSource,
+        queue: QueueId,
+        seen: Vec<Seen>,
+    ) -> Result<Vec<Peeked>, StoreFailure> {
         let seqs: Vec<u64> = seen.iter().map(|seen| seen.seq).collect();
         let messages = self.messages(rows, queue, &seqs)?;
         let join = |(seen, message): (Seen, Option<MessageRow>)| {
@@ -92,17 +125,26 @@ impl QueueMachine {
     }
 }
 
-const fn seen(lease: &Lease) -> Seen {
+pub(crate) const fn seen(lease: &Lease) -> Seen {
     Seen { seq: lease.seq, tries: lease.tries, until: Some(lease.deadline) }
 }
 
 /// The first `count` delayed messages, by the time at which they are due.
 fn read_delayed(rows: &dyn RowSource, queue: &Queue, count: usize) -> Result<Vec<Peeked>, StoreFailure> {
-    let epoch = queue.counters.delay_epoch;
-    let (from, to) = (keys::delayed_epoch(queue.id, epoch), keys::delayed_epoch(queue.id, epoch.saturating_add(1)));
+    read_delayed_from(rows, queue, &keys::delayed_epoch(queue.id, queue.counters.delay_epoch), count)
+}
+
+/// The first `count` delayed messages from the key `from` on.
+pub(crate) fn read_delayed_from(
+    rows: &dyn RowSource,
+    queue: &Queue,
+    from: &[u8],
+    count: usize,
+) -> Result<Vec<Peeked>, StoreFailure> {
+    let to = keys::delayed_epoch(queue.id, queue.counters.delay_epoch.saturating_add(1));
     let mut delayed = Vec::new();
     let mut broken = None;
-    rows.scan(&from, &to, &mut |key, value| {
+    rows.scan(from, &to, &mut |key, value| {
         match MessageRow::from_bytes(&bytes::Bytes::copy_from_slice(value)) {
             _ if delayed.len() >= count => return false,
             Ok(message) => {

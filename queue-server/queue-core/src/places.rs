@@ -24,7 +24,7 @@ use crate::run_map::{Run, RunMap};
 pub(crate) struct Places {
     ready: RangeSet,
     ids: RunMap,
-    /// Per page: messages that stand there, ready or not. A page without is forgotten.
+    /// Per page: messages that stand there, ready, leased or done. A page without is forgotten.
     present: BTreeMap<u64, u32>,
     dirty_ready: BTreeSet<u64>,
     dirty_ids: BTreeSet<u64>,
@@ -62,6 +62,11 @@ impl Places {
         id.unwrap_or_default()
     }
 
+    /// Where `id` stands or stood: a place that was left is named until its page is empty. Looks at every run.
+    pub(crate) fn places_of(&self, id: MessageId) -> impl Iterator<Item = u64> {
+        self.ids.places_of(id)
+    }
+
     /// Puts a message at a new place, ready.
     pub(crate) fn append(&mut self, seq: u64, id: MessageId) {
         self.ids.push(seq, Run { id, count: 1 });
@@ -75,6 +80,12 @@ impl Places {
     pub(crate) fn make_ready(&mut self, seq: u64) {
         self.ready.insert(seq, seq.saturating_add(1));
         self.dirty_ready.insert(page(seq));
+    }
+
+    /// Makes the places of done messages ready again.
+    pub(crate) fn make_range_ready(&mut self, start: u64, end: u64) {
+        self.ready.insert(start, end);
+        self.dirty_ready.extend(page(start)..=page(end.saturating_sub(1)));
     }
 
     /// Takes the first `count` ready places within `from..to`; they are not ready any more.
@@ -120,19 +131,10 @@ impl Places {
 
     /// Takes in a row of ready ranges. Answers: the ranges as places.
     pub(crate) fn load_ready(&mut self, page: u64, row: &ReadyPage) -> Result<Vec<(u64, u64)>, DecodeError> {
-        let mut ranges = Vec::with_capacity(row.0.len());
-        let first = span(page).0;
-        let mut last = None;
-        for (start, end) in &row.0 {
-            let is_behind = last.is_none_or(|last| last < start);
-            if !is_behind || start >= end || u64::from(*end) > PAGE {
-                return Err(DecodeError::Invalid("range of ready places"));
-            }
-            last = Some(end);
-            let range = (first.saturating_add(u64::from(*start)), first.saturating_add(u64::from(*end)));
-            self.ready.insert(range.0, range.1);
-            self.load_present(page, u32::from(*end).saturating_sub(u32::from(*start)));
-            ranges.push(range);
+        let ranges = row.ranges(page)?;
+        for (start, end) in &ranges {
+            self.ready.insert(*start, *end);
+            self.load_present(page, u32::try_from(end.saturating_sub(*start)).unwrap_or(u32::MAX));
         }
         Ok(ranges)
     }
@@ -158,30 +160,50 @@ impl Places {
         self.ids.get(seq).is_some() && !self.ready.contains(seq)
     }
 
-    fn load_present(&mut self, page: u64, count: u32) {
+    /// Takes in that `count` messages of a page are there: ready, leased or done.
+    pub(crate) fn load_present(&mut self, page: u64, count: u32) {
         let present = self.present.entry(page).or_insert(0);
         *present = present.saturating_add(count);
     }
 }
 
-const fn page(seq: u64) -> u64 {
+/// The page of a place.
+pub(crate) const fn page(seq: u64) -> u64 {
     seq.wrapping_div(PAGE)
 }
 
 /// The places of a page: from, to.
-const fn span(page: u64) -> (u64, u64) {
+pub(crate) const fn span(page: u64) -> (u64, u64) {
     let from = page.saturating_mul(PAGE);
     (from, from.saturating_add(PAGE))
 }
 
 /// Where `seq` lies in `page`; it lies in it, or just behind it.
-fn offset(page: u64, seq: u64) -> u16 {
+pub(crate) fn offset(page: u64, seq: u64) -> u16 {
     u16::try_from(seq.saturating_sub(span(page).0)).unwrap_or(u16::MAX)
 }
 
-/// The ready ranges of one page as offsets: start, end.
+/// The ready, or done, ranges of one page as offsets: start, end.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ReadyPage(Vec<(u16, u16)>);
+pub(crate) struct ReadyPage(pub(crate) Vec<(u16, u16)>);
+
+impl ReadyPage {
+    /// The ranges of places, if they are in order and within `page`.
+    pub(crate) fn ranges(&self, page: u64) -> Result<Vec<(u64, u64)>, DecodeError> {
+        let first = span(page).0;
+        let mut last = None;
+        let mut ranges = Vec::with_capacity(self.0.len());
+        for (start, end) in &self.0 {
+            let is_behind = last.is_none_or(|last| last < start);
+            if !is_behind || start >= end || u64::from(*end) > PAGE {
+                return Err(DecodeError::Invalid("range of places"));
+            }
+            last = Some(end);
+            ranges.push((first.saturating_add(u64::from(*start)), first.saturating_add(u64::from(*end))));
+        }
+        Ok(ranges)
+    }
+}
 
 /// The runs of one page: offset, count, first id.
 #[derive(Debug, PartialEq, Eq)]

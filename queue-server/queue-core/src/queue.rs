@@ -1,9 +1,9 @@
 //! One queue in memory, and the few moves that all verbs are made of: a message takes a place, is put back, goes.
 //!
 //! ```text
-//!   send ──> delayed ──tick──> visible <──put back── leased ──ack──> gone
-//!     └────────────────────────> │ └──receive──────────^ └─tick──> dead-letter queue
-//!                                └──retention, purge──> gone
+//!   send ──> delayed ──tick──> visible <──put back── leased ──ack──> gone, or done for a rewind
+//!     ├────────────────────────> │ └──receive──────────^ └─tick──> dead-letter queue
+//!     └──> half ──commit─────────^ └──retention, purge──> gone
 //! ```
 //!
 //! Must never: hold a body. Must never: change a message without its row.
@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 use machine::{Layout, Rows, TimestampMs};
 
 use crate::delays::Delays;
+use crate::done::Done;
+use crate::event::{EventKind, Step};
+use crate::half::Halves;
 use crate::ids::{DeliveryNumber, MessageId, QueueId};
 use crate::keys;
 use crate::lane::LaneName;
@@ -21,6 +24,7 @@ use crate::leases::{Lease, Leases};
 use crate::message::MessageRow;
 use crate::places::Places;
 use crate::rows::{Counters, CountersRow, Definition};
+use crate::trace::Trace;
 use crate::tries::{Tries, TriesRow};
 
 /// A queue, live or deleted.
@@ -35,6 +39,9 @@ pub(crate) struct Queue {
     /// Tries of messages that were received before and are ready again, by place.
     pub(crate) tried: BTreeMap<u64, Tries>,
     pub(crate) delays: Delays,
+    pub(crate) halves: Halves,
+    pub(crate) done: Done,
+    pub(crate) trace: Trace,
 }
 
 impl Queue {
@@ -49,43 +56,58 @@ impl Queue {
             leases: Leases::default(),
             tried: BTreeMap::new(),
             delays: Delays::default(),
+            halves: Halves::default(),
+            done: Done::default(),
+            trace: Trace::default(),
         }
     }
 
-    /// Messages the queue holds: visible, leased and delayed.
+    /// Messages the queue holds: visible, leased, delayed and half.
     pub(crate) fn count(&self) -> u64 {
-        self.lanes.visible().saturating_add(self.leases.len()).saturating_add(self.delays.count())
+        let waiting = self.delays.count().saturating_add(self.halves.len());
+        self.lanes.visible().saturating_add(self.leases.len()).saturating_add(waiting)
     }
 
-    /// Messages that were received and are not settled: each costs memory of its own.
+    /// Messages that were received and are not settled, and half ones: each costs memory of its own.
     pub(crate) fn unsettled(&self) -> u64 {
-        self.leases.len().saturating_add(u64::try_from(self.tried.len()).unwrap_or(u64::MAX))
+        let tried = u64::try_from(self.tried.len()).unwrap_or(u64::MAX);
+        self.leases.len().saturating_add(tried).saturating_add(self.halves.len())
     }
 
     /// Whether nothing is left of the queue but its definition and counters.
     pub(crate) fn is_erased(&self) -> bool {
-        self.count() == 0 && self.lanes.stale() == 0 && self.counters.stale_delays == 0
+        let is_stale = self.lanes.stale() > 0 || self.done.stale() > 0 || self.counters.stale_delays > 0;
+        self.count() == 0 && !is_stale && self.trace.is_erased()
     }
 
     /// No message of the queue is due earlier. `TimestampMs(0)`: something waits to be erased.
     pub(crate) fn next_due(&self) -> Option<TimestampMs> {
-        if self.has_remains() { Some(TimestampMs(0)) } else { self.next_timely() }
+        let timely = self.next_timely().into_iter().chain(self.trace.next_due()).min();
+        if self.has_remains() { Some(TimestampMs(0)) } else { timely }
     }
 
-    /// No lease, delay or retention of the queue ends earlier.
+    /// No lease, delay, half message or retention of the queue ends earlier.
     pub(crate) fn next_timely(&self) -> Option<TimestampMs> {
-        let times = [self.leases.first_deadline(), self.delays.first(), self.next_expiry()];
-        times.into_iter().flatten().min().filter(|_| !self.definition.is_deleted)
+        let half = self.halves.first_end(self.definition.attributes.retention_ms());
+        let waits = [self.leases.first_deadline(), self.delays.first(), half];
+        let ages = [self.next_expiry(), self.next_aged(), self.next_forget()];
+        waits.into_iter().chain(ages).flatten().min().filter(|_| !self.definition.is_deleted)
     }
 
     /// Whether dropped messages wait to be erased.
     pub(crate) fn has_remains(&self) -> bool {
-        self.lanes.stale() > 0 || self.counters.stale_delays > 0 || self.definition.is_deleted
+        let is_stale = self.lanes.stale() > 0 || self.done.stale() > 0 || self.counters.stale_delays > 0;
+        is_stale || self.definition.is_deleted
     }
 
     /// No visible message outlives the retention earlier.
     pub(crate) fn next_expiry(&self) -> Option<TimestampMs> {
         self.lanes.first_age().map(|age| age.plus(self.definition.attributes.retention_ms()))
+    }
+
+    /// The next place of a lane.
+    pub(crate) fn next_place(&self, lane: u32) -> u64 {
+        self.lanes.get(lane).map_or(0, |lane| lane.marks.next)
     }
 
     /// The visible places of `lane` from `seq` on: from, to.
@@ -135,15 +157,22 @@ impl Queue {
 
     /// Makes a message that was out visible again, at its old place; drops it if it was purged or has expired meanwhile.
     /// `enqueued` is `None` if its row was not read. Answers: whether it is visible.
-    pub(crate) fn put_back(&mut self, seq: u64, tries: Tries, enqueued: Option<TimestampMs>, rows: &mut Rows) -> bool {
+    pub(crate) fn put_back(
+        &mut self,
+        (seq, tries): (u64, Tries),
+        enqueued: Option<TimestampMs>,
+        now: TimestampMs,
+        rows: &mut Rows,
+    ) -> bool {
         if self.is_dropped(seq) {
-            self.drop_message(seq, rows);
+            self.drop_message(seq, now, rows);
             return false;
         }
         self.lanes.put_back(seq, enqueued);
         rows.put(keys::tries(self.id, seq), TriesRow(tries).to_bytes());
         self.tried.insert(seq, tries);
         self.places.make_ready(seq);
+        self.note(Step::new(now, self.places.id(seq), EventKind::Visible, seq), rows);
         true
     }
 
@@ -153,8 +182,10 @@ impl Queue {
     }
 
     /// Drops a message that nobody consumed: purged, or else expired.
-    pub(crate) fn drop_message(&mut self, seq: u64, rows: &mut Rows) {
+    pub(crate) fn drop_message(&mut self, seq: u64, now: TimestampMs, rows: &mut Rows) {
         let is_purged = self.lanes.get(lane_of(seq)).is_some_and(|lane| seq < lane.marks.purged_below);
+        let kind = if is_purged { EventKind::Purged } else { EventKind::Expired };
+        self.note(Step::new(now, self.places.id(seq), kind, 0), rows);
         let totals = &mut self.counters.totals;
         let total = if is_purged { &mut totals.purged } else { &mut totals.expired };
         *total = total.saturating_add(1);
@@ -181,5 +212,6 @@ impl Queue {
         self.lanes.write(self.id, rows);
         self.places.write(self.id, rows);
         self.delays.write(self.id, rows);
+        self.done.write(self.id, rows);
     }
 }

@@ -4,6 +4,7 @@
 //!  command ──> QueueMachine ── by name ──> create, set attributes, delete        owner.rs
 //!                   │
 //!                   ├── by id ──> one queue: send, receive, settle, purge        send.rs receive.rs settle.rs purge.rs
+//!                   │                        rewind, confirm                     rewind.rs confirm.rs
 //!                   └── tick ───> the queues its items name                      tick.rs
 //! ```
 //!
@@ -15,13 +16,13 @@ use machine::{Context, Key, LoadError, Machine, RowSource, Rows, StoreFailure, T
 
 use crate::command::Command;
 use crate::ids::QueueId;
-use crate::limits::{BATCH_MAX, UNSETTLED_MAX};
+use crate::limits::{BATCH_MAX, REWIND_PLACES_MAX, UNSETTLED_MAX};
 use crate::queue::Queue;
 use crate::receive::Ask;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::settle::Release;
-use crate::{agenda, load};
+use crate::{agenda, keys, load};
 
 /// All queues of one group.
 ///
@@ -69,10 +70,11 @@ impl QueueMachine {
         match command {
             Command::CreateQueue { name, attributes } => self.create(context, name, attributes, rows),
             Command::SetQueueAttributes { name, changes } => self.set_attributes(context, &name, changes, rows),
-            Command::DeleteQueue { name } => self.delete(&name, rows),
+            Command::DeleteQueue { name } => self.delete(context.now, &name, rows),
             Command::Send { queue, messages } => {
                 check_count(messages.len())?;
-                self.decide(queue, |queue| queue.send(context, messages, rows))
+                let room = UNSETTLED_MAX.saturating_sub(self.unsettled);
+                self.decide(queue, |queue| queue.send(context, messages, room, rows))
             }
             Command::Receive { queue, count, lease_ms } => {
                 let count = usize::try_from(count).unwrap_or(usize::MAX);
@@ -92,8 +94,23 @@ impl QueueMachine {
                 check_count(receipts.len())?;
                 self.decide(queue, |queue| queue.release(context, &receipts, Release { delay_ms, failed }, rows))
             }
-            Command::Purge { queue } => self.decide(queue, |queue| Ok(Reply::Purged { messages: queue.purge(rows) })),
+            Command::Purge { queue } => {
+                self.decide(queue, |queue| Ok(Reply::Purged { messages: queue.purge(context.now, rows) }))
+            }
             Command::Tick { items } => self.tick(context, &items, rows),
+            Command::Rewind { queue, to, places } => {
+                Refusal::CountOutOfRange.unless(places.len() <= REWIND_PLACES_MAX)?;
+                self.decide(queue, |queue| queue.rewind(context.now, to, &places, rows))
+            }
+            Command::Confirm { queue, ids, is_commit } => {
+                check_count(ids.len())?;
+                self.decide(queue, |queue| Ok(queue.confirm(context, &ids, is_commit, rows)))
+            }
+            Command::QueryHalf { queue, count } => {
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                check_count(count)?;
+                self.decide(queue, |queue| queue.query_half(context.now, count, rows))
+            }
         }
     }
 }
@@ -111,8 +128,15 @@ impl Machine for QueueMachine {
     }
 
     fn keys(command: &Command, keys: &mut Vec<Key>) {
-        if let Command::Tick { items } = command {
-            keys.extend(items.iter().filter_map(crate::due::Due::key));
+        match command {
+            Command::Tick { items } => items.iter().for_each(|item| item.keys(keys)),
+            Command::Rewind { queue, places, .. } => {
+                keys.extend(places.iter().take(REWIND_PLACES_MAX).map(|seq| keys::message(*queue, *seq)));
+            }
+            Command::Confirm { queue, ids, .. } => {
+                keys.extend(ids.iter().take(BATCH_MAX).map(|id| keys::half(*queue, *id)));
+            }
+            _ => {}
         }
     }
 

@@ -103,6 +103,21 @@ impl RangeSet {
         numbers
     }
 
+    /// Takes out all of `from..to`. Answers: the ranges that were there.
+    pub(crate) fn take_ranges(&mut self, from: u64, to: u64) -> Vec<(u64, u64)> {
+        let ranges: Vec<_> = self.within(from, to).collect();
+        for (start, end) in &ranges {
+            self.cut(*start, *end);
+        }
+        ranges
+    }
+
+    /// The last number less than `ceiling`.
+    pub(crate) fn last_below(&self, ceiling: u64) -> Option<u64> {
+        let (_, end) = self.ranges.range(..ceiling).next_back()?;
+        Some((*end).min(ceiling).saturating_sub(1))
+    }
+
     /// Takes out `start..end`. Invariant: it lies within one range.
     fn cut(&mut self, start: u64, end: u64) {
         let around = self.ranges.range(..=start).next_back().map(|(first, last)| (*first, *last));
@@ -143,6 +158,17 @@ mod tests {
                 check(&set, &model, at, other);
             }
         }
+    }
+
+    #[test]
+    fn ranges_are_taken_cut_off_at_the_ends() {
+        let mut set = RangeSet::default();
+        set.insert(1, 5);
+        set.insert(7, 9);
+        assert_eq!(set.take_ranges(3, 8), [(3, 5), (7, 8)]);
+        assert_eq!((set.list((0, 9), 0, 9), set.len()), (vec![1, 2, 8], 3));
+        let last: Vec<_> = [1, 2, 3, 8, 9].into_iter().map(|ceiling| set.last_below(ceiling)).collect();
+        assert_eq!(last, [None, Some(1), Some(2), Some(2), Some(8)]);
     }
 
     fn check(set: &RangeSet, model: &BTreeSet<u64>, from: u64, to: u64) {

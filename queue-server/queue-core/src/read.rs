@@ -4,14 +4,16 @@
 //!
 //! Must never: show a receipt. Whoever peeks cannot ack.
 
+use std::collections::BTreeMap;
+
 use machine::{Layout, RowSource, StoreFailure, TimestampMs};
 
 use crate::agenda::unreadable;
 use crate::attributes::Attributes;
-use crate::ids::QueueId;
+use crate::ids::{MessageId, QueueId};
 use crate::keys;
-use crate::lanes::PLAIN;
-use crate::limits::LOOK_MAX;
+use crate::lanes::{PLAIN, lane_of};
+use crate::limits::{LOOK_MAX, SEARCH_ROWS_MAX};
 use crate::message::MessageRow;
 use crate::names::folded;
 use crate::queue::Queue;
@@ -51,6 +53,10 @@ pub struct Counts {
     pub leased: u64,
     /// Sent or released with a delay, or waiting for the dead-letter queue.
     pub delayed: u64,
+    /// Sent as half messages, and not decided.
+    pub half: u64,
+    /// Acked, and kept for a rewind. They do not count as held.
+    pub rewindable: u64,
     /// Dropped, and waiting to be erased.
     pub stale: u64,
 }
@@ -64,7 +70,9 @@ pub struct Footprint {
     pub runs: usize,
     /// Lanes besides the plain one.
     pub lanes: u64,
-    /// Messages that were received and are not settled.
+    /// Ranges of acked places that are kept for a rewind.
+    pub done_ranges: usize,
+    /// Messages that were received and are not settled, and half ones.
     pub unsettled: u64,
     /// Spans of time in which delays end.
     pub spans: usize,
@@ -140,7 +148,7 @@ impl QueueMachine {
         self.queues.values().filter_map(Queue::next_due).min()
     }
 
-    /// The message at `seq`, visible or leased. Errors: the store failed, or the row is damaged.
+    /// The message at `seq`: visible, leased, or kept for a rewind. Errors: the store failed, or the row is damaged.
     pub fn message(&self, rows: &dyn RowSource, queue: QueueId, seq: u64) -> Result<Option<MessageRow>, StoreFailure> {
         Ok(self.messages(rows, queue, &[seq])?.pop().flatten())
     }
@@ -160,6 +168,57 @@ impl QueueMachine {
         keys.iter().zip(values).map(read).collect()
     }
 
+    /// When the oldest message that is visible or leased took its place (CMQ: minMsgTime). It looks at every lease, and
+    /// reads a row for each lane with leases (1,000 of them at most) and for the lanes that may hold the oldest visible one.
+    ///
+    /// Errors: as [`Self::message`].
+    pub fn oldest_unconsumed(&self, rows: &dyn RowSource, queue: QueueId) -> Result<Option<TimestampMs>, StoreFailure> {
+        let Some(queue) = self.live(queue) else { return Ok(None) };
+        let mut leased: BTreeMap<u32, u64> = BTreeMap::new();
+        for seq in queue.leases.iter().map(|(_, lease)| lease.seq).filter(|seq| !queue.is_dropped(*seq)) {
+            let first = leased.entry(lane_of(seq)).or_insert(seq);
+            *first = seq.min(*first);
+        }
+        let seqs: Vec<u64> = leased.into_values().take(SEARCH_ROWS_MAX).collect();
+        let found = self.messages(rows, queue.id, &seqs)?;
+        let mut oldest = found.into_iter().flatten().map(|row| row.enqueued).min();
+        for (age, lane) in queue.lanes.by_age() {
+            if oldest.is_some_and(|oldest| oldest <= age) {
+                break;
+            }
+            let Some(seq) = queue.first_visible(lane, 0) else { continue };
+            let first = self.message(rows, queue.id, seq)?.map(|row| row.enqueued);
+            oldest = oldest.into_iter().chain(first).min();
+        }
+        Ok(oldest)
+    }
+
+    /// When the next question about a half message of `queue` is due.
+    #[must_use]
+    pub fn next_question(&self, queue: QueueId) -> Option<TimestampMs> {
+        let queue = self.live(queue).filter(|queue| queue.definition.attributes.transaction.is_some())?;
+        queue.halves.first_question()
+    }
+
+    /// Queues with a question that is due at `now`: a taking of them would not be empty. At most 128.
+    #[must_use]
+    pub fn queues_asking(&self, now: TimestampMs) -> Vec<QueueId> {
+        let is_due = |id: &QueueId| self.next_question(*id).is_some_and(|next| next <= now);
+        self.queues.keys().copied().filter(is_due).take(LOOK_MAX).collect()
+    }
+
+    /// A half message, for whoever asks its producer. Errors: as [`Self::message`].
+    pub fn half(
+        &self,
+        rows: &dyn RowSource,
+        queue: QueueId,
+        id: MessageId,
+    ) -> Result<Option<MessageRow>, StoreFailure> {
+        let key = keys::half(queue, id);
+        let value = rows.get(&key)?;
+        value.map(|value| MessageRow::from_bytes(&value).map_err(|error| unreadable(&key, error))).transpose()
+    }
+
     /// When the first visible message took its place: how far consumers are behind. Errors: as [`Self::message`].
     pub fn oldest_visible(&self, rows: &dyn RowSource, queue: QueueId) -> Result<Option<TimestampMs>, StoreFailure> {
         let Some(seq) = self.live(queue).and_then(|queue| queue.first_visible(PLAIN, 0)) else { return Ok(None) };
@@ -173,12 +232,21 @@ impl Queue {
             visible: self.lanes.visible(),
             leased: self.leases.held(),
             delayed: self.delays.count().saturating_add(self.leases.parked()),
-            stale: self.lanes.stale().saturating_add(self.counters.stale_delays),
+            half: self.halves.len(),
+            rewindable: self.done.len(),
+            stale: self.lanes.stale().saturating_add(self.counters.stale_delays).saturating_add(self.done.stale()),
         }
     }
 
     fn footprint(&self) -> Footprint {
         let (ranges, runs) = self.places.pieces();
-        Footprint { ranges, runs, lanes: self.lanes.count(), unsettled: self.unsettled(), spans: self.delays.spans() }
+        Footprint {
+            ranges,
+            runs,
+            lanes: self.lanes.count(),
+            done_ranges: self.done.ranges(),
+            unsettled: self.unsettled(),
+            spans: self.delays.spans(),
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 use machine::{Context, Rows, TimestampMs};
 
+use crate::event::{EventKind, Step};
 use crate::ids::DeliveryNumber;
 use crate::lanes::PLAIN;
 use crate::leases::Lease;
@@ -77,6 +78,8 @@ impl Queue {
         totals.received = totals.received.saturating_add(1);
         totals.redelivered = totals.redelivered.saturating_add(u64::from(tries.received > 1));
         self.put_lease(receipt, Lease { seq, deadline, tries, is_parked: false }, rows);
-        Ok(Delivery { seq, id: self.places.id(seq), receipt, deadline, tries })
+        let id = self.places.id(seq);
+        self.note(Step::new(now, id, EventKind::Received, receipt.0), rows);
+        Ok(Delivery { seq, id, receipt, deadline, tries })
     }
 }

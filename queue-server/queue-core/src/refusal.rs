@@ -63,11 +63,27 @@ pub enum Refusal {
     StaleReceipt = 24,
     /// The numbers of queues, messages or deliveries are used up, or this group's number is too large for a message id.
     NumbersExhausted = 25,
+    /// The transaction policy's first question or count of questions is out of its range.
+    TransactionOutOfRange = 35,
+    /// A queue of transactions takes no delayed messages.
+    DelayInTransaction = 36,
+    /// The queue has no transaction policy: it takes no half messages and asks about none.
+    NotTransactional = 37,
+    /// The queue, or the machine, holds as many half messages as it may.
+    TooManyHalves = 38,
+    /// No half message of this id was ever sent to this queue.
+    HalfUnknown = 39,
+    /// The message is no half message any more: it was decided otherwise, or was dropped.
+    HalfSettled = 40,
+    /// The queue keeps no acked messages (CMQ: 10670).
+    RewindOff = 41,
+    /// A place of a rewind has no message any more, or one of before its time: it must be looked up again.
+    RewindPlaceMoved = 42,
 }
 
 impl Refusal {
     /// All refusals in precedence.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 33] = [
         Self::CountOutOfRange,
         Self::NameInvalid,
         Self::QueueMissing,
@@ -93,6 +109,14 @@ impl Refusal {
         Self::TooManyLeased,
         Self::StaleReceipt,
         Self::NumbersExhausted,
+        Self::TransactionOutOfRange,
+        Self::DelayInTransaction,
+        Self::NotTransactional,
+        Self::TooManyHalves,
+        Self::HalfUnknown,
+        Self::HalfSettled,
+        Self::RewindOff,
+        Self::RewindPlaceMoved,
     ];
 
     /// Its number.
@@ -135,6 +159,14 @@ impl Display for Refusal {
             Self::TooManyLeased => "too many messages are received and not settled",
             Self::StaleReceipt => "the receipt is not that of the last delivery, or its lease has ended",
             Self::NumbersExhausted => "the numbers of queues, messages or deliveries are used up",
+            Self::TransactionOutOfRange => "the transaction policy is out of range",
+            Self::DelayInTransaction => "a queue of transactions takes no delayed messages",
+            Self::NotTransactional => "the queue has no transaction policy",
+            Self::TooManyHalves => "too many half messages are undecided",
+            Self::HalfUnknown => "no half message of this id was sent to this queue",
+            Self::HalfSettled => "the message is no half message any more",
+            Self::RewindOff => "the queue keeps no acked messages and cannot be rewound",
+            Self::RewindPlaceMoved => "a place of the rewind is not there any more: look it up again",
         })
     }
 }
@@ -159,8 +191,10 @@ mod tests {
     #[test]
     fn every_refusal_keeps_its_number_and_has_a_text_of_its_own() {
         let mut texts: Vec<String> = Vec::new();
-        for (number, refusal) in (1_u16..).zip(Refusal::ALL) {
-            assert_eq!(refusal.number(), number);
+        let mut last = 0;
+        for refusal in Refusal::ALL {
+            assert!(refusal.number() > last, "{refusal} stands in precedence");
+            last = refusal.number();
             assert_eq!(Refusal::from_bytes(&refusal.to_bytes()), Ok(refusal));
             assert!(!texts.contains(&refusal.to_string()), "{refusal} is said twice");
             texts.push(refusal.to_string());

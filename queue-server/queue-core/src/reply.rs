@@ -3,6 +3,7 @@
 //! ```text
 //!  tag u8 | fields in the order of the variant
 //!  0 refused  1 created  2 done  3 sent  4 received  5 empty  6 settled  7 extended  8 purged  9 ticked
+//!  15 rewound  16 questions
 //! ```
 //!
 //! A receive answers with places, not with bodies: whoever holds the rows reads them by place afterwards, outside the
@@ -33,7 +34,7 @@ pub enum Reply {
     Sent {
         /// Their ids, in the order of the send.
         ids: Vec<MessageId>,
-        /// Sequence number of the first that is not delayed; 0 if all are.
+        /// Sequence number of the first that took its place at once; 0 if none did.
         first_seq: u64,
     },
     /// Leases were taken; never empty.
@@ -57,7 +58,7 @@ pub enum Reply {
     },
     /// The messages were dropped.
     Purged {
-        /// How many were visible or delayed.
+        /// How many were visible, delayed or half.
         messages: u64,
     },
     /// What was due is moved.
@@ -67,6 +68,47 @@ pub enum Reply {
         /// Queues in which messages became ready: whoever waits there may look again.
         readied: Vec<QueueId>,
     },
+    /// Acked messages are visible again.
+    Rewound {
+        /// How many.
+        messages: u64,
+    },
+    /// What producers are to be asked; never empty.
+    Questions {
+        /// One for each half message, in the order in which they were due.
+        questions: Vec<Question>,
+    },
+}
+
+/// A question to the producer of a half message: commit or roll back?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The message; its body is read by it.
+    pub id: MessageId,
+    /// When it was sent.
+    pub sent: TimestampMs,
+    /// Questions about it, this one included.
+    pub queries: u32,
+    /// When it is asked about again; after the last question, when it is rolled back.
+    pub next: TimestampMs,
+}
+
+impl Layout for Question {
+    fn encode(&self, out: &mut Writer) {
+        self.id.encode(out);
+        self.sent.encode(out);
+        out.u32(self.queries);
+        self.next.encode(out);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            id: MessageId::decode(input)?,
+            sent: TimestampMs::decode(input)?,
+            queries: input.u32()?,
+            next: TimestampMs::decode(input)?,
+        })
+    }
 }
 
 /// One message under a lease of its receiver.
@@ -144,6 +186,14 @@ impl Layout for Reply {
                 out.u32(*moved);
                 out.list(readied);
             }
+            Self::Rewound { messages } => {
+                out.u8(15);
+                out.u64(*messages);
+            }
+            Self::Questions { questions } => {
+                out.u8(16);
+                out.list(questions);
+            }
         }
     }
 
@@ -159,6 +209,8 @@ impl Layout for Reply {
             7 => Ok(Self::Extended { deadline: TimestampMs::decode(input)?, results: read_results(input)? }),
             8 => Ok(Self::Purged { messages: input.u64()? }),
             9 => Ok(Self::Ticked { moved: input.u32()?, readied: input.list(LIST_MAX)? }),
+            15 => Ok(Self::Rewound { messages: input.u64()? }),
+            16 => Ok(Self::Questions { questions: input.list(LIST_MAX)? }),
             tag => Err(DecodeError::Unknown { what: "queue reply", tag }),
         }
     }

@@ -79,6 +79,8 @@ pub(crate) struct CountersRow {
 pub(crate) struct Counters {
     pub(crate) next_message: u64,
     pub(crate) next_delivery: u64,
+    /// When a visible message that is too old is offered to the dead-letter queue again.
+    pub(crate) aged_retry: TimestampMs,
     /// How often delayed messages were purged.
     pub(crate) delay_epoch: u32,
     /// Delayed messages of earlier epochs that wait to be erased.
@@ -92,6 +94,7 @@ impl Default for Counters {
         Self {
             next_message: 1,
             next_delivery: 1,
+            aged_retry: TimestampMs(0),
             delay_epoch: 0,
             stale_delays: 0,
             stall: None,
@@ -173,6 +176,7 @@ impl Layout for CountersRow {
         out.u64(plain.expired_below);
         out.option(plain.oldest.as_ref());
         out.u64(*fresh);
+        counters.aged_retry.encode(out);
         out.u32(counters.delay_epoch);
         out.u64(counters.stale_delays);
         out.option(counters.stall.as_ref());
@@ -188,6 +192,7 @@ impl Layout for CountersRow {
         let counters = Counters {
             next_message,
             next_delivery,
+            aged_retry: TimestampMs::decode(input)?,
             delay_epoch: input.u32()?,
             stale_delays: input.u64()?,
             stall: input.option()?,

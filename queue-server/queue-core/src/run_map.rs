@@ -50,6 +50,14 @@ impl RunMap {
         (steps < run.count).then(|| run.id.plus(steps))
     }
 
+    /// The places of `id`. Looks at every run.
+    pub(crate) fn places_of(&self, id: MessageId) -> impl Iterator<Item = u64> {
+        self.runs.iter().filter_map(move |(first, run)| {
+            let steps = id.0.checked_sub(run.id.0).filter(|steps| *steps < run.count)?;
+            Some(first.saturating_add(steps))
+        })
+    }
+
     /// The runs within `from..to`, cut off at its ends.
     pub(crate) fn within(&self, from: u64, to: u64) -> impl Iterator<Item = (u64, Run)> {
         let start = self.runs.range(..=from).next_back().map_or(from, |(first, _)| *first).min(to);
@@ -127,5 +135,10 @@ mod tests {
         let wanted: Vec<(u64, u64)> =
             model.iter().filter(|(seq, _)| **seq >= from && **seq < to).map(|(seq, id)| (*seq, *id)).collect();
         assert_eq!(listed, wanted);
+        for id in 0..64 {
+            let found: Vec<u64> = map.places_of(MessageId(id)).collect();
+            let places: Vec<u64> = model.iter().filter(|(_, at)| **at == id).map(|(seq, _)| *seq).collect();
+            assert_eq!(found, places, "{id}");
+        }
     }
 }

@@ -6,10 +6,12 @@ use bytes::Bytes;
 use machine::{Context, Layout, Rows};
 
 use crate::command::{Header, NewMessage};
+use crate::event::{EventKind, Step};
 use crate::ids::MessageId;
 use crate::keys;
 use crate::limits::{
-    DELAY_MS_MAX, DELAYED_PER_QUEUE_MAX, HEADER_NAME_BYTES_MAX, HEADER_VALUE_BYTES_MAX, HEADERS_MAX, SEND_BYTES_MAX,
+    DELAY_MS_MAX, DELAYED_PER_QUEUE_MAX, HALVES_PER_QUEUE_MAX, HEADER_NAME_BYTES_MAX, HEADER_VALUE_BYTES_MAX,
+    HEADERS_MAX, SEND_BYTES_MAX,
 };
 use crate::message::MessageRow;
 use crate::queue::Queue;
@@ -17,28 +19,37 @@ use crate::refusal::Refusal;
 use crate::reply::Reply;
 
 impl Queue {
-    /// Decides a send. Refuses: see [`crate::Command::Send`].
+    /// Decides a send. `room`: messages of the machine that may yet become unsettled. Refuses: see [`crate::Command::Send`].
     pub(crate) fn send(
         &mut self,
         context: &Context,
         messages: Vec<NewMessage>,
+        room: u64,
         rows: &mut Rows,
     ) -> Result<Reply, Refusal> {
         self.check_send(context, &messages)?;
+        self.check_transaction(&messages, room)?;
         let mut ids = Vec::with_capacity(messages.len());
         let mut first_seq = 0;
         for message in messages {
             let id = MessageId::new(context.group, self.id, self.counters.next_message);
             let id = id.ok_or(Refusal::NumbersExhausted)?;
             self.counters.next_message = self.counters.next_message.saturating_add(1);
-            self.counters.totals.sent = self.counters.totals.sent.saturating_add(1);
-            let (delay_ms, body) = (message.delay_ms, message.body.clone());
+            let totals = &mut self.counters.totals;
+            totals.sent = totals.sent.saturating_add(1);
+            totals.sent_bytes = totals.sent_bytes.saturating_add(u64::try_from(message.body.len()).unwrap_or(u64::MAX));
+            let (delay_ms, is_half, body) = (message.delay_ms, message.is_half, message.body.clone());
             let row = new_row(id, context, message);
-            if delay_ms > 0 {
+            if is_half {
+                self.keep_half(&row, rows);
+            } else if delay_ms > 0 {
                 rows.put(keys::delayed(self.id, self.counters.delay_epoch, row.enqueued, id), row.to_bytes());
                 self.delays.add(row.enqueued);
+                self.note(Step::new(context.now, id, EventKind::Sent, 0), rows);
+                self.note(Step::new(context.now, id, EventKind::Delayed, row.enqueued.0), rows);
             } else {
                 let seq = self.place(&row, rows);
+                self.note(Step::new(context.now, id, EventKind::Sent, seq), rows);
                 first_seq = if first_seq == 0 { seq } else { first_seq };
             }
             rows.keep_body(id.body(), body);
@@ -60,6 +71,17 @@ impl Queue {
         Refusal::TooManyDelayed.unless(delayed == 0 || delayed_after <= DELAYED_PER_QUEUE_MAX)?;
         let last = self.counters.next_message.saturating_add(count.saturating_sub(1));
         Refusal::NumbersExhausted.unless(MessageId::new(context.group, self.id, last).is_some())
+    }
+
+    fn check_transaction(&self, messages: &[NewMessage], room: u64) -> Result<(), Refusal> {
+        let is_transactional = self.definition.attributes.transaction.is_some();
+        let halves = messages.iter().filter(|message| message.is_half).count();
+        let halves = u64::try_from(halves).unwrap_or(u64::MAX);
+        Refusal::DelayInTransaction
+            .unless(!is_transactional || messages.iter().all(|message| message.delay_ms == 0))?;
+        Refusal::NotTransactional.unless(halves == 0 || is_transactional)?;
+        let room = room.min(HALVES_PER_QUEUE_MAX.saturating_sub(self.halves.len()));
+        Refusal::TooManyHalves.unless(halves <= room)
     }
 
     fn check_message(&self, message: &NewMessage) -> Result<(), Refusal> {

@@ -10,6 +10,7 @@ use machine::{Context, Rows, TimestampMs};
 
 use crate::dead_letter::Ended;
 use crate::due::Due;
+use crate::event::{EventKind, Step};
 use crate::ids::QueueId;
 use crate::keys;
 use crate::lanes::lane_of;
@@ -69,7 +70,17 @@ impl QueueMachine {
                 self.forget_if_erased(queue, rows);
                 moved
             }
-            (Due::Expire { queue, seq }, Some(row)) => self.change(queue, |queue| queue.expire(seq, row.enqueued, now)),
+            (Due::Expire { queue, seq }, Some(row)) => {
+                self.change(queue, |queue| queue.expire(seq, row.enqueued, now, rows))
+            }
+            (Due::Forget { queue, seq }, Some(row)) => self.change(queue, |queue| queue.forget(seq, row.enqueued, now)),
+            (Due::Age { queue, seq }, Some(row)) => Some(self.bury_aged(now, queue, (seq, row), rows)),
+            (Due::Half { queue, id }, _) => self.change(queue, |queue| queue.end_half(id, now, rows)),
+            (Due::Events { queue, from, to }, _) => {
+                let moved = self.change(queue, |queue| queue.erase_events((from, to), now, rows));
+                self.forget_if_erased(queue, rows);
+                moved
+            }
             (Due::Erase { queue }, _) => {
                 let moved = self.change(queue, |queue| queue.erase_some(rows));
                 self.forget_if_erased(queue, rows);
@@ -90,15 +101,20 @@ impl QueueMachine {
         let (seq, tries, enqueued) = (ended.lease.seq, ended.lease.tries, ended.row.enqueued);
         let attributes = &queue.definition.attributes;
         let is_over = queue.is_dropped(seq) || enqueued.plus(attributes.retention_ms()) <= now;
-        if !is_over && attributes.is_spent(&tries) {
+        let is_dead = attributes.is_spent(&tries) || attributes.is_aged(enqueued, now);
+        if !ended.lease.is_parked {
+            let step = Step::new(now, ended.row.id, EventKind::LeaseEnded, ended.delivery.0);
+            self.change(id, |queue| queue.note(step, rows));
+        }
+        if !is_over && is_dead {
             return self.bury(now, id, ended, rows);
         }
         let is_ready = self.change(id, |queue| {
             queue.end_lease(ended.delivery, rows);
             if is_over {
-                queue.drop_message(seq, rows);
+                queue.drop_message(seq, now, rows);
             }
-            !is_over && queue.put_back(seq, tries, Some(enqueued), rows)
+            !is_over && queue.put_back((seq, tries), Some(enqueued), now, rows)
         });
         if is_ready == Some(true) { Moved::Readied(id) } else { Moved::Done }
     }
@@ -120,13 +136,14 @@ impl Queue {
         }
         self.delays.remove(due);
         rows.delete(key);
-        self.place(&MessageRow { enqueued: now, ..row }, rows);
+        let seq = self.place(&MessageRow { enqueued: now, ..row }, rows);
+        self.note(Step::new(now, row.id, EventKind::Visible, seq), rows);
         Moved::Readied(self.id)
     }
 
     /// The visible message at `seq` has outlived the retention, and so has every one of its lane before it; or, as the
     /// lane's first, it teaches the queue when the next one will.
-    fn expire(&mut self, seq: u64, enqueued: TimestampMs, now: TimestampMs) -> Moved {
+    fn expire(&mut self, seq: u64, enqueued: TimestampMs, now: TimestampMs, rows: &mut Rows) -> Moved {
         if !self.is_visible(seq) {
             return Moved::Not;
         }
@@ -140,7 +157,9 @@ impl Queue {
             let floor = seq.saturating_add(1);
             let expired = self.places.count_ready((self.lanes.floor(lane), floor));
             self.lanes.drop_below(lane, expired, |marks| marks.expired_below = floor);
+            self.done.raise_floor(lane, floor);
             self.counters.totals.expired = self.counters.totals.expired.saturating_add(expired);
+            self.note(Step::of_queue(now, EventKind::Expired, floor), rows);
         }
         Moved::Done
     }

@@ -6,7 +6,8 @@ use machine::{DecodeError, Layout, Reader, Writer};
 
 /// Totals over the life of a queue. Units: messages.
 ///
-/// Invariant: `sent + arrived` = visible + leased + delayed + `acked` + `expired` + `purged` + `dead_lettered`.
+/// Invariant: `sent + arrived + rewound` = visible + leased + delayed + half + `acked` + `expired` + `purged` +
+/// `dead_lettered` + `half_rolled_back` + `half_expired`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Sent by producers, delayed ones included.
@@ -25,6 +26,18 @@ pub struct Totals {
     pub purged: u64,
     /// Moved to the dead-letter queue.
     pub dead_lettered: u64,
+    /// Bytes of the bodies that were sent. Not a count of messages.
+    pub sent_bytes: u64,
+    /// Sent as half messages; they count as sent too.
+    pub half_sent: u64,
+    /// Half messages that were committed.
+    pub half_committed: u64,
+    /// Half messages that were rolled back.
+    pub half_rolled_back: u64,
+    /// Half messages that were rolled back because no question about them was answered.
+    pub half_expired: u64,
+    /// Acked messages that a rewind made visible again.
+    pub rewound: u64,
 }
 
 impl Layout for Totals {
@@ -37,6 +50,12 @@ impl Layout for Totals {
         out.u64(self.expired);
         out.u64(self.purged);
         out.u64(self.dead_lettered);
+        out.u64(self.sent_bytes);
+        out.u64(self.half_sent);
+        out.u64(self.half_committed);
+        out.u64(self.half_rolled_back);
+        out.u64(self.half_expired);
+        out.u64(self.rewound);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
@@ -49,6 +68,12 @@ impl Layout for Totals {
             expired: input.u64()?,
             purged: input.u64()?,
             dead_lettered: input.u64()?,
+            sent_bytes: input.u64()?,
+            half_sent: input.u64()?,
+            half_committed: input.u64()?,
+            half_rolled_back: input.u64()?,
+            half_expired: input.u64()?,
+            rewound: input.u64()?,
         })
     }
 }

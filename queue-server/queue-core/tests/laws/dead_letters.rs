@@ -131,3 +131,93 @@ fn a_dead_letter_may_become_one_again() {
     assert_eq!(origins, [dead], "the last move is told");
     assert_eq!(room.take(last, 9, 1_000), ["a"]);
 }
+
+fn aged() -> (Room, QueueId, QueueId) {
+    rooms(DeadLetterCount::Age, 300)
+}
+
+#[test]
+fn a_message_moves_when_it_has_stood_too_long_whether_or_not_it_was_received() {
+    let (mut room, queue, dead) = aged();
+    room.send(queue, &[("unread", 0), ("tried", 0), ("held", 0), ("late", 10_000)]);
+    let deliveries = room.receive(queue, 3, 400_000);
+    room.release(queue, deliveries[0].receipt, 0, false);
+    room.release(queue, deliveries[1].receipt, 0, true);
+    room.pass(10_000);
+    room.tick();
+    room.send(queue, &[("young", 0)]);
+    room.now = START.plus(299_999);
+    room.tick();
+    assert_eq!(room.counts(dead), (0, 0, 0));
+    assert_eq!(room.machine().next_due(), Some(START.plus(300_000)), "the queue has learned the age of its oldest");
+    room.pass(1);
+    room.tick();
+    assert_eq!((room.counts(queue), room.counts(dead)), ((2, 1, 0), (2, 0, 0)), "a held one waits for its lease");
+    room.now = START.plus(310_000);
+    room.tick();
+    assert_eq!(
+        (room.counts(queue), room.counts(dead)),
+        ((0, 1, 0), (4, 0, 0)),
+        "the time counts from the end of a delay"
+    );
+    room.now = START.plus(400_000);
+    room.tick();
+    assert_eq!((room.counts(queue), room.counts(dead)), ((0, 0, 0), (5, 0, 0)));
+    let peeked = room.machine().peek(&room.store, dead, PeekState::Visible, (0, 9)).expect("rows can be read");
+    let reasons: Vec<_> =
+        peeked.iter().filter_map(|peeked| peeked.message.origin).map(|origin| origin.reason).collect();
+    assert_eq!(reasons, [DeadLetterCount::Age; 5]);
+    assert_eq!(room.take(dead, 9, 1_000), ["unread", "tried", "late", "young", "held"]);
+    assert_eq!(room.status(queue).footprint.unsettled, 0);
+}
+
+#[test]
+fn a_backlog_that_is_too_old_and_cannot_move_stays_visible_and_costs_no_memory() {
+    let (mut room, queue, dead) = aged();
+    let shrink = AttributeChanges { max_messages: Some(1), ..AttributeChanges::default() };
+    room.run(&Command::SetQueueAttributes { name: "dead".to_owned(), changes: shrink });
+    for _ in 0..10 {
+        room.send(queue, &[("x", 0); 100]);
+    }
+    room.pass(300_000);
+    room.tick();
+    let status = room.status(queue);
+    assert_eq!(
+        (status.stall, room.counts(queue), room.counts(dead)),
+        (Some(DeadLetterStall::QueueFull), (999, 0, 0), (1, 0, 0))
+    );
+    assert_eq!((status.footprint.unsettled, status.footprint.ranges), (0, 1));
+    assert_eq!(room.machine().next_due(), Some(room.now.plus(DEAD_LETTER_RETRY_MS)));
+    assert_eq!(room.take(queue, 1, 1_000), ["x"], "it may still be received");
+    let unbind = AttributeChanges { dead_letter: Some(None), ..AttributeChanges::default() };
+    room.run(&Command::SetQueueAttributes { name: "orders".to_owned(), changes: unbind });
+    assert_eq!((room.status(queue).stall, room.machine().dead_letter_sources("dead")), (None, vec![]));
+    room.pass(DEAD_LETTER_RETRY_MS);
+    room.tick();
+    assert_eq!(room.counts(queue), (999, 0, 0), "without its policy nothing moves");
+    let again = AttributeChanges {
+        dead_letter: policy("dead", DeadLetterCount::Age, 300).dead_letter.into(),
+        ..AttributeChanges::default()
+    };
+    room.run(&Command::SetQueueAttributes { name: "orders".to_owned(), changes: again });
+    assert_eq!(room.machine().dead_letter_sources("dead"), [queue]);
+    let widen = AttributeChanges { max_messages: Some(1_000), ..AttributeChanges::default() };
+    room.run(&Command::SetQueueAttributes { name: "dead".to_owned(), changes: widen });
+    room.tick();
+    assert_eq!((room.counts(queue), room.counts(dead)), ((0, 0, 0), (1_000, 0, 0)));
+}
+
+#[test]
+fn an_age_is_held_against_its_range_and_the_retention() {
+    let table = [
+        (299, 345_600, false),
+        (300, 345_600, true),
+        (43_200, 43_201, true),
+        (43_201, 345_600, false),
+        (300, 300, false),
+    ];
+    for (limit, retention_s, fits) in table {
+        let attributes = Attributes { retention_s, ..policy("dead", DeadLetterCount::Age, limit) };
+        assert_eq!(attributes.check().is_ok(), fits, "{limit} s of {retention_s} s");
+    }
+}

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use machine::{Layout, TimestampMs};
 use queue_core::{
     AttributeChanges, Attributes, Command, DeadLetterCount, DeadLetterPolicy, Delivery, DeliveryNumber, Due, Header,
-    MessageId, NewMessage, QueueId, Refusal, Reply, Tries,
+    MessageId, NewMessage, Question, QueueId, Refusal, Reply, TransactionPolicy, Tries,
 };
 
-use crate::room::{Room, policy};
+use crate::room::{Room, message, policy};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -50,8 +50,8 @@ fn commands_keep_their_layout() {
     let none = AttributeChanges { dead_letter: Some(None), ..AttributeChanges::default() };
     let headers = vec![Header { name: "k".to_owned(), value: "v".to_owned() }];
     let messages = vec![
-        NewMessage { body: Bytes::from_static(b"hi"), delay_ms: 5, headers },
-        NewMessage { body: Bytes::from_static(b"x"), delay_ms: 0, headers: vec![] },
+        NewMessage { body: Bytes::from_static(b"hi"), delay_ms: 5, headers, is_half: false },
+        NewMessage { body: Bytes::from_static(b"x"), delay_ms: 0, headers: vec![], is_half: true },
     ];
     let items = vec![
         Due::Lease { queue, delivery: receipt, seq: 7 },
@@ -62,17 +62,17 @@ fn commands_keep_their_layout() {
     check(&[
         (
             Command::CreateQueue { name: "q".to_owned(), attributes },
-            "0100000001710000000005f5e100000000000000001e0001000000054600000000000100000002646c0100000003",
+            "0100000001710000000005f5e100000000000000001e0001000000054600000000000100000002646c01000000030000",
         ),
         (
             Command::SetQueueAttributes { name: "q".to_owned(), changes: some },
-            "020000000171010000000000000009000000010000003c00010100000002646c0100000003",
+            "020000000171010000000000000009000000010000003c00010100000002646c01000000030000",
         ),
-        (Command::SetQueueAttributes { name: "q".to_owned(), changes: none }, "0200000001710000000000000100"),
+        (Command::SetQueueAttributes { name: "q".to_owned(), changes: none }, "02000000017100000000000001000000"),
         (Command::DeleteQueue { name: "q".to_owned() }, "030000000171"),
         (
             Command::Send { queue, messages },
-            "040000000200000002000000026869000000000000000500000001000000016b00000001760000000178000000000000000000000000",
+            "040000000200000002000000026869000000000000000500000001000000016b000000017600000000017800000000000000000000000001",
         ),
         (Command::Receive { queue, count: 16, lease_ms: Some(30_000) }, "050000000200000010010000000000007530"),
         (Command::Receive { queue, count: 1, lease_ms: None }, "050000000200000001000000000000000000"),
@@ -94,9 +94,45 @@ fn commands_keep_their_layout() {
 }
 
 #[test]
+fn later_commands_keep_their_layout() {
+    let transaction = Some(TransactionPolicy { first_query_s: 5, max_queries: 3 });
+    let aged = DeadLetterPolicy { count: DeadLetterCount::Age, limit: 300, ..letters() };
+    let later = Attributes { dead_letter: Some(aged), transaction, trace: true, ..Attributes::default() };
+    let (queue, id) = (QueueId(2), MessageId(0x20_0000_0001));
+    let deals = AttributeChanges { transaction: Some(transaction), trace: Some(true), ..AttributeChanges::default() };
+    let later_items = vec![
+        Due::Half { queue, id },
+        Due::Forget { queue, seq: 7 },
+        Due::Events { queue, from: 3, to: 9 },
+        Due::Age { queue, seq: 8 },
+    ];
+    check(&[
+        (
+            Command::CreateQueue { name: "q".to_owned(), attributes: later },
+            "0100000001710000000005f5e100000000000000001e0001000000054600000000000100000002646c020000012c01000000050000000301",
+        ),
+        (
+            Command::SetQueueAttributes { name: "q".to_owned(), changes: deals },
+            "02000000017100000000000000010100000005000000030101",
+        ),
+        (
+            Command::Rewind { queue, to: TimestampMs(1_000), places: vec![7, 8] },
+            "0b0000000200000000000003e80000000200000000000000070000000000000008",
+        ),
+        (Command::Confirm { queue, ids: vec![id], is_commit: true }, "0c0000000200000001000000200000000101"),
+        (Command::QueryHalf { queue, count: 16 }, "0d0000000200000010"),
+        (
+            Command::Tick { items: later_items },
+            "0a0000000407000000020000002000000001080000000200000000000000070900000002000000000000000300000000000000090a000000020000000000000008",
+        ),
+    ]);
+}
+
+#[test]
 fn replies_keep_their_layout() {
     let (queue, receipt, id) = (QueueId(2), DeliveryNumber(0x2000_0000_0001), MessageId(0x20_0000_0001));
     let tries = Tries { received: 2, failed: 1, first_received: TimestampMs(9) };
+    let question = Question { id, sent: TimestampMs(1), queries: 2, next: TimestampMs(3) };
     let delivery = Delivery { seq: 7, id, receipt, deadline: TimestampMs(30), tries };
     check(&[
         (Reply::Refused(Refusal::NumbersExhausted), "000019"),
@@ -111,6 +147,11 @@ fn replies_keep_their_layout() {
         (Reply::Settled { results: vec![None, Some(Refusal::StaleReceipt)] }, "060000000200010018"),
         (Reply::Extended { deadline: TimestampMs(30), results: vec![None] }, "07000000000000001e0000000100"),
         (Reply::Purged { messages: 3 }, "080000000000000003"),
+        (Reply::Rewound { messages: 3 }, "0f0000000000000003"),
+        (
+            Reply::Questions { questions: vec![question] },
+            "100000000100000020000000010000000000000001000000020000000000000003",
+        ),
         (Reply::Ticked { moved: 4, readied: vec![queue] }, "09000000040000000100000002"),
     ]);
 }
@@ -139,19 +180,19 @@ fn rows_keep_their_layout() {
         ("10", "0100000002"),
         (
             "11 00000001",
-            "0100000004646561640000000005f5e100000000000000001e000100000005460000000000000000018bcfe568000000018bcfe5680000",
+            "0100000004646561640000000005f5e100000000000000001e0001000000054600000000000000000000018bcfe568000000018bcfe5680000",
         ),
         (
             "11 00000002",
-            "01000000064f72646572730000000005f5e100000000000000001e00010000000546000000000001000000046465616401000000020000018bcfe568000000018bcfe5680000",
+            "01000000064f72646572730000000005f5e100000000000000001e000100000005460000000000010000000464656164010000000200000000018bcfe568000000018bcfe5680000",
         ),
         (
             "12 00000001",
-            "01000000000000000200000000000000010000000000000001000000000000000000000000000000000100000000000000010000018bcfe5680100000000000000010000000000000000000000000000000000000000000000000000000001000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+            "01000000000000000200000000000000010000000000000001000000000000000000000000000000000100000000000000010000018bcfe56801000000000000000100000000000000000000000000000000000000000000000000000000000000000000000001000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
         ),
         (
             "12 00000002",
-            "01000000000000000600000000000000070000000000000006000000000000000000000000000000000100000000000000010000018bcfe5680000000000000000010000000000000000000000000000000000000000060000000000000000000000000000000500000000000000010000000000000000000000000000000000000000000000000000000000000001",
+            "01000000000000000600000000000000070000000000000006000000000000000000000000000000000100000000000000010000018bcfe56800000000000000000100000000000000000000000000000000000000000000000000000000060000000000000000000000000000000500000000000000010000000000000000000000000000000000000000000000000000000000000001000000000000000600000000000000000000000000000000000000000000000000000000000000000000000000000000",
         ),
         (
             "13 00000001 0000000000000001",
@@ -174,11 +215,59 @@ fn rows_keep_their_layout() {
         ("18 00000002 0000000000000000", "0100000001000100050700002000000001"),
         ("19 00000002 0000000062f40715", "0100000001"),
     ];
-    let room = every_kind_of_row();
+    check_rows(&every_kind_of_row(), 0x10, golden);
+}
+
+/// A queue that keeps what was acked, half messages, decisions and events.
+fn every_kind_of_later_row() -> Room {
+    let transaction = Some(TransactionPolicy { first_query_s: 5, max_queries: 1 });
+    let (mut room, queue) =
+        Room::with_queue(Attributes { transaction, rewind_s: 60, trace: true, ..Attributes::default() });
+    room.send(queue, &[("a", 0)]);
+    let receipt = room.receive(queue, 1, 60_000)[0].receipt;
+    room.ack(queue, &[receipt]);
+    let half = NewMessage { is_half: true, ..message("h", 0) };
+    let reply = room.run(&Command::Send { queue, messages: vec![half; 2] });
+    let Reply::Sent { ids, .. } = reply else { panic!("it is sent, not {reply:?}") };
+    room.pass(5_000);
+    room.run(&Command::QueryHalf { queue, count: 1 });
+    room.run(&Command::Confirm { queue, ids: ids[1..].to_vec(), is_commit: false });
+    room
+}
+
+#[test]
+fn later_rows_keep_their_layout() {
+    let golden: &[(&str, &str)] = &[
+        ("1d 00000001 0000000000000000", "010000000100010002"),
+        ("1e 00000001 0700001000000002", "0107000010000000020000018bcfe568000000018bcfe56800000000010000000000"),
+        ("1f 00000001 0000000000000000", "010000018bcfe56800070000100000000101000000000000000100000000"),
+        ("1f 00000001 0000000000000001", "010000018bcfe56800070000100000000104000010000000000100000000"),
+        ("1f 00000001 0000000000000002", "010000018bcfe5680007000010000000010c000000000000000100000000"),
+        ("1f 00000001 0000000000000003", "010000018bcfe568000700001000000002100000018bcfe57b8800000000"),
+        ("1f 00000001 0000000000000004", "010000018bcfe568000700001000000003100000018bcfe57b8800000000"),
+        ("1f 00000001 0000000000000005", "010000018bcfe57b88070000100000000213000000000000000100000000"),
+        ("1f 00000001 0000000000000006", "010000018bcfe57b88070000100000000312000000000000000000000000"),
+        ("20 0700001000000001 00000001 0000000000000000", ""),
+        ("20 0700001000000001 00000001 0000000000000001", ""),
+        ("20 0700001000000001 00000001 0000000000000002", ""),
+        ("20 0700001000000002 00000001 0000000000000003", ""),
+        ("20 0700001000000002 00000001 0000000000000005", ""),
+        ("20 0700001000000003 00000001 0000000000000004", ""),
+        ("20 0700001000000003 00000001 0000000000000006", ""),
+        ("21 00000001 0700001000000002", "010000018bcfe568000000018bcfe5a2980000000101"),
+        ("22 00000001 0000000000000000", "01070000100000000300"),
+        ("23 00000001", "010000000000000007000000000000000000000000000000000000018bcfe56800"),
+        ("24 00000001 0000000000000000", "01000000000000000000000000000000010000000000000000"),
+    ];
+    check_rows(&every_kind_of_later_row(), 0x1d, golden);
+}
+
+/// Holds the rows of a kind, and all kinds behind it, against their bytes.
+fn check_rows(room: &Room, first_kind: u8, golden: &[(&str, &str)]) {
     let rows: Vec<(String, String)> = room
         .store
         .rows()
-        .filter(|(key, _)| key.first().is_some_and(|kind| *kind >= 0x10))
+        .filter(|(key, _)| key.first().is_some_and(|kind| *kind >= first_kind))
         .map(|(key, value)| (hex(key), hex(value)))
         .collect();
     let golden: Vec<(String, String)> =
@@ -188,10 +277,11 @@ fn rows_keep_their_layout() {
 
 #[test]
 fn a_row_of_another_version_stops_the_load() {
-    let room = every_kind_of_row();
-    let kinds = 0x10..=0x19_u8;
-    // Messages, visible or delayed, are not read by a load.
-    for kind in kinds.filter(|kind| ![0x13, 0x14].contains(kind)) {
+    let (room, later) = (every_kind_of_row(), every_kind_of_later_row());
+    // Messages, whatever their state, and events are not read by a load.
+    let kinds = (0x10..=0x19_u8).filter(|kind| ![0x13, 0x14].contains(kind));
+    let later_kinds = [0x1d, 0x21, 0x22, 0x23, 0x24_u8];
+    for (room, kind) in kinds.map(|kind| (&room, kind)).chain(later_kinds.map(|kind| (&later, kind))) {
         let mut store = room.store.clone();
         let mut rows: std::collections::BTreeMap<_, _> =
             store.rows().map(|(key, value)| (key.clone(), value.clone())).collect();

@@ -14,4 +14,7 @@ mod properties;
 mod reads;
 mod refusals;
 mod retention;
+mod rewinds;
 mod room;
+mod traces;
+mod transactions;

@@ -3,28 +3,44 @@
 //! Must never: be clever. It knows no ranges, pages, floors or spans; where it and the machine differ, one of them is wrong
 //! and this one can be read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use machine::TimestampMs;
-use queue_core::limits::DEAD_LETTER_RETRY_MS;
+use queue_core::limits::{DEAD_LETTER_RETRY_MS, QUERY_INTERVAL_MS_MAX};
 use queue_core::{
-    Attributes, Counts, DeadLetterCount, Delivery, DeliveryNumber, Due, MessageId, QueueId, Refusal, Reply, Totals,
-    Tries,
+    Attributes, Counts, DeadLetterCount, Delivery, DeliveryNumber, Due, EventKind, MessageId, Question, QueueId,
+    Refusal, Reply, Totals, Tries,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Visible,
-    Held { receipt: DeliveryNumber, until: TimestampMs },
-    Parked { receipt: DeliveryNumber, until: TimestampMs },
-    Delayed { until: TimestampMs },
+    Held {
+        receipt: DeliveryNumber,
+        until: TimestampMs,
+    },
+    Parked {
+        receipt: DeliveryNumber,
+        until: TimestampMs,
+    },
+    Delayed {
+        until: TimestampMs,
+    },
+    Half {
+        next: TimestampMs,
+        queries: u32,
+        is_spent: bool,
+    },
+    /// Acked, and kept for a rewind.
+    Done,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub(crate) id: MessageId,
-    /// 0 while delayed.
+    /// 0 while delayed or half.
     pub(crate) seq: u64,
+    pub(crate) sent: TimestampMs,
     pub(crate) enqueued: TimestampMs,
     pub(crate) state: State,
     pub(crate) tries: Tries,
@@ -41,6 +57,14 @@ pub(crate) struct Queue {
     pub(crate) messages: Vec<Message>,
     pub(crate) totals: Totals,
     pub(crate) is_deleted: bool,
+    /// Half messages that were decided: committed or not.
+    decided: BTreeMap<MessageId, bool>,
+    /// What is too old is not offered to the dead-letter queue earlier.
+    aged_retry: TimestampMs,
+    /// What is acked below is not kept.
+    done_floor: u64,
+    /// Messages that were kept wait to be erased.
+    has_stale_done: bool,
     sent: u64,
     placed: u64,
     delivered: u64,
@@ -50,12 +74,15 @@ pub(crate) struct Queue {
 pub(crate) struct Model {
     pub(crate) queues: Vec<Queue>,
     pub(crate) acked: BTreeSet<MessageId>,
+    /// What happened to each message, and in which queue.
+    pub(crate) events: BTreeMap<MessageId, Vec<(QueueId, EventKind)>>,
 }
 
 impl Queue {
     fn id_of_next(&mut self, group: u64) -> MessageId {
         self.sent += 1;
         self.totals.sent += 1;
+        self.totals.sent_bytes += 1;
         MessageId(group << 56 | u64::from(self.id.0) << 36 | self.sent)
     }
 
@@ -68,11 +95,55 @@ impl Queue {
         self.attributes.dead_letter.as_ref().is_some_and(|policy| match policy.count {
             DeadLetterCount::Received => tries.received >= policy.limit,
             DeadLetterCount::Failed => tries.failed >= policy.limit,
+            DeadLetterCount::Age => false,
         })
     }
 
     fn outlives(&self, message: &Message, now: TimestampMs) -> bool {
         now >= message.enqueued.plus(u64::from(self.attributes.retention_s) * 1_000)
+    }
+
+    fn is_aged(&self, message: &Message, now: TimestampMs) -> bool {
+        let policy = self.attributes.dead_letter.as_ref().filter(|policy| policy.count == DeadLetterCount::Age);
+        policy.is_some_and(|policy| now >= message.enqueued.plus(u64::from(policy.limit) * 1_000))
+    }
+
+    fn is_half_over(&self, message: &Message, now: TimestampMs) -> bool {
+        let State::Half { next, is_spent, .. } = message.state else { return false };
+        self.outlives(message, now) || (is_spent && next <= now)
+    }
+
+    fn is_too_old_for_rewind(&self, message: &Message, now: TimestampMs) -> bool {
+        now >= message.enqueued.plus(u64::from(self.attributes.rewind_s) * 1_000)
+    }
+
+    /// Messages that count as held.
+    fn held(&self) -> usize {
+        self.messages.iter().filter(|message| message.state != State::Done).count()
+    }
+
+    /// Drops what is kept at `seq` or before.
+    fn forget(&mut self, seq: u64) {
+        let goes = |message: &Message| message.state == State::Done && message.seq <= seq;
+        if self.messages.iter().any(goes) || self.has_stale_done {
+            self.done_floor = self.done_floor.max(seq + 1);
+        }
+        self.has_stale_done |= self.messages.iter().any(goes);
+        self.messages.retain(|message| !goes(message));
+    }
+
+    /// Drops all that is kept.
+    pub(crate) fn forget_all(&mut self) {
+        let done = self.messages.iter().filter(|message| message.state == State::Done).map(|message| message.seq);
+        if let Some(last) = done.max() {
+            self.forget(last);
+        }
+    }
+
+    fn forget_floor_if_empty(&mut self) {
+        if !self.has_stale_done && self.messages.iter().all(|message| message.state != State::Done) {
+            self.done_floor = 0;
+        }
     }
 
     fn find(&self, receipt: DeliveryNumber, now: TimestampMs) -> Option<usize> {
@@ -94,6 +165,8 @@ impl Queue {
             visible: count(|state| matches!(state, State::Visible)),
             leased: count(|state| matches!(state, State::Held { .. })),
             delayed: count(|state| matches!(state, State::Parked { .. } | State::Delayed { .. })),
+            half: count(|state| matches!(state, State::Half { .. })),
+            rewindable: count(|state| matches!(state, State::Done)),
             stale: 0,
         }
     }
@@ -111,6 +184,10 @@ impl Model {
             messages,
             totals,
             is_deleted: false,
+            decided: BTreeMap::new(),
+            aged_retry: TimestampMs(0),
+            done_floor: 0,
+            has_stale_done: false,
             sent: 0,
             placed: 0,
             delivered: 0,
@@ -131,20 +208,44 @@ impl Model {
         self.queues[at].messages.clear();
     }
 
-    pub(crate) fn send(&mut self, at: usize, delays: &[u64], now: TimestampMs) -> Reply {
+    fn log(&mut self, queue: QueueId, id: MessageId, kinds: &[EventKind]) {
+        let events = self.events.entry(id).or_default();
+        events.extend(kinds.iter().map(|kind| (queue, *kind)));
+    }
+
+    pub(crate) fn send(&mut self, at: usize, delays: &[u64], is_half: bool, now: TimestampMs) -> Reply {
         let queue = &mut self.queues[at];
-        if (queue.messages.len() + delays.len()) as u64 > queue.attributes.max_messages {
+        if (queue.held() + delays.len()) as u64 > queue.attributes.max_messages {
             return Reply::Refused(Refusal::QueueFull);
+        }
+        let policy = queue.attributes.transaction;
+        if policy.is_some() && delays.iter().any(|delay| *delay > 0) {
+            return Reply::Refused(Refusal::DelayInTransaction);
+        }
+        if is_half && policy.is_none() {
+            return Reply::Refused(Refusal::NotTransactional);
         }
         let (mut ids, mut first_seq) = (Vec::new(), 0);
         for delay in delays {
+            let queue = &mut self.queues[at];
             let id = queue.id_of_next(7);
             let enqueued = now.plus(*delay);
-            let (seq, state) =
-                if *delay == 0 { (queue.next_seq(), State::Visible) } else { (0, State::Delayed { until: enqueued }) };
+            let (seq, state, kinds): (_, _, &[EventKind]) = if is_half {
+                queue.totals.half_sent += 1;
+                let first_s = policy.map_or(0, |policy| policy.first_query_s);
+                let next = now.plus(u64::from(first_s) * 1_000);
+                (0, State::Half { next, queries: 0, is_spent: false }, &[EventKind::HalfSent])
+            } else if *delay == 0 {
+                (queue.next_seq(), State::Visible, &[EventKind::Sent])
+            } else {
+                (0, State::Delayed { until: enqueued }, &[EventKind::Sent, EventKind::Delayed])
+            };
             first_seq = if first_seq == 0 { seq } else { first_seq };
             let tries = Tries::default();
-            queue.messages.push(Message { id, seq, enqueued, state, tries, is_purged: false, is_expired: false });
+            let (is_purged, is_expired) = (false, false);
+            queue.messages.push(Message { id, seq, sent: now, enqueued, state, tries, is_purged, is_expired });
+            let queue = queue.id;
+            self.log(queue, id, kinds);
             ids.push(id);
         }
         Reply::Sent { ids, first_seq }
@@ -165,21 +266,125 @@ impl Model {
             queue.totals.redelivered += u64::from(message.tries.received > 1);
             deliveries.push(Delivery { seq: message.seq, id: message.id, receipt, deadline, tries: message.tries });
         }
+        let id = queue.id;
+        for delivery in &deliveries {
+            self.log(id, delivery.id, &[EventKind::Received]);
+        }
         if deliveries.is_empty() { Reply::Empty } else { Reply::Received { deliveries } }
     }
 
     pub(crate) fn ack(&mut self, at: usize, receipts: &[DeliveryNumber], now: TimestampMs) -> Reply {
-        let queue = &mut self.queues[at];
         let mut results = Vec::new();
         for receipt in receipts {
+            let queue = &mut self.queues[at];
             let found = queue.find(*receipt, now);
             if let Some(at) = found {
-                self.acked.insert(queue.messages.remove(at).id);
+                let message = &mut queue.messages[at];
+                let id = message.id;
+                self.acked.insert(id);
                 queue.totals.acked += 1;
+                let is_dropped = message.is_purged || message.is_expired || message.seq < queue.done_floor;
+                if queue.attributes.rewind_s == 0 || is_dropped {
+                    queue.messages.remove(at);
+                } else {
+                    (message.state, message.tries) = (State::Done, Tries::default());
+                }
+                let queue = queue.id;
+                self.log(queue, id, &[EventKind::Acked]);
             }
             results.push(if found.is_some() { None } else { Some(Refusal::StaleReceipt) });
         }
         Reply::Settled { results }
+    }
+
+    pub(crate) fn rewind(&mut self, at: usize, to: TimestampMs) -> Reply {
+        let queue = &mut self.queues[at];
+        if queue.attributes.rewind_s == 0 {
+            return Reply::Refused(Refusal::RewindOff);
+        }
+        let mut revived = Vec::new();
+        for message in queue.messages.iter_mut().filter(|it| it.state == State::Done && it.enqueued >= to) {
+            message.state = State::Visible;
+            revived.push(message.id);
+        }
+        queue.totals.rewound += revived.len() as u64;
+        queue.forget_floor_if_empty();
+        let queue = queue.id;
+        for id in &revived {
+            self.acked.remove(id);
+            self.log(queue, *id, &[EventKind::Rewound]);
+        }
+        Reply::Rewound { messages: revived.len() as u64 }
+    }
+
+    pub(crate) fn confirm(&mut self, at: usize, ids: &[MessageId], is_commit: bool, now: TimestampMs) -> Reply {
+        let results = ids.iter().map(|id| self.confirm_one(at, *id, is_commit, now).err()).collect();
+        Reply::Settled { results }
+    }
+
+    fn confirm_one(&mut self, at: usize, id: MessageId, is_commit: bool, now: TimestampMs) -> Result<(), Refusal> {
+        let queue = &mut self.queues[at];
+        if let Some(former) = queue.decided.get(&id) {
+            return if *former == is_commit { Ok(()) } else { Err(Refusal::HalfSettled) };
+        }
+        let (birth, count) = (id.0 >> 36 & 0xf_ffff, id.0 & 0xf_ffff_ffff);
+        if birth != u64::from(queue.id.0) || count == 0 || count > queue.sent {
+            return Err(Refusal::HalfUnknown);
+        }
+        let is_it = |message: &Message| message.id == id && matches!(message.state, State::Half { .. });
+        let found = queue.messages.iter().position(is_it);
+        let found = found.filter(|found| !queue.is_half_over(&queue.messages[*found], now));
+        let found = found.ok_or(Refusal::HalfSettled)?;
+        queue.decided.insert(id, is_commit);
+        let kind = if is_commit {
+            queue.totals.half_committed += 1;
+            let seq = queue.next_seq();
+            let message = &mut queue.messages[found];
+            (message.seq, message.state, message.enqueued) = (seq, State::Visible, now);
+            EventKind::Committed
+        } else {
+            queue.totals.half_rolled_back += 1;
+            queue.messages.remove(found);
+            EventKind::RolledBack
+        };
+        let queue = queue.id;
+        self.log(queue, id, &[kind]);
+        Ok(())
+    }
+
+    pub(crate) fn query(&mut self, at: usize, count: usize, now: TimestampMs) -> Reply {
+        let queue = &mut self.queues[at];
+        let Some(policy) = queue.attributes.transaction else {
+            return Reply::Refused(Refusal::NotTransactional);
+        };
+        let mut due: Vec<(TimestampMs, MessageId)> = Vec::new();
+        for message in &queue.messages {
+            if let State::Half { next, is_spent: false, .. } = message.state
+                && next <= now
+            {
+                due.push((next, message.id));
+            }
+        }
+        due.sort_unstable();
+        let mut questions = Vec::new();
+        for (_, id) in due.into_iter().take(count) {
+            let Some(found) = queue.messages.iter().position(|message| message.id == id) else { continue };
+            if queue.outlives(&queue.messages[found], now) {
+                continue;
+            }
+            let message = &mut queue.messages[found];
+            let State::Half { queries, .. } = message.state else { continue };
+            let queries = queries + 1;
+            let wait_ms = (u64::from(policy.first_query_s) * 1_000) << queries;
+            let next = now.plus(wait_ms.min(QUERY_INTERVAL_MS_MAX));
+            message.state = State::Half { next, queries, is_spent: queries >= policy.max_queries };
+            questions.push(Question { id, sent: message.sent, queries, next });
+        }
+        let queue = queue.id;
+        for question in &questions {
+            self.log(queue, question.id, &[EventKind::Queried]);
+        }
+        if questions.is_empty() { Reply::Empty } else { Reply::Questions { questions } }
     }
 
     pub(crate) fn extend(&mut self, at: usize, receipt: DeliveryNumber, lease_ms: u64, now: TimestampMs) -> Reply {
@@ -189,6 +394,8 @@ impl Model {
             return Reply::Extended { deadline, results: vec![Some(Refusal::StaleReceipt)] };
         };
         queue.messages[at].state = State::Held { receipt, until: deadline };
+        let (queue, id) = (queue.id, queue.messages[at].id);
+        self.log(queue, id, &[EventKind::Extended]);
         Reply::Extended { deadline, results: vec![None] }
     }
 
@@ -204,29 +411,43 @@ impl Model {
             return Reply::Settled { results: vec![Some(Refusal::StaleReceipt)] };
         };
         queue.messages[at].tries.failed += u32::from(failed);
-        let message = &queue.messages[at];
+        let message = queue.messages[at].clone();
         let is_spent = queue.is_spent(&message.tries);
-        if message.is_purged || message.is_expired {
+        let kind = if failed { EventKind::Failed } else { EventKind::Released };
+        let then = if message.is_purged || message.is_expired {
             queue.drop_at(at);
+            Some(if message.is_purged { EventKind::Purged } else { EventKind::Expired })
         } else if is_spent {
             queue.messages[at].state = State::Parked { receipt, until: now };
+            None
         } else if delay_ms > 0 {
             queue.messages[at].state = State::Parked { receipt, until: now.plus(delay_ms) };
+            None
         } else {
             queue.messages[at].state = State::Visible;
-        }
+            Some(EventKind::Visible)
+        };
+        let queue = queue.id;
+        self.log(queue, message.id, &[kind]);
+        self.log(queue, message.id, then.as_slice());
         Reply::Settled { results: vec![None] }
     }
 
     pub(crate) fn purge(&mut self, at: usize) -> Reply {
         let queue = &mut self.queues[at];
-        let before = queue.messages.len();
-        queue.messages.retain(|message| matches!(message.state, State::Held { .. }));
+        queue.forget_all();
+        let (held, dropped): (Vec<Message>, Vec<Message>) =
+            queue.messages.drain(..).partition(|message| matches!(message.state, State::Held { .. }));
+        queue.messages = held;
         for message in &mut queue.messages {
             message.is_purged = true;
         }
-        let messages = (before - queue.messages.len()) as u64;
+        let messages = dropped.len() as u64;
         queue.totals.purged += messages;
+        let queue = queue.id;
+        for message in dropped {
+            self.log(queue, message.id, &[EventKind::Purged]);
+        }
         Reply::Purged { messages }
     }
 
@@ -234,31 +455,74 @@ impl Model {
     pub(crate) fn move_due(&mut self, item: &Due, now: TimestampMs) {
         match *item {
             Due::Lease { queue, delivery, seq } => self.end_lease(queue, delivery, seq, now),
-            Due::Delay { queue, due, id, .. } => {
-                let Some(queue) = self.live(queue) else { return };
-                let found = queue.messages.iter().position(|message| message.id == id && message.seq == 0);
+            Due::Delay { queue: id, due, id: message, .. } => {
+                let Some(queue) = self.live(id) else { return };
+                let is_it = |it: &Message| it.id == message && matches!(it.state, State::Delayed { .. });
+                let found = queue.messages.iter().position(is_it);
                 if let Some(at) = found.filter(|_| due <= now) {
                     let seq = queue.next_seq();
-                    let message = &mut queue.messages[at];
-                    (message.seq, message.state, message.enqueued) = (seq, State::Visible, now);
+                    let it = &mut queue.messages[at];
+                    (it.seq, it.state, it.enqueued) = (seq, State::Visible, now);
+                    self.log(id, message, &[EventKind::Visible]);
                 }
             }
-            Due::Expire { queue, seq } => {
+            Due::Expire { queue, seq } => self.expire(queue, seq, now),
+            Due::Half { queue, id } => self.end_half(queue, id, now),
+            Due::Age { queue: id, seq } => {
+                let Some(queue) = self.live(id) else { return };
+                let is_it = |message: &Message| message.seq == seq && message.state == State::Visible;
+                let Some(at) = queue.messages.iter().position(is_it) else { return };
+                if queue.aged_retry <= now && queue.is_aged(&queue.messages[at], now) {
+                    self.bury(id, at, now);
+                }
+            }
+            Due::Forget { queue, seq } => {
                 let Some(queue) = self.live(queue) else { return };
-                let is_last = |message: &&Message| message.seq == seq && message.state == State::Visible;
-                let Some(last) = queue.messages.iter().find(is_last).cloned() else { return };
-                if queue.outlives(&last, now) {
-                    let before = queue.messages.len();
-                    let goes = |message: &Message| message.state == State::Visible && message.seq <= seq;
-                    queue.messages.retain(|message| !goes(message));
-                    queue.totals.expired += (before - queue.messages.len()) as u64;
-                    for message in queue.messages.iter_mut().filter(|message| message.seq != 0 && message.seq <= seq) {
-                        message.is_expired = true;
-                    }
+                let is_it = |message: &&Message| message.seq == seq && message.state == State::Done;
+                let Some(last) = queue.messages.iter().find(is_it).cloned() else { return };
+                if queue.is_too_old_for_rewind(&last, now) {
+                    queue.forget(seq);
                 }
             }
-            Due::Erase { .. } => {}
+            Due::Erase { queue } => {
+                let Some(queue) = self.live(queue) else { return };
+                queue.has_stale_done = false;
+                queue.forget_floor_if_empty();
+            }
+            Due::Events { .. } => {}
         }
+    }
+
+    fn expire(&mut self, id: QueueId, seq: u64, now: TimestampMs) {
+        let Some(queue) = self.live(id) else { return };
+        let is_last = |message: &&Message| message.seq == seq && message.state == State::Visible;
+        let Some(last) = queue.messages.iter().find(is_last).cloned() else { return };
+        if !queue.outlives(&last, now) {
+            return;
+        }
+        let goes = |message: &Message| message.state == State::Visible && message.seq <= seq;
+        let (gone, left): (Vec<Message>, Vec<Message>) = queue.messages.drain(..).partition(goes);
+        queue.messages = left;
+        queue.totals.expired += gone.len() as u64;
+        queue.forget(seq);
+        for message in queue.messages.iter_mut().filter(|message| message.seq != 0 && message.seq <= seq) {
+            message.is_expired = true;
+        }
+        for message in gone {
+            self.log(id, message.id, &[EventKind::Expired]);
+        }
+    }
+
+    fn end_half(&mut self, id: QueueId, message: MessageId, now: TimestampMs) {
+        let Some(queue) = self.live(id) else { return };
+        let found = queue.messages.iter().position(|it| it.id == message && queue.is_half_over(it, now));
+        let Some(found) = found else { return };
+        let it = queue.messages.remove(found);
+        let is_unanswered = matches!(it.state, State::Half { next, is_spent: true, .. } if next <= now);
+        queue.decided.insert(message, false);
+        let total = if is_unanswered { &mut queue.totals.half_expired } else { &mut queue.totals.expired };
+        *total += 1;
+        self.log(id, message, &[if is_unanswered { EventKind::HalfExpired } else { EventKind::Expired }]);
     }
 
     fn end_lease(&mut self, id: QueueId, delivery: DeliveryNumber, seq: u64, now: TimestampMs) {
@@ -270,38 +534,52 @@ impl Model {
             message.seq == seq && receipt == delivery && until <= now
         };
         let Some(at) = queue.messages.iter().position(is_it) else { return };
-        if matches!(queue.messages[at].state, State::Held { .. }) {
-            queue.messages[at].tries.failed += 1;
-        }
+        let is_held = matches!(queue.messages[at].state, State::Held { .. });
+        queue.messages[at].tries.failed += u32::from(is_held);
         let message = queue.messages[at].clone();
+        if is_held {
+            self.log(id, message.id, &[EventKind::LeaseEnded]);
+        }
+        let Some(queue) = self.live(id) else { return };
         if message.is_purged || message.is_expired || queue.outlives(&message, now) {
             queue.drop_at(at);
-        } else if queue.is_spent(&message.tries) {
+            self.log(id, message.id, &[if message.is_purged { EventKind::Purged } else { EventKind::Expired }]);
+        } else if queue.is_spent(&message.tries) || queue.is_aged(&message, now) {
             self.bury(id, at, now);
         } else {
             queue.messages[at].state = State::Visible;
+            self.log(id, message.id, &[EventKind::Visible]);
         }
     }
 
     fn bury(&mut self, source: QueueId, at: usize, now: TimestampMs) {
         let policy = self.live(source).and_then(|queue| queue.attributes.dead_letter.clone());
         let target = policy.and_then(|policy| self.named(&policy.queue));
-        let has_room = |queue: &Queue| (queue.messages.len() as u64) < queue.attributes.max_messages;
+        let has_room = |queue: &Queue| (queue.held() as u64) < queue.attributes.max_messages;
         let target = target.filter(|target| has_room(&self.queues[*target]));
         let Some(queue) = self.live(source) else { return };
         let Some(target) = target else {
             if let State::Held { receipt, .. } | State::Parked { receipt, .. } = queue.messages[at].state {
                 queue.messages[at].state = State::Parked { receipt, until: now.plus(DEAD_LETTER_RETRY_MS) };
+                let id = queue.messages[at].id;
+                self.log(source, id, &[EventKind::Stalled]);
+            } else {
+                queue.aged_retry = now.plus(DEAD_LETTER_RETRY_MS);
             }
             return;
         };
         let message = queue.messages.remove(at);
         queue.totals.dead_lettered += 1;
+        // What was visible passes through a lease that nobody holds.
+        queue.delivered += u64::from(message.state == State::Visible);
+        self.log(source, message.id, &[EventKind::DeadLettered]);
         let target = &mut self.queues[target];
         target.totals.arrived += 1;
         let (seq, state, tries) = (target.next_seq(), State::Visible, Tries::default());
+        let (id, target_id) = (message.id, target.id);
         let fresh = Message { seq, state, tries, enqueued: now, is_purged: false, is_expired: false, ..message };
         target.messages.push(fresh);
+        self.log(target_id, id, &[EventKind::Arrived]);
     }
 
     /// What should have moved by `now` and has not.
@@ -309,7 +587,11 @@ impl Model {
         let mut overdue = Vec::new();
         for queue in self.queues.iter().filter(|queue| !queue.is_deleted) {
             let is_overdue = |message: &&Message| match message.state {
-                State::Visible => queue.outlives(message, now),
+                State::Visible => {
+                    queue.outlives(message, now) || (queue.is_aged(message, now) && queue.aged_retry <= now)
+                }
+                State::Half { .. } => queue.is_half_over(message, now),
+                State::Done => queue.is_too_old_for_rewind(message, now),
                 State::Held { until, .. } | State::Parked { until, .. } | State::Delayed { until } => until <= now,
             };
             overdue.extend(queue.messages.iter().filter(is_overdue).map(|message| (queue.id, message.clone())));
