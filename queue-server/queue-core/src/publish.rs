@@ -134,7 +134,8 @@ fn draw(context: &Context, id: TopicId, topic: &Topic, count: usize) -> Result<V
 
 /// Refuses: `BodyEmpty`, `BodyTooLarge`, `HeadersOutOfRange`.
 fn check_message(topic: Option<&Topic>, message: &Publication) -> Result<(), Refusal> {
-    let bytes_max = |topic: &Topic| usize::try_from(topic.definition.attributes.max_message_bytes).unwrap_or(usize::MAX);
+    let bytes_max =
+        |topic: &Topic| usize::try_from(topic.definition.attributes.max_message_bytes).unwrap_or(usize::MAX);
     Refusal::BodyEmpty.unless(!message.body.is_empty())?;
     Refusal::BodyTooLarge.unless(topic.is_none_or(|topic| message.body.len() <= bytes_max(topic)))?;
     Refusal::HeadersOutOfRange.unless(headers_fit(&message.headers))

@@ -70,7 +70,8 @@ impl QueueMachine {
         Refusal::NameInvalid.unless(is_queue_name(name))?;
         let id = self.topic_id(name);
         let found = id.and_then(|id| self.topics.by_id.get_mut(&id).map(|topic| (id, topic)));
-        let attributes = found.as_ref().map(|(_, topic)| topic.definition.attributes).unwrap_or_default().changed(changes);
+        let attributes =
+            found.as_ref().map(|(_, topic)| topic.definition.attributes).unwrap_or_default().changed(changes);
         attributes.check()?;
         let (id, topic) = found.ok_or(Refusal::TopicMissing)?;
         topic.definition.attributes = attributes;
