@@ -156,7 +156,7 @@ const MESSAGE_FRAME_BYTES: usize = 1_024;
 const _: () = assert!(GROUP_BITS + QUEUE_ID_BITS + MESSAGE_BITS == u64::BITS);
 const _: () = assert!(QUEUE_ID_BITS + DELIVERY_BITS == u64::BITS);
 const _: () = assert!(LANE_BITS + LANE_NUMBER_BITS == u64::BITS && LANES_PER_QUEUE_MAX < 1 << LANE_BITS);
-const _: () = assert!((1 << LANE_NUMBER_BITS) % PAGE == 0);
+const _: () = assert!((1_u64 << LANE_NUMBER_BITS).is_multiple_of(PAGE));
 const _: () = assert!(QUEUES_AND_REMAINS_MAX < QUEUE_ID_MAX as usize);
 const _: () = assert!(TICK_ERASES_MAX <= TICK_ITEMS_MAX);
 const _: () = assert!(SEND_BYTES_MAX + BATCH_MAX * MESSAGE_FRAME_BYTES < machine::limits::COMMAND_BYTES_MAX);

@@ -30,7 +30,7 @@ impl QueueMachine {
         &mut self,
         context: &Context,
         id: TopicId,
-        messages: Vec<Publication>,
+        messages: &[Publication],
         rows: &mut Rows,
     ) -> Result<Reply, Refusal> {
         Refusal::CountOutOfRange.unless((1..=BATCH_MAX).contains(&messages.len()))?;
@@ -39,7 +39,7 @@ impl QueueMachine {
         flaws.min().map_or(Ok(()), Err)?;
         let bytes = messages.iter().fold(0, |bytes: usize, message| bytes.saturating_add(publication_bytes(message)));
         Refusal::SendTooLarge.unless(bytes <= SEND_BYTES_MAX)?;
-        let matches = topic.map(|topic| self.matches(topic, &messages)).unwrap_or_default();
+        let matches = topic.map(|topic| self.matches(topic, messages)).unwrap_or_default();
         for (queue, chosen) in &matches {
             self.check_room(context, *queue, chosen.len())?;
         }
@@ -50,8 +50,8 @@ impl QueueMachine {
         Refusal::NoSubscription.unless(!topic.subscriptions.is_empty())?;
         let chosen: BTreeSet<usize> = matches.iter().flat_map(|(_, chosen)| chosen).copied().collect();
         Refusal::NothingMatches.unless(chosen.len() == messages.len())?;
-        check_size(&matches, &messages)?;
-        Ok(self.spread(context, (id, ids), (&matches, &messages), rows))
+        check_size(&matches, messages)?;
+        Ok(self.spread(context, (id, ids), (&matches, messages), rows))
     }
 
     /// Refuses: `QueueFull`, `NumbersExhausted`.

@@ -32,7 +32,7 @@ impl QueueMachine {
                 self.set_subscription(context, (&topic, &name), changes, rows)
             }
             TopicCommand::Unsubscribe { topic, name } => self.unsubscribe(&topic, &name, rows),
-            TopicCommand::Publish { topic, messages } => self.publish(context, topic, messages, rows),
+            TopicCommand::Publish { topic, messages } => self.publish(context, topic, &messages, rows),
             TopicCommand::Redrive { queue, order } => self.start_redrive(context, queue, order, rows),
             TopicCommand::StopRedrive { queue } => self.stop_redrive(context, queue, rows),
         }

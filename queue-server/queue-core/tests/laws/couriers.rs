@@ -309,7 +309,7 @@ fn waiting(from: &Room, to: &Room) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_copy_is_in_one_place_whatever_the_courier_loses_or_repeats(steps in steps()) {
@@ -321,7 +321,7 @@ proptest! {
         if pair.orders_id().is_none() {
             pair.step(Step::Recreate);
         }
-        for _ in 0..200 {
+        for _ in 0..80 {
             for step in [
                 Step::Tick { is_far: false },
                 Step::Offer { is_back: false, is_acknowledged: true },

@@ -18,7 +18,8 @@ use crate::topics::{address, create_topic, publication, pushed, subscribe, with_
 
 fn refused(room: &mut Room, command: TopicCommand, expected: Refusal) {
     let before = room.machine().clone();
-    assert_eq!(room.topic(command.clone()), queue_core::Reply::Refused(expected), "{command:?}");
+    let command = Command::Topic(command);
+    assert_eq!(room.run(&command), queue_core::Reply::Refused(expected), "{command:?}");
     assert_eq!(room.machine(), &before, "a refused command changes nothing");
 }
 
