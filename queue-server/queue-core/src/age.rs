@@ -3,16 +3,15 @@
 //! Must never: park a visible message. If the dead-letter queue cannot take it, it stays visible, the queue says why, and it
 //! is offered again a while later: so a backlog of old messages costs no memory.
 
-use machine::{Rows, TimestampMs};
+use machine::{Context, Rows, TimestampMs};
 
-use crate::dead_letter::Ended;
-use crate::ids::{DeliveryNumber, QueueId};
-use crate::lanes::lane_of;
-use crate::leases::Lease;
+use crate::dead_letter::buried;
+use crate::forward::Waiting;
+use crate::ids::QueueId;
 use crate::limits::DEAD_LETTER_RETRY_MS;
-use crate::message::MessageRow;
 use crate::queue::Queue;
 use crate::queue_machine::QueueMachine;
+use crate::relocate::Leaving;
 use crate::tick::Moved;
 
 impl Queue {
@@ -24,39 +23,33 @@ impl Queue {
 }
 
 impl QueueMachine {
-    /// Moves the visible message at `seq` to the dead-letter queue if it is too old.
-    ///
-    /// It passes through a lease that nobody holds, so that there is one way into a dead-letter queue.
-    pub(crate) fn bury_aged(
-        &mut self,
-        now: TimestampMs,
-        id: QueueId,
-        (seq, row): (u64, MessageRow),
-        rows: &mut Rows,
-    ) -> Moved {
+    /// Moves a visible message to the dead-letter queue if it is too old.
+    pub(crate) fn bury_aged(&mut self, context: &Context, id: QueueId, aged: Waiting, rows: &mut Rows) -> Moved {
+        let (now, Waiting { seq, mut row, body }) = (context.now, aged);
         let Some(queue) = self.live(id) else { return Moved::Not };
         let attributes = &queue.definition.attributes;
         let is_due = attributes.is_aged(row.enqueued, now) && queue.counters.aged_retry <= now;
-        let Some(policy) = attributes.dead_letter.as_ref().filter(|_| is_due && queue.is_visible(seq)) else {
+        let Some(policy) = attributes.dead_letter.clone().filter(|_| is_due && queue.is_visible(seq)) else {
             return Moved::Not;
         };
-        if let Err(stall) = self.dead_letter_queue(policy) {
-            self.change(id, |queue| {
-                queue.counters.stall = Some(stall);
-                queue.counters.aged_retry = now.plus(DEAD_LETTER_RETRY_MS);
-            });
-            return Moved::Done;
+        row.origin = Some(queue.origin(context.group, &row, (queue.tries(seq), Some(policy.count))));
+        match self.way(&policy.address().goal(), &row, body.as_ref()) {
+            Ok(None) => Moved::Not,
+            Ok(Some(way)) => {
+                let step = buried(now, row.id, policy.count).with(way.target());
+                self.change(id, |queue| {
+                    queue.withdraw(seq, rows);
+                    queue.count_buried(step, rows);
+                });
+                self.relocate(now, Leaving { queue: id, seq, row }, way, rows)
+            }
+            Err(stall) => {
+                self.change(id, |queue| {
+                    queue.counters.stall = Some(stall);
+                    queue.counters.aged_retry = now.plus(DEAD_LETTER_RETRY_MS);
+                });
+                Moved::Done
+            }
         }
-        let Some(delivery) = DeliveryNumber::new(id, queue.counters.next_delivery) else { return Moved::Not };
-        let lease = self.change(id, |queue| {
-            queue.counters.next_delivery = queue.counters.next_delivery.saturating_add(1);
-            queue.places.take((seq, seq.saturating_add(1)), 1);
-            queue.lanes.deliver(lane_of(seq), 1);
-            let tries = queue.take_tries(seq, rows);
-            let lease = Lease { seq, deadline: now, tries, is_parked: true };
-            queue.put_lease(delivery, lease, rows);
-            lease
-        });
-        lease.map_or(Moved::Not, |lease| self.bury(now, id, Ended { delivery, lease, row }, rows))
     }
 }

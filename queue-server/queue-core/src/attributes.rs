@@ -5,7 +5,7 @@
 //!
 //! Must never: let a queue hold attributes that creating it would have refused.
 
-use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
+use machine::{DecodeError, GroupId, Layout, Reader, TimestampMs, Writer};
 
 use crate::limits::{
     DEAD_LETTER_AGE_S_MAX, DEAD_LETTER_AGE_S_MIN, DEAD_LETTER_LIMIT_MAX, FIRST_QUERY_S_MAX, FIRST_QUERY_S_MIN,
@@ -14,6 +14,7 @@ use crate::limits::{
     VISIBILITY_TIMEOUT_S_DEFAULT, VISIBILITY_TIMEOUT_S_MAX, VISIBILITY_TIMEOUT_S_MIN,
 };
 use crate::refusal::Refusal;
+use crate::relocate::{QueueAddress, check_group, put_group, read_group};
 use crate::tries::Tries;
 
 /// What a queue's owner chose for it.
@@ -52,7 +53,9 @@ pub struct TransactionPolicy {
 /// When a message becomes a dead letter, and where it goes then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetterPolicy {
-    /// Name of the dead-letter queue, in the same machine.
+    /// The group that holds the dead-letter queue; `None`: that of the queue itself.
+    pub group: Option<GroupId>,
+    /// Name of the dead-letter queue.
     pub queue: String,
     /// What is counted.
     pub count: DeadLetterCount,
@@ -112,6 +115,13 @@ impl Default for Attributes {
     }
 }
 
+impl DeadLetterPolicy {
+    /// Where its dead letters go.
+    pub(crate) fn address(&self) -> QueueAddress {
+        QueueAddress { group: self.group, queue: self.queue.clone() }
+    }
+}
+
 impl Attributes {
     /// Holds each attribute against its range.
     ///
@@ -140,6 +150,19 @@ impl Attributes {
             first_fits && (1..=QUERIES_MAX).contains(&policy.max_queries)
         };
         Refusal::TransactionOutOfRange.unless(self.transaction.as_ref().is_none_or(fits))
+    }
+
+    /// Refuses: `GroupOutOfRange`.
+    pub(crate) fn check_group(&self) -> Result<(), Refusal> {
+        check_group(self.dead_letter.as_ref().and_then(|policy| policy.group))
+    }
+
+    /// The same attributes as the queue's own group writes them.
+    pub(crate) fn seen_from(mut self, home: GroupId) -> Self {
+        if let Some(policy) = &mut self.dead_letter {
+            policy.group = policy.group.filter(|group| *group != home);
+        }
+        self
     }
 
     /// These attributes with `changes` made.
@@ -215,13 +238,19 @@ impl Layout for DeadLetterCount {
 
 impl Layout for DeadLetterPolicy {
     fn encode(&self, out: &mut Writer) {
+        put_group(out, self.group);
         out.str(&self.queue);
         self.count.encode(out);
         out.u32(self.limit);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self { queue: input.str()?, count: DeadLetterCount::decode(input)?, limit: input.u32()? })
+        Ok(Self {
+            group: read_group(input)?,
+            queue: input.str()?,
+            count: DeadLetterCount::decode(input)?,
+            limit: input.u32()?,
+        })
     }
 }
 

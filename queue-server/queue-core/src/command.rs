@@ -4,6 +4,7 @@
 //!  tag u8 | fields in the order of the variant (integers big-endian, strings and lists with a u32 length)
 //!  1 create  2 set attributes  3 delete  4 send  5 receive  6 ack  7 extend  8 release  9 purge  10 tick
 //!  11 rewind  12 confirm  13 query half
+//!  20 to 28: topics and redrives, see `topic_command`
 //! ```
 //!
 //! Queues are created, changed and deleted by name, and used by id: a name may come to mean another queue, an id never.
@@ -17,6 +18,7 @@ use crate::attributes::{AttributeChanges, Attributes};
 use crate::due::Due;
 use crate::ids::{DeliveryNumber, MessageId, QueueId};
 use crate::limits::LIST_MAX;
+use crate::topic_command::TopicCommand;
 
 /// A command. Each variant says what it answers with and what it refuses, in precedence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub enum Command {
     /// Creates a queue. Answers `Created`.
     ///
     /// Refuses: `NameInvalid`, `QueueExists`, the attributes' ranges, `DeadLetterQueueIsItself`,
-    /// `DeadLetterQueueMissing`, `TooManyQueues`, `NumbersExhausted`, `TransactionOutOfRange`.
+    /// `DeadLetterQueueMissing`, `TooManyQueues`, `NumbersExhausted`, `TransactionOutOfRange`, `GroupOutOfRange`.
     CreateQueue {
         /// Its name.
         name: String,
@@ -34,7 +36,7 @@ pub enum Command {
     /// Changes some attributes of a queue. Answers `Done`. Leases keep the deadline they have.
     ///
     /// Refuses: `NameInvalid`, `QueueMissing`, the attributes' ranges, `DeadLetterQueueIsItself`,
-    /// `DeadLetterQueueMissing` (of a policy that is set now), `TransactionOutOfRange`.
+    /// `DeadLetterQueueMissing`, `GroupOutOfRange` (of a policy that is set now), `TransactionOutOfRange`.
     SetQueueAttributes {
         /// The queue's name.
         name: String,
@@ -152,6 +154,8 @@ pub enum Command {
         /// Most questions wanted.
         count: u32,
     },
+    /// Something about topics, or a redrive.
+    Topic(TopicCommand),
 }
 
 /// A message on its way into a queue.
@@ -263,6 +267,7 @@ impl Layout for Command {
                 queue.encode(out);
                 out.u32(*count);
             }
+            Self::Topic(command) => command.encode(out),
         }
     }
 
@@ -303,6 +308,7 @@ impl Layout for Command {
                 is_commit: input.bool()?,
             }),
             13 => Ok(Self::QueryHalf { queue: QueueId::decode(input)?, count: input.u32()? }),
+            tag @ 20..=39 => TopicCommand::decode(tag, input).map(Self::Topic),
             tag => Err(DecodeError::Unknown { what: "queue command", tag }),
         }
     }

@@ -8,7 +8,10 @@
 //!  7 half    queue | id                   no row
 //!  8 forget  queue | seq                  its row: M queue seq
 //!  9 events  queue | from | to            their rows: E queue number
-//! 10 age     queue | seq                  its row: M queue seq
+//! 10 age     queue | seq | body if it goes far        its row: M queue seq
+//! 13 carry   queue | delivery | seq | body            as a lease; its message may have to go to another group
+//! 14 forward queue | seq | body if it goes far        its row: M queue seq
+//! 15 redrive queue | from | to | picks (seq | body)   their rows: M queue seq
 //! ```
 //!
 //! Why explicit: a replica reads the rows of a batch before it applies, so an item names its row; and an item that was
@@ -16,14 +19,15 @@
 //!
 //! Must never: be believed. `apply` holds each item against its state and the entry's stamp.
 
+use bytes::Bytes;
 use machine::{DecodeError, Key, Layout, Reader, TimestampMs, Writer};
 
 use crate::ids::{DeliveryNumber, MessageId, QueueId};
 use crate::keys;
-use crate::limits::EVENTS_ERASE_MAX;
+use crate::limits::{EVENTS_ERASE_MAX, REDRIVE_PICKS_MAX};
 
 /// One thing that is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Due {
     /// A lease has run out, or the delay of a released message has: it becomes ready, a dead letter, or is dropped.
     Lease {
@@ -86,31 +90,119 @@ pub enum Due {
         queue: QueueId,
         /// The message's place.
         seq: u64,
+        /// Its body, if it goes to another group.
+        body: Option<Bytes>,
+    },
+    /// As `Lease`, of a message whose tries are spent and whose dead-letter queue is of another group.
+    Carry {
+        /// The queue.
+        queue: QueueId,
+        /// The delivery.
+        delivery: DeliveryNumber,
+        /// The message's place.
+        seq: u64,
+        /// Its body.
+        body: Bytes,
+    },
+    /// A copy waits in the queue of a subscription that forwards.
+    Forward {
+        /// The queue.
+        queue: QueueId,
+        /// The message's place.
+        seq: u64,
+        /// Its body, if it goes to another group.
+        body: Option<Bytes>,
+    },
+    /// A redrive goes on.
+    Redrive {
+        /// The queue that is emptied.
+        queue: QueueId,
+        /// Which part of it.
+        stretch: Stretch,
     },
 }
 
-impl Due {
-    /// All rows that `apply` may read for this item.
-    pub(crate) fn keys(&self, keys: &mut Vec<Key>) {
-        match *self {
-            Self::Events { queue, from, to } => {
-                let to = to.min(from.saturating_add(EVENTS_ERASE_MAX));
-                keys.extend((from..to).map(|number| keys::event(queue, number)));
-            }
-            _ => keys.extend(self.key()),
-        }
-    }
+/// A part of a queue that a redrive has looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// The first place: where the job stands.
+    pub from: u64,
+    /// The place behind the last; the greatest number: there are no more.
+    pub to: u64,
+    /// What is to be moved, in the order of places.
+    pub picks: Vec<Pick>,
+}
 
-    /// The row of the message that this item is about, if `apply` may read it.
+/// A message that a redrive wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pick {
+    /// Its place.
+    pub seq: u64,
+    /// Its body, if it goes to another group.
+    pub body: Option<Bytes>,
+}
+
+impl Due {
+    /// The row of the one message that this item is about, if `apply` may read it.
     pub(crate) fn key(&self) -> Option<Key> {
-        match *self {
+        match self {
             Self::Lease { queue, seq, .. }
             | Self::Expire { queue, seq }
             | Self::Forget { queue, seq }
-            | Self::Age { queue, seq } => Some(keys::message(queue, seq)),
-            Self::Delay { queue, epoch, due, id } => Some(keys::delayed(queue, epoch, due, id)),
-            Self::Erase { .. } | Self::Half { .. } | Self::Events { .. } => None,
+            | Self::Age { queue, seq, .. }
+            | Self::Carry { queue, seq, .. }
+            | Self::Forward { queue, seq, .. } => Some(keys::message(*queue, *seq)),
+            Self::Delay { queue, epoch, due, id } => Some(keys::delayed(*queue, *epoch, *due, *id)),
+            Self::Erase { .. } | Self::Half { .. } | Self::Events { .. } | Self::Redrive { .. } => None,
         }
+    }
+
+    /// Names the rows that `apply` may read for this item.
+    pub(crate) fn keys(&self, named: &mut Vec<Key>) {
+        match self {
+            Self::Redrive { queue, stretch } => {
+                named.extend(stretch.picks.iter().map(|pick| keys::message(*queue, pick.seq)));
+            }
+            Self::Events { queue, from, to } => {
+                let to = (*to).min(from.saturating_add(EVENTS_ERASE_MAX));
+                named.extend((*from..to).map(|number| keys::event(*queue, number)));
+            }
+            _ => named.extend(self.key()),
+        }
+    }
+}
+
+fn put_body(out: &mut Writer, body: Option<&Bytes>) {
+    out.bool(body.is_some());
+    if let Some(body) = body {
+        out.bytes(body);
+    }
+}
+
+fn read_body(input: &mut Reader) -> Result<Option<Bytes>, DecodeError> {
+    if input.bool()? { input.bytes().map(Some) } else { Ok(None) }
+}
+
+impl Layout for Pick {
+    fn encode(&self, out: &mut Writer) {
+        out.u64(self.seq);
+        put_body(out, self.body.as_ref());
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { seq: input.u64()?, body: read_body(input)? })
+    }
+}
+
+impl Layout for Stretch {
+    fn encode(&self, out: &mut Writer) {
+        out.u64(self.from);
+        out.u64(self.to);
+        out.list(&self.picks);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { from: input.u64()?, to: input.u64()?, picks: input.list(REDRIVE_PICKS_MAX)? })
     }
 }
 
@@ -155,10 +247,29 @@ impl Layout for Due {
                 out.u64(*from);
                 out.u64(*to);
             }
-            Self::Age { queue, seq } => {
+            Self::Age { queue, seq, body } => {
                 out.u8(10);
                 queue.encode(out);
                 out.u64(*seq);
+                put_body(out, body.as_ref());
+            }
+            Self::Carry { queue, delivery, seq, body } => {
+                out.u8(13);
+                queue.encode(out);
+                delivery.encode(out);
+                out.u64(*seq);
+                out.bytes(body);
+            }
+            Self::Forward { queue, seq, body } => {
+                out.u8(14);
+                queue.encode(out);
+                out.u64(*seq);
+                put_body(out, body.as_ref());
+            }
+            Self::Redrive { queue, stretch } => {
+                out.u8(15);
+                queue.encode(out);
+                stretch.encode(out);
             }
         }
     }
@@ -181,7 +292,15 @@ impl Layout for Due {
             7 => Ok(Self::Half { queue: QueueId::decode(input)?, id: MessageId::decode(input)? }),
             8 => Ok(Self::Forget { queue: QueueId::decode(input)?, seq: input.u64()? }),
             9 => Ok(Self::Events { queue: QueueId::decode(input)?, from: input.u64()?, to: input.u64()? }),
-            10 => Ok(Self::Age { queue: QueueId::decode(input)?, seq: input.u64()? }),
+            10 => Ok(Self::Age { queue: QueueId::decode(input)?, seq: input.u64()?, body: read_body(input)? }),
+            13 => Ok(Self::Carry {
+                queue: QueueId::decode(input)?,
+                delivery: DeliveryNumber::decode(input)?,
+                seq: input.u64()?,
+                body: input.bytes()?,
+            }),
+            14 => Ok(Self::Forward { queue: QueueId::decode(input)?, seq: input.u64()?, body: read_body(input)? }),
+            15 => Ok(Self::Redrive { queue: QueueId::decode(input)?, stretch: Stretch::decode(input)? }),
             tag => Err(DecodeError::Unknown { what: "due item", tag }),
         }
     }

@@ -14,7 +14,7 @@ use crate::limits::SEARCH_ROWS_MAX;
 use crate::peek::{PeekState, Peeked, Seen, read_delayed_from, seen};
 use crate::queue::Queue;
 use crate::queue_machine::QueueMachine;
-use crate::rows::DeadLetterStall;
+use crate::relocate::Stall;
 use crate::tries::Tries;
 
 /// What is known of a message.
@@ -38,7 +38,7 @@ pub struct Explained {
     /// The message, its tries, and when its state ends; its origin tells where it came from.
     pub message: Peeked,
     /// Why dead letters of its queue cannot move, if they cannot.
-    pub stall: Option<DeadLetterStall>,
+    pub stall: Option<Stall>,
 }
 
 impl QueueMachine {
@@ -88,7 +88,7 @@ fn explained(queue: &Queue, state: PeekState, place: Option<u64>, message: Peeke
 /// The state of the message at `seq`, if one is there.
 fn standing(queue: &Queue, seq: u64) -> Option<(PeekState, Seen)> {
     if queue.is_visible(seq) {
-        let tries = queue.tried.get(&seq).copied().unwrap_or_default();
+        let tries = queue.tries(seq);
         return Some((PeekState::Visible, Seen { seq, tries, until: None }));
     }
     if queue.done.contains(seq) {

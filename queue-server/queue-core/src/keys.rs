@@ -20,6 +20,10 @@
 //!  0x22 F queue number               decision   what became of a half message
 //!  0x23 N queue                      trace      numbers of its events
 //!  0x24 O queue lane                 done lane  its floor, and a bound on its age
+//!  0x28 topic                        topic      name, attributes, times
+//!  0x29 queue                        subscription, by the queue that holds its copies
+//!  0x2a queue                        redrive    the job that empties this queue
+//!  0x2b topic                        counters   of the topic
 //! ```
 //!
 //! Queue u32, epoch u32, the rest u64, big-endian: keys sort as their numbers do.
@@ -29,6 +33,7 @@
 use machine::{DecodeError, Key, Reader, TimestampMs, Writer};
 
 use crate::ids::{DeliveryNumber, MessageId, QueueId};
+use crate::topic::TopicId;
 
 pub(crate) const MACHINE: u8 = 0x10;
 pub(crate) const DEFINITION: u8 = 0x11;
@@ -49,6 +54,11 @@ pub(crate) const QUESTION: u8 = 0x21;
 pub(crate) const DECISION: u8 = 0x22;
 pub(crate) const TRACE: u8 = 0x23;
 pub(crate) const DONE_LANE: u8 = 0x24;
+
+pub(crate) const TOPIC: u8 = 0x28;
+pub(crate) const SUBSCRIPTION: u8 = 0x29;
+pub(crate) const REDRIVE: u8 = 0x2a;
+pub(crate) const TOPIC_COUNTERS: u8 = 0x2b;
 
 /// The one row of the machine itself.
 pub(crate) const fn machine() -> Key {
@@ -78,6 +88,22 @@ pub(crate) fn definition(queue: QueueId) -> Key {
 
 pub(crate) fn counters(queue: QueueId) -> Key {
     of_queue(COUNTERS, queue)
+}
+
+pub(crate) fn topic(topic: TopicId) -> Key {
+    of_queue(TOPIC, QueueId(topic.0))
+}
+
+pub(crate) fn topic_counters(topic: TopicId) -> Key {
+    of_queue(TOPIC_COUNTERS, QueueId(topic.0))
+}
+
+pub(crate) fn subscription(queue: QueueId) -> Key {
+    of_queue(SUBSCRIPTION, queue)
+}
+
+pub(crate) fn redrive(queue: QueueId) -> Key {
+    of_queue(REDRIVE, queue)
 }
 
 pub(crate) fn message(queue: QueueId, seq: u64) -> Key {

@@ -19,11 +19,15 @@
 //! |---|---|
 //! | `command`, `reply`, `refusal`, `due` | what goes in and what comes out |
 //! | `owner`, `send`, `receive`, `settle`, `purge`, `tick`, `dead_letter`, `age`, `confirm`, `rewind` | the verbs |
-//! | `agenda`, `read`, `peek`, `search`, `timeline`, `explain` | what is read outside `apply` |
+//! | `relocate` | the one way from a queue to another |
+//! | `topic_command`, `topic_owner`, `subscribe`, `publish`, `forward`, `filter`, `retry` | topics |
+//! | `redrive`, `redrive_job`, `redrive_agenda` | redrives |
+//! | `agenda`, `read`, `peek`, `search`, `timeline`, `explain`, `topic_read` | what is read outside `apply` |
 //! | `queue`, `lanes`, `lane`, `places`, `leases`, `delays`, `half`, `done`, `range_set`, `run_map`, `tries`, `totals`, `trace` | the state |
+//! | `topic`, `subscription`, `role` | the state of topics |
 //! | `keys`, `rows`, `message`, `event`, `load` | the state on disk |
 //! | `attributes`, `names`, `ids`, `limits` | the words |
-//! | `directory` | the machine of the meta group: which group holds a queue |
+//! | `directory` | the machine of the meta group: which group holds a queue or a topic |
 #![deny(
     clippy::arithmetic_side_effects,
     clippy::float_arithmetic,
@@ -44,6 +48,8 @@ mod due;
 mod event;
 mod explain;
 mod half;
+mod filter;
+mod forward;
 mod ids;
 mod keys;
 mod lane;
@@ -56,42 +62,63 @@ mod names;
 mod owner;
 mod peek;
 mod places;
+mod publish;
 mod purge;
 mod queue;
 mod queue_machine;
 mod range_set;
 mod read;
 mod receive;
+mod redrive;
+mod redrive_agenda;
+mod redrive_job;
 mod refusal;
+mod relocate;
 mod reply;
+mod retry;
 mod rewind;
+mod role;
 mod rows;
 mod run_map;
 mod search;
 mod send;
 mod settle;
+mod subscribe;
+mod subscription;
 mod tick;
 mod timeline;
+mod topic;
+mod topic_command;
+mod topic_owner;
+mod topic_read;
 mod totals;
 mod trace;
 mod tries;
 
 pub use attributes::{AttributeChanges, Attributes, DeadLetterCount, DeadLetterPolicy, TransactionPolicy};
 pub use command::{Command, Header, NewMessage};
-pub use directory::{DirectoryMachine, Place, PlaceQueue, PlaceRefusal, Placed};
-pub use due::Due;
+pub use directory::{DirectoryMachine, Place, PlaceKind, PlaceQueue, PlaceRefusal, Placed};
+pub use due::{Due, Pick, Stretch};
 pub use event::{Event, EventKind};
 pub use explain::{Explained, Explanation};
+pub use filter::FilterKind;
 pub use ids::{DeliveryNumber, MessageId, QueueId};
-pub use message::{MessageRow, Origin};
+pub use message::{MessageRow, Origin, Published};
 pub use names::is_queue_name;
 pub use peek::{PeekState, Peeked};
 pub use queue_machine::QueueMachine;
 pub use read::{Counts, Footprint, QueueList, QueueStatus};
+pub use redrive::{Redrive, RedriveFilter, RedriveOrder, RedriveState};
 pub use refusal::Refusal;
+pub use relocate::{QueueAddress, Stall};
 pub use reply::{Delivery, Question, Reply};
-pub use rows::DeadLetterStall;
+pub use retry::{RetryStrategy, next_retry};
+pub use rows::Failing;
 pub use search::{Cursor, Filter, Found};
+pub use subscription::{Endpoint, NotifyFormat, SubscriptionAttributes, SubscriptionChanges};
 pub use timeline::{EventPage, Timeline};
+pub use topic::{TopicAttributes, TopicChanges, TopicId};
+pub use topic_command::{Publication, TopicCommand};
+pub use topic_read::{Pushable, SubscriptionList, SubscriptionStatus, TopicList, TopicStatus};
 pub use totals::Totals;
 pub use tries::Tries;

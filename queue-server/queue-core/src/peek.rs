@@ -66,7 +66,7 @@ impl QueueMachine {
             PeekState::Visible => {
                 let seqs =
                     queue.places.list(queue.visible_span(PLAIN, 0), u64::try_from(offset).unwrap_or(u64::MAX), limit);
-                let tries = |seq| queue.tried.get(seq).copied().unwrap_or_default();
+                let tries = |seq: &u64| queue.tries(*seq);
                 let seen = seqs.iter().map(|seq| Seen { seq: *seq, tries: tries(seq), until: None });
                 self.read_seen(rows, queue.id, seen.collect())
             }

@@ -3,7 +3,8 @@
 //! ```text
 //!   send ──> delayed ──tick──> visible <──put back── leased ──ack──> gone, or done for a rewind
 //!     ├────────────────────────> │ └──receive──────────^ └─tick──> dead-letter queue
-//!     └──> half ──commit─────────^ └──retention, purge──> gone
+//!     └──> half ──commit─────────^ ├──forward, redrive──> another queue
+//!                                  └──retention, purge──> gone
 //! ```
 //!
 //! Must never: hold a body. Must never: change a message without its row.
@@ -23,6 +24,7 @@ use crate::lanes::{Lanes, end_of, lane_of};
 use crate::leases::{Lease, Leases};
 use crate::message::MessageRow;
 use crate::places::Places;
+use crate::role::Role;
 use crate::rows::{Counters, CountersRow, Definition};
 use crate::trace::Trace;
 use crate::tries::{Tries, TriesRow};
@@ -32,6 +34,7 @@ use crate::tries::{Tries, TriesRow};
 pub(crate) struct Queue {
     pub(crate) id: QueueId,
     pub(crate) definition: Definition,
+    pub(crate) role: Role,
     pub(crate) counters: Counters,
     pub(crate) lanes: Lanes,
     pub(crate) places: Places,
@@ -50,6 +53,7 @@ impl Queue {
         Self {
             id,
             definition,
+            role: Role::Named,
             counters: Counters::default(),
             lanes: Lanes::default(),
             places: Places::default(),
@@ -89,7 +93,7 @@ impl Queue {
     /// No lease, delay, half message or retention of the queue ends earlier.
     pub(crate) fn next_timely(&self) -> Option<TimestampMs> {
         let half = self.halves.first_end(self.definition.attributes.retention_ms());
-        let waits = [self.leases.first_deadline(), self.delays.first(), half];
+        let waits = [self.leases.first_deadline(), self.delays.first(), half, self.next_forward()];
         let ages = [self.next_expiry(), self.next_aged(), self.next_forget()];
         waits.into_iter().chain(ages).flatten().min().filter(|_| !self.definition.is_deleted)
     }
@@ -108,6 +112,15 @@ impl Queue {
     /// The next place of a lane.
     pub(crate) fn next_place(&self, lane: u32) -> u64 {
         self.lanes.get(lane).map_or(0, |lane| lane.marks.next)
+    }
+
+    /// Takes a visible message out of the ready set, to move it; its tries are forgotten.
+    pub(crate) fn withdraw(&mut self, seq: u64, rows: &mut Rows) {
+        let taken = self.places.take((seq, seq.saturating_add(1)), 1);
+        assert!(taken == [seq], "a message that is withdrawn is visible");
+        self.lanes.deliver(lane_of(seq), 1);
+        self.lanes.end_lease(seq);
+        self.take_tries(seq, rows);
     }
 
     /// The visible places of `lane` from `seq` on: from, to.
@@ -174,6 +187,11 @@ impl Queue {
         self.places.make_ready(seq);
         self.note(Step::new(now, self.places.id(seq), EventKind::Visible, seq), rows);
         true
+    }
+
+    /// The tries of a message that is ready.
+    pub(crate) fn tries(&self, seq: u64) -> Tries {
+        self.tried.get(&seq).copied().unwrap_or_default()
     }
 
     /// Forgets the tries of a message that is not ready any more.

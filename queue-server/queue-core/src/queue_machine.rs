@@ -5,23 +5,27 @@
 //!                   │
 //!                   ├── by id ──> one queue: send, receive, settle, purge        send.rs receive.rs settle.rs purge.rs
 //!                   │                        rewind, confirm                     rewind.rs confirm.rs
-//!                   └── tick ───> the queues its items name                      tick.rs
+//!                   ├── tick ───> the queues its items name                      tick.rs
+//!                   └── topics, redrives                                         topic_owner.rs subscribe.rs publish.rs redrive_job.rs
 //! ```
 //!
 //! Must never: read a row that [`Machine::keys`] did not name, or let a refused command change anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use machine::{Context, Key, LoadError, Machine, RowSource, Rows, StoreFailure, TimestampMs};
+use bytes::Bytes;
+use machine::{Context, GroupId, Key, LoadError, Machine, RowSource, Rows, StoreFailure, TimestampMs};
 
 use crate::command::Command;
 use crate::ids::QueueId;
 use crate::limits::{BATCH_MAX, REWIND_PLACES_MAX, UNSETTLED_MAX};
 use crate::queue::Queue;
 use crate::receive::Ask;
+use crate::redrive::Redrive;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::settle::Release;
+use crate::topic::Topics;
 use crate::{agenda, keys, load};
 
 /// All queues of one group.
@@ -36,6 +40,9 @@ pub struct QueueMachine {
     pub(crate) last_queue: QueueId,
     /// Sum over the queues.
     pub(crate) unsettled: u64,
+    pub(crate) topics: Topics,
+    /// The last redrive of each queue that had one.
+    pub(crate) redrives: BTreeMap<QueueId, Redrive>,
     /// Queues with something that rows do not hold yet.
     pub(crate) dirty: BTreeSet<QueueId>,
 }
@@ -73,6 +80,8 @@ impl QueueMachine {
             Command::DeleteQueue { name } => self.delete(context.now, &name, rows),
             Command::Send { queue, messages } => {
                 check_count(messages.len())?;
+                // Only a publish puts messages into the queue of a subscription.
+                Refusal::QueueMissing.unless(!self.topics.subscriptions.contains_key(&queue))?;
                 let room = UNSETTLED_MAX.saturating_sub(self.unsettled);
                 self.decide(queue, |queue| queue.send(context, messages, room, rows))
             }
@@ -97,7 +106,7 @@ impl QueueMachine {
             Command::Purge { queue } => {
                 self.decide(queue, |queue| Ok(Reply::Purged { messages: queue.purge(context.now, rows) }))
             }
-            Command::Tick { items } => self.tick(context, &items, rows),
+            Command::Tick { items } => self.tick(context, items, rows),
             Command::Rewind { queue, to, places } => {
                 Refusal::CountOutOfRange.unless(places.len() <= REWIND_PLACES_MAX)?;
                 self.decide(queue, |queue| queue.rewind(context.now, to, &places, rows))
@@ -111,6 +120,7 @@ impl QueueMachine {
                 check_count(count)?;
                 self.decide(queue, |queue| queue.query_half(context.now, count, rows))
             }
+            Command::Topic(command) => self.answer_topic(context, command, rows),
         }
     }
 }
@@ -150,6 +160,10 @@ impl Machine for QueueMachine {
                 queue.write(rows);
             }
         }
+    }
+
+    fn deliver(&mut self, context: &Context, _source: GroupId, record: &Bytes, rows: &mut Rows) -> Result<(), String> {
+        self.unpack(context, record, rows)
     }
 
     fn due(&self, rows: &dyn RowSource, now: TimestampMs) -> Result<Option<Command>, StoreFailure> {

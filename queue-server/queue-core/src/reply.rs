@@ -4,6 +4,7 @@
 //!  tag u8 | fields in the order of the variant
 //!  0 refused  1 created  2 done  3 sent  4 received  5 empty  6 settled  7 extended  8 purged  9 ticked
 //!  15 rewound  16 questions
+//!  25 topic created  26 subscribed  27 published
 //! ```
 //!
 //! A receive answers with places, not with bodies: whoever holds the rows reads them by place afterwards, outside the
@@ -16,6 +17,7 @@ use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
 use crate::ids::{DeliveryNumber, MessageId, QueueId};
 use crate::limits::LIST_MAX;
 use crate::refusal::Refusal;
+use crate::topic::TopicId;
 use crate::tries::Tries;
 
 /// The answer to a command.
@@ -77,6 +79,25 @@ pub enum Reply {
     Questions {
         /// One for each half message, in the order in which they were due.
         questions: Vec<Question>,
+    },
+    /// The topic is there.
+    TopicCreated {
+        /// Its id.
+        topic: TopicId,
+    },
+    /// The subscription is there.
+    Subscribed {
+        /// Its id: that of the queue which holds its copies.
+        queue: QueueId,
+    },
+    /// The messages wait for their delivery to the subscriptions that they match.
+    Published {
+        /// Their ids, in the order of the publish.
+        ids: Vec<MessageId>,
+        /// Copies that were made.
+        copies: u32,
+        /// The queues of the subscriptions that got some.
+        readied: Vec<QueueId>,
     },
 }
 
@@ -194,6 +215,20 @@ impl Layout for Reply {
                 out.u8(16);
                 out.list(questions);
             }
+            Self::TopicCreated { topic } => {
+                out.u8(25);
+                topic.encode(out);
+            }
+            Self::Subscribed { queue } => {
+                out.u8(26);
+                queue.encode(out);
+            }
+            Self::Published { ids, copies, readied } => {
+                out.u8(27);
+                out.list(ids);
+                out.u32(*copies);
+                out.list(readied);
+            }
         }
     }
 
@@ -211,6 +246,11 @@ impl Layout for Reply {
             9 => Ok(Self::Ticked { moved: input.u32()?, readied: input.list(LIST_MAX)? }),
             15 => Ok(Self::Rewound { messages: input.u64()? }),
             16 => Ok(Self::Questions { questions: input.list(LIST_MAX)? }),
+            25 => Ok(Self::TopicCreated { topic: TopicId::decode(input)? }),
+            26 => Ok(Self::Subscribed { queue: QueueId::decode(input)? }),
+            27 => {
+                Ok(Self::Published { ids: input.list(LIST_MAX)?, copies: input.u32()?, readied: input.list(LIST_MAX)? })
+            }
             tag => Err(DecodeError::Unknown { what: "queue reply", tag }),
         }
     }

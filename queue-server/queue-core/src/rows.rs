@@ -11,6 +11,7 @@ use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
 use crate::attributes::Attributes;
 use crate::ids::QueueId;
 use crate::lane::Marks;
+use crate::relocate::Stall;
 use crate::totals::Totals;
 
 /// The version of all rows written by this release.
@@ -56,13 +57,17 @@ pub(crate) struct Oldest {
     pub(crate) enqueued: TimestampMs,
 }
 
-/// Why the last dead letter of a queue could not move.
+/// A subscription's deliveries that fail, since the last one that did not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeadLetterStall {
-    /// The dead-letter queue is not there.
-    QueueMissing,
-    /// The dead-letter queue is full.
-    QueueFull,
+pub struct Failing {
+    /// Since when.
+    pub since: TimestampMs,
+    /// How many in a row.
+    pub times: u32,
+    /// The next message is not forwarded earlier. Pushed messages have delays of their own.
+    pub retry: TimestampMs,
+    /// Why the endpoint's queue does not take them; `None`: pushes fail.
+    pub stall: Option<Stall>,
 }
 
 /// The row of what changes with almost every command to a queue: its counters, and its plain lane.
@@ -85,7 +90,9 @@ pub(crate) struct Counters {
     pub(crate) delay_epoch: u32,
     /// Delayed messages of earlier epochs that wait to be erased.
     pub(crate) stale_delays: u64,
-    pub(crate) stall: Option<DeadLetterStall>,
+    /// Why the last dead letter could not move.
+    pub(crate) stall: Option<Stall>,
+    pub(crate) failing: Option<Failing>,
     pub(crate) totals: Totals,
 }
 
@@ -98,6 +105,7 @@ impl Default for Counters {
             delay_epoch: 0,
             stale_delays: 0,
             stall: None,
+            failing: None,
             totals: Totals::default(),
         }
     }
@@ -148,20 +156,21 @@ impl Layout for Oldest {
     }
 }
 
-impl Layout for DeadLetterStall {
+impl Layout for Failing {
     fn encode(&self, out: &mut Writer) {
-        out.u8(match self {
-            Self::QueueMissing => 1,
-            Self::QueueFull => 2,
-        });
+        self.since.encode(out);
+        out.u32(self.times);
+        self.retry.encode(out);
+        out.option(self.stall.as_ref());
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
-        match input.u8()? {
-            1 => Ok(Self::QueueMissing),
-            2 => Ok(Self::QueueFull),
-            tag => Err(DecodeError::Unknown { what: "dead-letter stall", tag }),
-        }
+        Ok(Self {
+            since: TimestampMs::decode(input)?,
+            times: input.u32()?,
+            retry: TimestampMs::decode(input)?,
+            stall: input.option()?,
+        })
     }
 }
 
@@ -180,6 +189,7 @@ impl Layout for CountersRow {
         out.u32(counters.delay_epoch);
         out.u64(counters.stale_delays);
         out.option(counters.stall.as_ref());
+        out.option(counters.failing.as_ref());
         counters.totals.encode(out);
     }
 
@@ -196,6 +206,7 @@ impl Layout for CountersRow {
             delay_epoch: input.u32()?,
             stale_delays: input.u64()?,
             stall: input.option()?,
+            failing: input.option()?,
             totals: Totals::decode(input)?,
         };
         Ok(Self { plain, fresh, counters })

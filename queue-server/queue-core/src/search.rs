@@ -33,8 +33,8 @@ pub struct Filter {
     pub received_min: u32,
     /// It failed at least so often.
     pub failed_min: u32,
-    /// It is a dead letter of this queue.
-    pub origin: Option<QueueId>,
+    /// It came from the queue of this name, whatever the letters' case.
+    pub origin: Option<String>,
     /// It is a dead letter for this reason.
     pub reason: Option<DeadLetterCount>,
     /// Its body contains these bytes. Units: at most 256 of them; more are found nowhere.
@@ -113,7 +113,7 @@ impl QueueMachine {
     ) -> Result<Vec<(Cursor, Option<Peeked>)>, StoreFailure> {
         match state {
             PeekState::Visible => {
-                let tries = |seq| queue.tried.get(seq).copied().unwrap_or_default();
+                let tries = |seq: &u64| queue.tries(*seq);
                 let seqs = visible_from(queue, place_behind(after));
                 self.join(rows, queue, seqs.iter().map(|seq| (Cursor::Place(*seq), *seq, tries(seq), None)).collect())
             }
@@ -206,8 +206,8 @@ impl Filter {
             && self.sent_before.is_none_or(|before| message.sent < before)
             && tries.received >= self.received_min
             && tries.failed >= self.failed_min
-            && self.origin.is_none_or(|queue| message.origin.is_some_and(|origin| origin.queue == queue))
-            && self.reason.is_none_or(|reason| message.origin.is_some_and(|origin| origin.reason == reason))
+            && self.origin.as_ref().is_none_or(|name| message.origin.as_ref().is_some_and(|origin| origin.is_of(name)))
+            && (self.reason.is_none() || message.origin.as_ref().is_some_and(|origin| origin.reason == self.reason))
     }
 }
 

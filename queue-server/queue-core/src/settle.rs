@@ -14,6 +14,7 @@ use crate::queue::Queue;
 use crate::receive::lease_fits;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
+use crate::role::Role;
 
 impl Queue {
     fn live_lease(&self, context: &Context, receipt: DeliveryNumber) -> Result<Lease, Refusal> {
@@ -32,6 +33,7 @@ impl Queue {
         let id = self.places.id(lease.seq);
         let is_kept = self.finish(lease.seq, rows);
         self.note(Step::new(context.now, id, EventKind::Acked, u64::from(is_kept)), rows);
+        self.counters.failing = self.counters.failing.filter(|_| !matches!(self.role, Role::Pushed { .. }));
         self.counters.totals.acked = self.counters.totals.acked.saturating_add(1);
         Ok(())
     }
@@ -82,7 +84,10 @@ impl Queue {
     ) -> Result<(), Refusal> {
         let lease = self.live_lease(context, receipt)?;
         let tries = if release.failed { lease.tries.fail() } else { lease.tries };
-        let is_spent = self.definition.attributes.is_spent(&tries);
+        if release.failed {
+            self.note_push_failure(context.now);
+        }
+        let is_spent = self.is_spent(&tries);
         let is_dropped = self.is_dropped(lease.seq);
         let kind = if release.failed { EventKind::Failed } else { EventKind::Released };
         self.note(Step::new(context.now, self.places.id(lease.seq), kind, release.delay_ms), rows);

@@ -7,12 +7,12 @@ use machine::{DecodeError, Layout, Reader, Writer};
 /// Totals over the life of a queue. Units: messages.
 ///
 /// Invariant: `sent + arrived + rewound` = visible + leased + delayed + half + `acked` + `expired` + `purged` +
-/// `dead_lettered` + `half_rolled_back` + `half_expired`.
+/// `dead_lettered` + `half_rolled_back` + `half_expired` + `forwarded` + `given_up` + `redriven`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Sent by producers, delayed ones included.
+    /// Sent by producers, delayed ones included; of a subscription, copies of what was published.
     pub sent: u64,
-    /// Came as dead letters of other queues.
+    /// Came from other queues: as dead letters, forwarded, or redriven.
     pub arrived: u64,
     /// Deliveries.
     pub received: u64,
@@ -38,6 +38,12 @@ pub struct Totals {
     pub half_expired: u64,
     /// Acked messages that a rewind made visible again.
     pub rewound: u64,
+    /// Moved to the queue of their subscription's endpoint.
+    pub forwarded: u64,
+    /// Dropped by a subscription that could not deliver them.
+    pub given_up: u64,
+    /// Moved by a redrive.
+    pub redriven: u64,
 }
 
 impl Layout for Totals {
@@ -56,6 +62,9 @@ impl Layout for Totals {
         out.u64(self.half_rolled_back);
         out.u64(self.half_expired);
         out.u64(self.rewound);
+        out.u64(self.forwarded);
+        out.u64(self.given_up);
+        out.u64(self.redriven);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
@@ -74,6 +83,9 @@ impl Layout for Totals {
             half_rolled_back: input.u64()?,
             half_expired: input.u64()?,
             rewound: input.u64()?,
+            forwarded: input.u64()?,
+            given_up: input.u64()?,
+            redriven: input.u64()?,
         })
     }
 }

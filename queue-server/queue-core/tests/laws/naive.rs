@@ -1,4 +1,4 @@
-//! The naive model: queues as plain lists of messages, searched from end to end for every step.
+//! The naive model: queues, subscriptions' too, as plain lists of messages, searched from end to end for every step.
 //!
 //! Must never: be clever. It knows no ranges, pages, floors or spans; where it and the machine differ, one of them is wrong
 //! and this one can be read.
@@ -44,9 +44,19 @@ pub(crate) struct Message {
     pub(crate) enqueued: TimestampMs,
     pub(crate) state: State,
     pub(crate) tries: Tries,
+    /// Id and name of the queue in which it died, if it did.
+    pub(crate) origin: Option<(QueueId, String)>,
     /// It must not become visible again.
     pub(crate) is_purged: bool,
     pub(crate) is_expired: bool,
+}
+
+/// What a queue is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Named,
+    Pushed { attempts: u32 },
+    Forwarded { to: String },
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +75,9 @@ pub(crate) struct Queue {
     done_floor: u64,
     /// Messages that were kept wait to be erased.
     has_stale_done: bool,
+    pub(crate) role: Role,
+    /// Forwards that found no way, since the last that did, and when the next is tried.
+    pub(crate) held_back: (u32, TimestampMs),
     sent: u64,
     placed: u64,
     delivered: u64,
@@ -92,6 +105,11 @@ impl Queue {
     }
 
     fn is_spent(&self, tries: &Tries) -> bool {
+        match self.role {
+            Role::Named => {}
+            Role::Pushed { attempts } => return tries.failed >= attempts,
+            Role::Forwarded { .. } => return false,
+        }
         self.attributes.dead_letter.as_ref().is_some_and(|policy| match policy.count {
             DeadLetterCount::Received => tries.received >= policy.limit,
             DeadLetterCount::Failed => tries.failed >= policy.limit,
@@ -188,6 +206,8 @@ impl Model {
             aged_retry: TimestampMs(0),
             done_floor: 0,
             has_stale_done: false,
+            role: Role::Named,
+            held_back: (0, TimestampMs(0)),
             sent: 0,
             placed: 0,
             delivered: 0,
@@ -242,8 +262,8 @@ impl Model {
             };
             first_seq = if first_seq == 0 { seq } else { first_seq };
             let tries = Tries::default();
-            let (is_purged, is_expired) = (false, false);
-            queue.messages.push(Message { id, seq, sent: now, enqueued, state, tries, is_purged, is_expired });
+            let (is_purged, is_expired, origin) = (false, false, None);
+            queue.messages.push(Message { id, seq, sent: now, enqueued, state, tries, origin, is_purged, is_expired });
             let queue = queue.id;
             self.log(queue, id, kinds);
             ids.push(id);
@@ -453,22 +473,24 @@ impl Model {
 
     /// Moves one item of a tick, if it is due.
     pub(crate) fn move_due(&mut self, item: &Due, now: TimestampMs) {
-        match *item {
-            Due::Lease { queue, delivery, seq } => self.end_lease(queue, delivery, seq, now),
+        match item {
+            Due::Lease { queue, delivery, seq } => self.end_lease(*queue, *delivery, *seq, now),
             Due::Delay { queue: id, due, id: message, .. } => {
+                let (id, message) = (*id, *message);
                 let Some(queue) = self.live(id) else { return };
                 let is_it = |it: &Message| it.id == message && matches!(it.state, State::Delayed { .. });
                 let found = queue.messages.iter().position(is_it);
-                if let Some(at) = found.filter(|_| due <= now) {
+                if let Some(at) = found.filter(|_| *due <= now) {
                     let seq = queue.next_seq();
                     let it = &mut queue.messages[at];
                     (it.seq, it.state, it.enqueued) = (seq, State::Visible, now);
                     self.log(id, message, &[EventKind::Visible]);
                 }
             }
-            Due::Expire { queue, seq } => self.expire(queue, seq, now),
-            Due::Half { queue, id } => self.end_half(queue, id, now),
-            Due::Age { queue: id, seq } => {
+            Due::Expire { queue, seq } => self.expire(*queue, *seq, now),
+            Due::Half { queue, id } => self.end_half(*queue, *id, now),
+            Due::Age { queue: id, seq, .. } => {
+                let (id, seq) = (*id, *seq);
                 let Some(queue) = self.live(id) else { return };
                 let is_it = |message: &Message| message.seq == seq && message.state == State::Visible;
                 let Some(at) = queue.messages.iter().position(is_it) else { return };
@@ -477,19 +499,22 @@ impl Model {
                 }
             }
             Due::Forget { queue, seq } => {
-                let Some(queue) = self.live(queue) else { return };
-                let is_it = |message: &&Message| message.seq == seq && message.state == State::Done;
+                let Some(queue) = self.live(*queue) else { return };
+                let is_it = |message: &&Message| message.seq == *seq && message.state == State::Done;
                 let Some(last) = queue.messages.iter().find(is_it).cloned() else { return };
                 if queue.is_too_old_for_rewind(&last, now) {
-                    queue.forget(seq);
+                    queue.forget(*seq);
                 }
             }
             Due::Erase { queue } => {
-                let Some(queue) = self.live(queue) else { return };
+                let Some(queue) = self.live(*queue) else { return };
                 queue.has_stale_done = false;
                 queue.forget_floor_if_empty();
             }
             Due::Events { .. } => {}
+            Due::Forward { queue, seq, .. } => self.forward(*queue, *seq, now),
+            Due::Carry { .. } => panic!("these queues are of one group"),
+            Due::Redrive { .. } => panic!("a redrive is told to the model as a whole"),
         }
     }
 
@@ -558,6 +583,11 @@ impl Model {
         let has_room = |queue: &Queue| (queue.held() as u64) < queue.attributes.max_messages;
         let target = target.filter(|target| has_room(&self.queues[*target]));
         let Some(queue) = self.live(source) else { return };
+        if queue.attributes.dead_letter.is_none() {
+            queue.messages.remove(at);
+            queue.totals.given_up += 1;
+            return;
+        }
         let Some(target) = target else {
             if let State::Held { receipt, .. } | State::Parked { receipt, .. } = queue.messages[at].state {
                 queue.messages[at].state = State::Parked { receipt, until: now.plus(DEAD_LETTER_RETRY_MS) };
@@ -568,11 +598,13 @@ impl Model {
             }
             return;
         };
-        let message = queue.messages.remove(at);
+        let message = Message { origin: Some((queue.id, queue.name.clone())), ..queue.messages.remove(at) };
         queue.totals.dead_lettered += 1;
-        // What was visible passes through a lease that nobody holds.
-        queue.delivered += u64::from(message.state == State::Visible);
         self.log(source, message.id, &[EventKind::DeadLettered]);
+        self.arrive(target, message, now);
+    }
+
+    fn arrive(&mut self, target: usize, message: Message, now: TimestampMs) {
         let target = &mut self.queues[target];
         target.totals.arrived += 1;
         let (seq, state, tries) = (target.next_seq(), State::Visible, Tries::default());
@@ -582,13 +614,101 @@ impl Model {
         self.log(target_id, id, &[EventKind::Arrived]);
     }
 
+    /// The place in the list of an open queue that `name` leads to.
+    fn open(&self, name: &str) -> Option<usize> {
+        let has_room = |at: &usize| (self.queues[*at].messages.len() as u64) < self.queues[*at].attributes.max_messages;
+        self.named(name).filter(has_room)
+    }
+
+    fn forward(&mut self, source: QueueId, seq: u64, now: TimestampMs) {
+        let Some(queue) = self.live(source) else { return };
+        let Role::Forwarded { to } = queue.role.clone() else { return };
+        let waits = |message: &Message| message.seq == seq && message.state == State::Visible;
+        let Some(at) = queue.messages.iter().position(waits) else { return };
+        if queue.held_back.1 > now || queue.outlives(&queue.messages[at], now) {
+            return;
+        }
+        let target = self.open(&to);
+        let Some(queue) = self.live(source) else { return };
+        let Some(target) = target else {
+            let wait_ms = (1_000 << queue.held_back.0.min(10)).min(60_000);
+            queue.held_back = (queue.held_back.0 + 1, now.plus(wait_ms));
+            return;
+        };
+        queue.held_back = (0, TimestampMs(0));
+        queue.totals.forwarded += 1;
+        let message = queue.messages.remove(at);
+        self.arrive(target, message, now);
+    }
+
+    /// The place in the list of the queue in which a message died, or of one of its name, if it is open.
+    fn home(&self, message: &Message) -> Option<usize> {
+        let (id, name) = message.origin.as_ref()?;
+        let same = self.queues.iter().position(|queue| queue.id == *id && !queue.is_deleted);
+        let has_room = |at: &usize| (self.queues[*at].messages.len() as u64) < self.queues[*at].attributes.max_messages;
+        same.or_else(|| self.named(name)).filter(has_room)
+    }
+
+    /// Moves visible messages that took their place by `until`, in their order, to the queue called `to` or to where they
+    /// died, until one finds no way or `most` have moved. Answers: how many moved, and whether one found no way.
+    pub(crate) fn redrive(
+        &mut self,
+        source: usize,
+        (now, until): (TimestampMs, TimestampMs),
+        to: Option<&str>,
+        most: u64,
+    ) -> (u64, bool) {
+        let mut moved = 0;
+        self.queues[source].messages.sort_by_key(|message| message.seq);
+        let mut at = 0;
+        while let Some(message) = self.queues[source].messages.get(at).cloned() {
+            let is_wanted = message.state == State::Visible && message.enqueued <= until;
+            if !is_wanted || (to.is_none() && message.origin.is_none()) {
+                at += 1;
+                continue;
+            }
+            if moved == most {
+                break;
+            }
+            let target = to.map_or_else(|| self.home(&message), |to| self.open(to));
+            let Some(target) = target else { return (moved, true) };
+            self.queues[source].messages.remove(at);
+            self.queues[source].totals.redriven += 1;
+            let queue = self.queues[source].id;
+            self.log(queue, message.id, &[EventKind::Redriven]);
+            self.arrive(target, message, now);
+            moved += 1;
+        }
+        (moved, false)
+    }
+
+    /// Numbers a topic takes from the count of queues.
+    pub(crate) fn reserve(&mut self) -> u32 {
+        let id = self.create("", Attributes::default());
+        self.queues[id.0 as usize - 1].is_deleted = true;
+        id.0
+    }
+
+    /// A copy enters the queue of a subscription.
+    pub(crate) fn copy(&mut self, at: usize, now: TimestampMs) {
+        let queue = &mut self.queues[at];
+        let (id, seq) = (queue.id_of_next(7), queue.next_seq());
+        let (state, tries) = (State::Visible, Tries::default());
+        let (is_purged, is_expired, origin) = (false, false, None);
+        let fresh = Message { id, seq, sent: now, enqueued: now, state, tries, origin, is_purged, is_expired };
+        queue.messages.push(fresh);
+    }
+
     /// What should have moved by `now` and has not.
     pub(crate) fn overdue(&self, now: TimestampMs) -> Vec<(QueueId, Message)> {
         let mut overdue = Vec::new();
         for queue in self.queues.iter().filter(|queue| !queue.is_deleted) {
             let is_overdue = |message: &&Message| match message.state {
                 State::Visible => {
-                    queue.outlives(message, now) || (queue.is_aged(message, now) && queue.aged_retry <= now)
+                    let is_forwarded = matches!(queue.role, Role::Forwarded { .. });
+                    queue.outlives(message, now)
+                        || (queue.is_aged(message, now) && queue.aged_retry <= now)
+                        || (is_forwarded && queue.held_back.1 <= now)
                 }
                 State::Half { .. } => queue.is_half_over(message, now),
                 State::Done => queue.is_too_old_for_rewind(message, now),

@@ -284,7 +284,7 @@ fn a_search_finds_what_all_of_its_filter_says() {
             Filter { body_contains: Some(Bytes::from_static(b"red")), ..some() },
             &["red apple", "red rose"],
         ),
-        (PeekState::Visible, Filter { origin: Some(queue), ..some() }, &[]),
+        (PeekState::Visible, Filter { origin: Some("orders".into()), ..some() }, &[]),
         (
             PeekState::Delayed,
             Filter { body_contains: Some(Bytes::from_static(b"apple")), ..some() },
@@ -315,7 +315,7 @@ fn a_search_goes_through_every_state_page_by_page() {
     assert_eq!(search(&room, queue, PeekState::Done, &all), ["done 1", "done 2", "done 3"]);
     assert_eq!(search(&room, queue, PeekState::Leased, &all), ["held 1", "held 2", "held 3"]);
     assert_eq!(search(&room, queue, PeekState::Delayed, &all), ["parked", "late"]);
-    let from = Filter { origin: Some(queue), reason: Some(DeadLetterCount::Failed), ..all.clone() };
+    let from = Filter { origin: Some("ORDERS".into()), reason: Some(DeadLetterCount::Failed), ..all.clone() };
     assert_eq!(search(&room, dead, PeekState::Visible, &from), ["buried"]);
     assert_eq!(search(&room, QueueId(99), PeekState::Visible, &all), Vec::<String>::new());
 }
