@@ -6,7 +6,7 @@ use bytes::Bytes;
 use machine::{Delivery, GroupId, Layout as _, System};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 use queue_core::{
-    Attributes, Command, DeadLetterCount, DeadLetterPolicy, Endpoint, QueueAddress, QueueId, RedriveFilter,
+    Attributes, Command, DeadLetterCount, DeadLetterPolicy, Due, Endpoint, QueueAddress, QueueId, RedriveFilter,
     RedriveOrder, RedriveState, Reply, SubscriptionAttributes, TopicAttributes, TopicCommand, TopicId,
 };
 
@@ -91,6 +91,23 @@ fn a_parcel_for_a_missing_or_full_queue_waits_at_its_source_with_the_reason() {
     there.ack(dead, &[receipt]);
     assert_eq!(offer(&mut near, &mut there, true), None);
     assert_eq!((in_transit(&near), there.take(dead, 9, 1_000)), (0, vec!["b".to_owned()]));
+}
+
+#[test]
+fn without_its_whole_body_nothing_leaves_the_group() {
+    let (mut near, queue) = Room::with_queue(policy_far(1));
+    near.send(queue, &[("poison", 0)]);
+    let receipt = near.receive(queue, 1, 1_000)[0].receipt;
+    near.release(queue, receipt, 0, true);
+    let (delivery, seq) = (receipt, 1);
+    let carry = |body: &'static str| Due::Carry { queue, delivery, seq, body: Bytes::from_static(body.as_bytes()) };
+    for item in [Due::Lease { queue, delivery, seq }, carry("poiso"), carry("")] {
+        let reply = near.run(&Command::Tick { items: vec![item] });
+        assert_eq!(reply, Reply::Ticked { moved: 0, readied: vec![] });
+    }
+    assert_eq!((near.counts(queue), in_transit(&near)), ((0, 0, 1), 0));
+    near.run(&Command::Tick { items: vec![carry("poison")] });
+    assert_eq!((near.counts(queue), in_transit(&near)), ((0, 0, 0), 1));
 }
 
 #[test]

@@ -46,6 +46,11 @@ fn letters() -> (Room, [QueueId; 3]) {
     (room, [dead, orders, mails])
 }
 
+fn only(is: &str) -> RedriveFilter {
+    let header = Some(Header { name: "is".to_owned(), value: is.to_owned() });
+    RedriveFilter { header, ..RedriveFilter::default() }
+}
+
 fn bodies(room: &mut Room, queue: QueueId) -> Vec<String> {
     room.take(queue, 128, 60_000)
 }
@@ -167,6 +172,28 @@ fn a_job_ends_at_its_most_and_does_not_chase_what_comes_later() {
     let it = job(&room, dead);
     assert_eq!((it.state, it.moved), (RedriveState::Done, 2), "what died again is not redriven again");
     assert_eq!(room.counts(dead), (2, 0, 0));
+}
+
+#[test]
+fn a_letter_that_dies_again_remembers_how_often_it_was_redriven() {
+    let (mut room, [dead, orders, _]) = letters();
+    for _ in 0..2 {
+        start(&mut room, dead, RedriveOrder { messages_max: Some(1), ..order(None) });
+        room.tick();
+        let delivery = room.receive(orders, 1, 1_000)[0];
+        room.release(orders, delivery.receipt, 0, true);
+        room.pass(1);
+        room.tick();
+    }
+    let peeked = room.machine().peek(&room.store, dead, PeekState::Visible, (0, 9)).expect("rows can be read");
+    let told: Vec<u32> =
+        peeked.iter().filter_map(|peeked| peeked.message.origin.as_ref()).map(|origin| origin.redriven).collect();
+    assert_eq!(told, [0, 1, 1], "two of the three went round");
+    start(&mut room, dead, RedriveOrder { filter: only("a"), ..order(None) });
+    room.tick();
+    let delivery = room.receive(orders, 1, 1_000)[0];
+    let row = room.machine().message(&room.store, orders, delivery.seq).expect("rows can be read");
+    assert_eq!(row.and_then(|row| row.origin).map(|origin| origin.redriven), Some(2));
 }
 
 #[test]
