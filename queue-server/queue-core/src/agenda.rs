@@ -5,11 +5,14 @@
 //!
 //! Must never: change anything. A tick that never comes, or comes twice, is harmless.
 
+use bytes::Bytes;
 use machine::{Layout, RowSource, StoreFailure, TimestampMs};
 
 use crate::due::Due;
+use crate::ids::MessageId;
 use crate::keys;
-use crate::limits::{TICK_ERASES_MAX, TICK_ITEMS_MAX};
+use crate::leases::Lease;
+use crate::limits::{TICK_BYTES_MAX, TICK_ERASES_MAX, TICK_FORWARDS_MAX, TICK_ITEMS_MAX};
 use crate::message::MessageRow;
 use crate::queue::Queue;
 use crate::queue_machine::QueueMachine;
@@ -27,11 +30,13 @@ pub(crate) fn due(machine: &QueueMachine, rows: &dyn RowSource, now: TimestampMs
         }
     }
     queues.sort_unstable_by_key(|(due, queue)| (*due, queue.id));
-    let mut agenda = Agenda { rows, now, items: Vec::new() };
+    let mut agenda = Agenda { machine, rows, now, items: Vec::new(), bytes: 0 };
+    agenda.add_redrives()?;
     for (_, queue) in queues {
-        agenda.add_leases(queue);
+        agenda.add_leases(queue)?;
         agenda.add_delays(queue)?;
         agenda.add_expired(queue)?;
+        agenda.add_forwards(queue)?;
     }
     for queue in remains {
         agenda.add_remains(queue)?;
@@ -39,22 +44,79 @@ pub(crate) fn due(machine: &QueueMachine, rows: &dyn RowSource, now: TimestampMs
     Ok(agenda.items)
 }
 
-struct Agenda<'a> {
-    rows: &'a dyn RowSource,
-    now: TimestampMs,
-    items: Vec<Due>,
+/// The next tick while it is made.
+pub(crate) struct Agenda<'a> {
+    pub(crate) machine: &'a QueueMachine,
+    pub(crate) rows: &'a dyn RowSource,
+    pub(crate) now: TimestampMs,
+    pub(crate) items: Vec<Due>,
+    /// Of bodies in the items.
+    bytes: usize,
+}
+
+/// A body for an item.
+pub(crate) enum Fetched {
+    Here(Bytes),
+    /// The tick carries enough.
+    Later,
+    /// It is not kept. What must never happen would happen for ever; its message is left out.
+    Gone,
 }
 
 impl Agenda<'_> {
-    fn room(&self) -> usize {
+    /// Reads the body of a message, as long as the tick may carry more.
+    pub(crate) fn fetch(&mut self, id: MessageId) -> Result<Fetched, StoreFailure> {
+        if self.bytes >= TICK_BYTES_MAX {
+            return Ok(Fetched::Later);
+        }
+        let Some(body) = self.rows.body(id.body())? else { return Ok(Fetched::Gone) };
+        self.bytes = self.bytes.saturating_add(body.len());
+        Ok(Fetched::Here(body))
+    }
+
+    pub(crate) fn room(&self) -> usize {
         TICK_ITEMS_MAX.saturating_sub(self.items.len())
     }
 
-    fn add_leases(&mut self, queue: &Queue) {
-        let due = queue.leases.by_deadline().take_while(|(_, lease)| lease.deadline <= self.now);
-        let items = due.map(|(delivery, lease)| Due::Lease { queue: queue.id, delivery, seq: lease.seq });
-        let room = self.room();
-        self.items.extend(items.take(room));
+    fn add_leases(&mut self, queue: &Queue) -> Result<(), StoreFailure> {
+        let now = self.now;
+        for (delivery, lease) in queue.leases.by_deadline().take_while(|(_, lease)| lease.deadline <= now) {
+            if self.room() == 0 {
+                break;
+            }
+            let (id, seq) = (queue.id, lease.seq);
+            if !goes_away(queue, lease) {
+                self.items.push(Due::Lease { queue: id, delivery, seq });
+                continue;
+            }
+            match self.fetch(queue.places.id(seq))? {
+                Fetched::Here(body) => self.items.push(Due::Carry { queue: id, delivery, seq, body }),
+                Fetched::Later => break,
+                Fetched::Gone => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn add_forwards(&mut self, queue: &Queue) -> Result<(), StoreFailure> {
+        let Some(address) = self.machine.endpoint_queue(queue.id) else { return Ok(()) };
+        if queue.next_forward().is_none_or(|due| due > self.now) {
+            return Ok(());
+        }
+        let forwards = self.items.iter().filter(|item| matches!(item, Due::Forward { .. })).count();
+        let room = self.room().min(TICK_FORWARDS_MAX.saturating_sub(forwards));
+        for seq in queue.places.list(0, room) {
+            let body = match address.group {
+                None => None,
+                Some(_) => match self.fetch(queue.places.id(seq))? {
+                    Fetched::Here(body) => Some(body),
+                    Fetched::Later => break,
+                    Fetched::Gone => continue,
+                },
+            };
+            self.items.push(Due::Forward { queue: queue.id, seq, body });
+        }
+        Ok(())
     }
 
     fn add_delays(&mut self, queue: &Queue) -> Result<(), StoreFailure> {
@@ -133,6 +195,13 @@ impl Agenda<'_> {
         self.items.append(&mut items);
         broken.map_or(Ok(()), Err)
     }
+}
+
+/// Whether the message of a lease that ends is a dead letter for another group.
+fn goes_away(queue: &Queue, lease: &Lease) -> bool {
+    let tries = if lease.is_parked { lease.tries } else { lease.tries.fail() };
+    let policy = queue.definition.attributes.dead_letter.as_ref();
+    policy.is_some_and(|policy| policy.group.is_some()) && queue.is_spent(&tries)
 }
 
 /// A row that does not decode, as the failure it is for a reader.

@@ -4,7 +4,7 @@
 //!
 //! Must never: let a queue hold attributes that creating it would have refused.
 
-use machine::{DecodeError, Layout, Reader, Writer};
+use machine::{DecodeError, GroupId, Layout, Reader, Writer};
 
 use crate::limits::{
     DEAD_LETTER_LIMIT_MAX, MAX_MESSAGE_BYTES_DEFAULT, MAX_MESSAGE_BYTES_MAX, MAX_MESSAGE_BYTES_MIN,
@@ -12,6 +12,7 @@ use crate::limits::{
     RETENTION_S_MIN, VISIBILITY_TIMEOUT_S_DEFAULT, VISIBILITY_TIMEOUT_S_MAX, VISIBILITY_TIMEOUT_S_MIN,
 };
 use crate::refusal::Refusal;
+use crate::relocate::{QueueAddress, check_group, put_group, read_group};
 use crate::tries::Tries;
 
 /// What a queue's owner chose for it.
@@ -36,7 +37,9 @@ pub struct Attributes {
 /// When a message becomes a dead letter, and where it goes then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetterPolicy {
-    /// Name of the dead-letter queue, in the same machine.
+    /// The group that holds the dead-letter queue; `None`: that of the queue itself.
+    pub group: Option<GroupId>,
+    /// Name of the dead-letter queue.
     pub queue: String,
     /// What is counted.
     pub count: DeadLetterCount,
@@ -86,6 +89,13 @@ impl Default for Attributes {
     }
 }
 
+impl DeadLetterPolicy {
+    /// Where its dead letters go.
+    pub(crate) fn address(&self) -> QueueAddress {
+        QueueAddress { group: self.group, queue: self.queue.clone() }
+    }
+}
+
 impl Attributes {
     /// Holds each attribute against its range.
     ///
@@ -101,6 +111,19 @@ impl Attributes {
         Refusal::RetentionOutOfRange.unless((RETENTION_S_MIN..=RETENTION_S_MAX).contains(&self.retention_s))?;
         Refusal::RewindOutOfRange.unless(self.rewind_s <= self.retention_s)?;
         Refusal::DeadLetterLimitOutOfRange.unless(self.dead_letter.as_ref().is_none_or(limit_fits))
+    }
+
+    /// Refuses: `GroupOutOfRange`.
+    pub(crate) fn check_group(&self) -> Result<(), Refusal> {
+        check_group(self.dead_letter.as_ref().and_then(|policy| policy.group))
+    }
+
+    /// The same attributes as the queue's own group writes them.
+    pub(crate) fn seen_from(mut self, home: GroupId) -> Self {
+        if let Some(policy) = &mut self.dead_letter {
+            policy.group = policy.group.filter(|group| *group != home);
+        }
+        self
     }
 
     /// These attributes with `changes` made.
@@ -155,13 +178,19 @@ impl Layout for DeadLetterCount {
 
 impl Layout for DeadLetterPolicy {
     fn encode(&self, out: &mut Writer) {
+        put_group(out, self.group);
         out.str(&self.queue);
         self.count.encode(out);
         out.u32(self.limit);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self { queue: input.str()?, count: DeadLetterCount::decode(input)?, limit: input.u32()? })
+        Ok(Self {
+            group: read_group(input)?,
+            queue: input.str()?,
+            count: DeadLetterCount::decode(input)?,
+            limit: input.u32()?,
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //!  tag u8 | fields in the order of the variant (integers big-endian, strings and lists with a u32 length)
 //!  1 create  2 set attributes  3 delete  4 send  5 receive  6 ack  7 extend  8 release  9 purge  10 tick
+//!  20 to 28: topics and redrives, see `topic_command`
 //! ```
 //!
 //! Queues are created, changed and deleted by name, and used by id: a name may come to mean another queue, an id never.
@@ -16,6 +17,7 @@ use crate::attributes::{AttributeChanges, Attributes};
 use crate::due::Due;
 use crate::ids::{DeliveryNumber, QueueId};
 use crate::limits::LIST_MAX;
+use crate::topic_command::TopicCommand;
 
 /// A command. Each variant says what it answers with and what it refuses, in precedence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +25,7 @@ pub enum Command {
     /// Creates a queue. Answers `Created`.
     ///
     /// Refuses: `NameInvalid`, `QueueExists`, the attributes' ranges, `DeadLetterQueueIsItself`,
-    /// `DeadLetterQueueMissing`, `TooManyQueues`, `NumbersExhausted`.
+    /// `DeadLetterQueueMissing`, `TooManyQueues`, `NumbersExhausted`, `GroupOutOfRange`.
     CreateQueue {
         /// Its name.
         name: String,
@@ -33,7 +35,7 @@ pub enum Command {
     /// Changes some attributes of a queue. Answers `Done`. Leases keep the deadline they have.
     ///
     /// Refuses: `NameInvalid`, `QueueMissing`, the attributes' ranges, `DeadLetterQueueIsItself`,
-    /// `DeadLetterQueueMissing` (of a policy that is set now).
+    /// `DeadLetterQueueMissing`, `GroupOutOfRange` (of a policy that is set now).
     SetQueueAttributes {
         /// The queue's name.
         name: String,
@@ -116,6 +118,8 @@ pub enum Command {
         /// What is due.
         items: Vec<Due>,
     },
+    /// Something about topics, or a redrive.
+    Topic(TopicCommand),
 }
 
 /// A message on its way into a queue.
@@ -216,6 +220,7 @@ impl Layout for Command {
                 out.u8(10);
                 out.list(items);
             }
+            Self::Topic(command) => command.encode(out),
         }
     }
 
@@ -244,6 +249,7 @@ impl Layout for Command {
             }),
             9 => Ok(Self::Purge { queue: QueueId::decode(input)? }),
             10 => Ok(Self::Tick { items: input.list(LIST_MAX)? }),
+            tag @ 20..=39 => TopicCommand::decode(tag, input).map(Self::Topic),
             tag => Err(DecodeError::Unknown { what: "queue command", tag }),
         }
     }

@@ -5,6 +5,9 @@
 //!  2 delay   queue | epoch | due | id     its row: D queue epoch due id
 //!  3 expire  queue | seq                  its row: M queue seq
 //!  4 erase   queue                        no row
+//! 13 carry   queue | delivery | seq | body            as a lease; its message may have to go to another group
+//! 14 forward queue | seq | body if it goes far        its row: M queue seq
+//! 15 redrive queue | from | to | picks (seq | body)   their rows: M queue seq
 //! ```
 //!
 //! Why explicit: a replica reads the rows of a batch before it applies, so an item names its row; and an item that was
@@ -12,13 +15,15 @@
 //!
 //! Must never: be believed. `apply` holds each item against its state and the entry's stamp.
 
+use bytes::Bytes;
 use machine::{DecodeError, Key, Layout, Reader, TimestampMs, Writer};
 
 use crate::ids::{DeliveryNumber, MessageId, QueueId};
 use crate::keys;
+use crate::limits::REDRIVE_PICKS_MAX;
 
 /// One thing that is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Due {
     /// A lease has run out, or the delay of a released message has: it becomes ready, a dead letter, or is dropped.
     Lease {
@@ -52,16 +57,108 @@ pub enum Due {
         /// The queue.
         queue: QueueId,
     },
+    /// As `Lease`, of a message whose tries are spent and whose dead-letter queue is of another group.
+    Carry {
+        /// The queue.
+        queue: QueueId,
+        /// The delivery.
+        delivery: DeliveryNumber,
+        /// The message's place.
+        seq: u64,
+        /// Its body.
+        body: Bytes,
+    },
+    /// A copy waits in the queue of a subscription that forwards.
+    Forward {
+        /// The queue.
+        queue: QueueId,
+        /// The message's place.
+        seq: u64,
+        /// Its body, if it goes to another group.
+        body: Option<Bytes>,
+    },
+    /// A redrive goes on.
+    Redrive {
+        /// The queue that is emptied.
+        queue: QueueId,
+        /// Which part of it.
+        stretch: Stretch,
+    },
+}
+
+/// A part of a queue that a redrive has looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// The first place: where the job stands.
+    pub from: u64,
+    /// The place behind the last; the greatest number: there are no more.
+    pub to: u64,
+    /// What is to be moved, in the order of places.
+    pub picks: Vec<Pick>,
+}
+
+/// A message that a redrive wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pick {
+    /// Its place.
+    pub seq: u64,
+    /// Its body, if it goes to another group.
+    pub body: Option<Bytes>,
 }
 
 impl Due {
-    /// The row that `apply` may read for this item.
+    /// The one row that `apply` may read for this item, if it is one.
     pub(crate) fn key(&self) -> Option<Key> {
-        match *self {
-            Self::Lease { queue, seq, .. } | Self::Expire { queue, seq } => Some(keys::message(queue, seq)),
-            Self::Delay { queue, epoch, due, id } => Some(keys::delayed(queue, epoch, due, id)),
-            Self::Erase { .. } => None,
+        match self {
+            Self::Lease { queue, seq, .. }
+            | Self::Expire { queue, seq }
+            | Self::Carry { queue, seq, .. }
+            | Self::Forward { queue, seq, .. } => Some(keys::message(*queue, *seq)),
+            Self::Delay { queue, epoch, due, id } => Some(keys::delayed(*queue, *epoch, *due, *id)),
+            Self::Erase { .. } | Self::Redrive { .. } => None,
         }
+    }
+
+    /// Names the rows that `apply` may read for this item.
+    pub(crate) fn keys(&self, named: &mut Vec<Key>) {
+        named.extend(self.key());
+        if let Self::Redrive { queue, stretch } = self {
+            named.extend(stretch.picks.iter().map(|pick| keys::message(*queue, pick.seq)));
+        }
+    }
+}
+
+fn put_body(out: &mut Writer, body: Option<&Bytes>) {
+    out.bool(body.is_some());
+    if let Some(body) = body {
+        out.bytes(body);
+    }
+}
+
+fn read_body(input: &mut Reader) -> Result<Option<Bytes>, DecodeError> {
+    if input.bool()? { input.bytes().map(Some) } else { Ok(None) }
+}
+
+impl Layout for Pick {
+    fn encode(&self, out: &mut Writer) {
+        out.u64(self.seq);
+        put_body(out, self.body.as_ref());
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { seq: input.u64()?, body: read_body(input)? })
+    }
+}
+
+impl Layout for Stretch {
+    fn encode(&self, out: &mut Writer) {
+        out.u64(self.from);
+        out.u64(self.to);
+        out.list(&self.picks);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { from: input.u64()?, to: input.u64()?, picks: input.list(REDRIVE_PICKS_MAX)? })
     }
 }
 
@@ -90,6 +187,24 @@ impl Layout for Due {
                 out.u8(4);
                 queue.encode(out);
             }
+            Self::Carry { queue, delivery, seq, body } => {
+                out.u8(13);
+                queue.encode(out);
+                delivery.encode(out);
+                out.u64(*seq);
+                out.bytes(body);
+            }
+            Self::Forward { queue, seq, body } => {
+                out.u8(14);
+                queue.encode(out);
+                out.u64(*seq);
+                put_body(out, body.as_ref());
+            }
+            Self::Redrive { queue, stretch } => {
+                out.u8(15);
+                queue.encode(out);
+                stretch.encode(out);
+            }
         }
     }
 
@@ -108,6 +223,14 @@ impl Layout for Due {
             }),
             3 => Ok(Self::Expire { queue: QueueId::decode(input)?, seq: input.u64()? }),
             4 => Ok(Self::Erase { queue: QueueId::decode(input)? }),
+            13 => Ok(Self::Carry {
+                queue: QueueId::decode(input)?,
+                delivery: DeliveryNumber::decode(input)?,
+                seq: input.u64()?,
+                body: input.bytes()?,
+            }),
+            14 => Ok(Self::Forward { queue: QueueId::decode(input)?, seq: input.u64()?, body: read_body(input)? }),
+            15 => Ok(Self::Redrive { queue: QueueId::decode(input)?, stretch: Stretch::decode(input)? }),
             tag => Err(DecodeError::Unknown { what: "due item", tag }),
         }
     }

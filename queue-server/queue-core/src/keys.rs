@@ -11,6 +11,10 @@
 //!  0x17 P queue page                 ready      ranges of ready places
 //!  0x18 I queue page                 ids        runs of ids
 //!  0x19 B queue span                 delays     how many end within a span of time
+//!  0x28 topic                        topic      name, attributes, times
+//!  0x29 queue                        subscription, by the queue that holds its copies
+//!  0x2a queue                        redrive    the job that empties this queue
+//!  0x2b topic                        counters   of the topic
 //! ```
 //!
 //! Queue u32, epoch u32, the rest u64, big-endian: keys sort as their numbers do.
@@ -20,6 +24,7 @@
 use machine::{DecodeError, Key, Reader, TimestampMs, Writer};
 
 use crate::ids::{DeliveryNumber, MessageId, QueueId};
+use crate::topic::TopicId;
 
 pub(crate) const MACHINE: u8 = 0x10;
 pub(crate) const DEFINITION: u8 = 0x11;
@@ -31,6 +36,11 @@ pub(crate) const TRIES: u8 = 0x16;
 pub(crate) const READY: u8 = 0x17;
 pub(crate) const IDS: u8 = 0x18;
 pub(crate) const DELAYS: u8 = 0x19;
+
+pub(crate) const TOPIC: u8 = 0x28;
+pub(crate) const SUBSCRIPTION: u8 = 0x29;
+pub(crate) const REDRIVE: u8 = 0x2a;
+pub(crate) const TOPIC_COUNTERS: u8 = 0x2b;
 
 /// The one row of the machine itself.
 pub(crate) const fn machine() -> Key {
@@ -60,6 +70,22 @@ pub(crate) fn definition(queue: QueueId) -> Key {
 
 pub(crate) fn counters(queue: QueueId) -> Key {
     of_queue(COUNTERS, queue)
+}
+
+pub(crate) fn topic(topic: TopicId) -> Key {
+    of_queue(TOPIC, QueueId(topic.0))
+}
+
+pub(crate) fn topic_counters(topic: TopicId) -> Key {
+    of_queue(TOPIC_COUNTERS, QueueId(topic.0))
+}
+
+pub(crate) fn subscription(queue: QueueId) -> Key {
+    of_queue(SUBSCRIPTION, queue)
+}
+
+pub(crate) fn redrive(queue: QueueId) -> Key {
+    of_queue(REDRIVE, queue)
 }
 
 pub(crate) fn message(queue: QueueId, seq: u64) -> Key {

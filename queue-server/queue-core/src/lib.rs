@@ -16,8 +16,11 @@
 //! |---|---|
 //! | `command`, `reply`, `refusal`, `due` | what goes in and what comes out |
 //! | `owner`, `send`, `receive`, `settle`, `purge`, `tick`, `dead_letter` | the verbs |
-//! | `agenda`, `read`, `peek` | what is read outside `apply` |
-//! | `queue`, `places`, `leases`, `delays`, `range_set`, `run_map`, `tries`, `totals` | the state |
+//! | `relocate` | the one way from a queue to another |
+//! | `topic_command`, `topic_owner`, `subscribe`, `publish`, `forward`, `filter`, `retry` | topics |
+//! | `redrive`, `redrive_job`, `redrive_agenda` | redrives |
+//! | `agenda`, `read`, `peek`, `topic_read` | what is read outside `apply` |
+//! | `queue`, `places`, `leases`, `delays`, `topic`, `subscription`, `range_set`, `run_map`, `tries`, `totals` | the state |
 //! | `keys`, `rows`, `message`, `load` | the state on disk |
 //! | `attributes`, `names`, `ids`, `limits` | the words |
 //! | `directory` | the machine of the meta group: which group holds a queue |
@@ -35,6 +38,8 @@ mod dead_letter;
 mod delays;
 mod directory;
 mod due;
+mod filter;
+mod forward;
 mod ids;
 mod keys;
 mod leases;
@@ -45,34 +50,54 @@ mod names;
 mod owner;
 mod peek;
 mod places;
+mod publish;
 mod purge;
 mod queue;
 mod queue_machine;
 mod range_set;
 mod read;
 mod receive;
+mod redrive;
+mod redrive_agenda;
+mod redrive_job;
 mod refusal;
+mod relocate;
 mod reply;
+mod retry;
 mod rows;
 mod run_map;
 mod send;
 mod settle;
+mod subscribe;
+mod subscription;
 mod tick;
+mod topic;
+mod topic_command;
+mod topic_owner;
+mod topic_read;
 mod totals;
 mod tries;
 
 pub use attributes::{AttributeChanges, Attributes, DeadLetterCount, DeadLetterPolicy};
 pub use command::{Command, Header, NewMessage};
 pub use directory::{DirectoryMachine, Place, PlaceQueue, PlaceRefusal, Placed};
-pub use due::Due;
+pub use due::{Due, Pick, Stretch};
+pub use filter::FilterKind;
 pub use ids::{DeliveryNumber, MessageId, QueueId};
-pub use message::{MessageRow, Origin};
+pub use message::{MessageRow, Origin, Published};
 pub use names::is_queue_name;
 pub use peek::{PeekState, Peeked};
 pub use queue_machine::QueueMachine;
 pub use read::{Counts, Footprint, QueueList, QueueStatus};
+pub use redrive::{Redrive, RedriveFilter, RedriveOrder, RedriveState};
 pub use refusal::Refusal;
+pub use relocate::{QueueAddress, Stall};
 pub use reply::{Delivery, Reply};
-pub use rows::DeadLetterStall;
+pub use retry::{RetryStrategy, next_retry};
+pub use rows::Failing;
+pub use subscription::{Endpoint, NotifyFormat, SubscriptionAttributes, SubscriptionChanges};
+pub use topic::{TopicAttributes, TopicChanges, TopicId};
+pub use topic_command::{Publication, TopicCommand};
+pub use topic_read::{Pushable, SubscriptionList, SubscriptionStatus, TopicList, TopicStatus};
 pub use totals::Totals;
 pub use tries::Tries;

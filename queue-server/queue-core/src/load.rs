@@ -13,9 +13,12 @@ use crate::keys;
 use crate::leases::Lease;
 use crate::names::folded;
 use crate::places::{IdPage, ReadyPage};
-use crate::queue::Queue;
+use crate::queue::{Queue, Role};
 use crate::queue_machine::QueueMachine;
+use crate::redrive::Redrive;
 use crate::rows::{Counters, Definition, MachineRow};
+use crate::subscription::Subscription;
+use crate::topic::{Topic, TopicCounters, TopicDefinition, TopicId};
 use crate::tries::TriesRow;
 
 /// Rebuilds the machine. Errors: the store failed, or a row is damaged or of a newer release.
@@ -25,6 +28,7 @@ pub(crate) fn load(rows: &dyn RowSource) -> Result<QueueMachine, LoadError> {
         let row = MachineRow::from_bytes(&value).map_err(|error| LoadError::row(&keys::machine(), error))?;
         machine.last_queue = row.last_queue;
     }
+    load_topics(&mut machine, rows)?;
     load_queues(&mut machine, rows)?;
     each(rows, keys::READY, &mut machine, |queue, page, value| {
         queue.places.load_ready(page, &ReadyPage::from_bytes(value)?)
@@ -54,14 +58,47 @@ fn load_queues(machine: &mut QueueMachine, rows: &dyn RowSource) -> Result<(), L
     scan(rows, keys::DEFINITION, &mut |mut key, value| {
         let id = QueueId::decode(&mut key)?;
         let definition = Definition::from_bytes(value)?;
-        if !definition.is_deleted {
+        if !definition.is_deleted && !machine.topics.subscriptions.contains_key(&id) {
             machine.names.insert(folded(&definition.name), id);
         }
-        machine.queues.insert(id, Queue::new(id, definition));
+        let mut queue = Queue::new(id, definition);
+        queue.role = machine.topics.subscriptions.get(&id).map_or(Role::Named, |it| it.attributes.role());
+        machine.queues.insert(id, queue);
         key.end()
     })?;
     scan(rows, keys::COUNTERS, &mut |mut key, value| {
         queue_of(machine, &mut key)?.counters = Counters::from_bytes(value)?;
+        key.end()
+    })
+}
+
+/// Topics, then their subscriptions: a queue whose subscription is known is led to by no name.
+fn load_topics(machine: &mut QueueMachine, rows: &dyn RowSource) -> Result<(), LoadError> {
+    let topics = &mut machine.topics;
+    scan(rows, keys::TOPIC, &mut |mut key, value| {
+        let id = TopicId::decode(&mut key)?;
+        let topic = Topic::new(TopicDefinition::from_bytes(value)?);
+        topics.names.insert(folded(&topic.definition.name), id);
+        topics.by_id.insert(id, topic);
+        key.end()
+    })?;
+    scan(rows, keys::TOPIC_COUNTERS, &mut |mut key, value| {
+        let topic = topics.by_id.get_mut(&TopicId::decode(&mut key)?);
+        topic.ok_or(DecodeError::Invalid("topic of a row"))?.counters = TopicCounters::from_bytes(value)?;
+        key.end()
+    })?;
+    scan(rows, keys::SUBSCRIPTION, &mut |mut key, value| {
+        let queue = QueueId::decode(&mut key)?;
+        let subscription = Subscription::from_bytes(value)?;
+        let topic = topics.by_id.get_mut(&subscription.topic);
+        let topic = topic.ok_or(DecodeError::Invalid("topic of a row"))?;
+        topic.subscriptions.insert(folded(&subscription.name), queue);
+        topics.subscriptions.insert(queue, subscription);
+        key.end()
+    })?;
+    let redrives = &mut machine.redrives;
+    scan(rows, keys::REDRIVE, &mut |mut key, value| {
+        redrives.insert(QueueId::decode(&mut key)?, Redrive::from_bytes(value)?);
         key.end()
     })
 }

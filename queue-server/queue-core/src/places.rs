@@ -67,6 +67,11 @@ impl Places {
         self.ready.list(self.floor, offset, count)
     }
 
+    /// How many visible places there are within `from..to`.
+    pub(crate) fn visible_within(&self, from: u64, to: u64) -> u64 {
+        self.ready.count_within(from.max(self.floor), to)
+    }
+
     pub(crate) fn is_visible(&self, seq: u64) -> bool {
         seq >= self.floor && self.ready.contains(seq)
     }
@@ -99,6 +104,12 @@ impl Places {
         let taken = self.ready.take(self.floor, u64::MAX, count);
         self.dirty_ready.extend(taken.iter().map(|seq| page(*seq)));
         taken
+    }
+
+    /// Takes one visible place; it is not ready any more.
+    pub(crate) fn take_one(&mut self, seq: u64) {
+        assert!(self.is_visible(seq) && self.ready.remove(seq), "a place that is taken is visible");
+        self.dirty_ready.insert(page(seq));
     }
 
     /// Takes the first `count` places below the floor.

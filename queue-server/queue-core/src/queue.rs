@@ -3,6 +3,7 @@
 //! ```text
 //!   send ──> delayed ──tick──> visible <──put back── leased ──ack──> gone
 //!     └────────────────────────> │ └──receive──────────^ └─tick──> dead-letter queue
+//!                                ├──forward, redrive──> another queue
 //!                                └──retention, purge──> gone
 //! ```
 //!
@@ -18,14 +19,28 @@ use crate::keys;
 use crate::leases::{Lease, Leases};
 use crate::message::MessageRow;
 use crate::places::Places;
-use crate::rows::{Counters, Definition, Oldest};
+use crate::relocate::Stall;
+use crate::rows::{Counters, Definition, Failing, Oldest};
 use crate::tries::{Tries, TriesRow};
+
+/// What a queue is for. Not its own affair to remember: the subscription's row says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It has a name, and users who send and receive.
+    #[default]
+    Named,
+    /// It holds a subscription's copies until a pusher has delivered them; so many attempts may fail.
+    Pushed { attempts: u32 },
+    /// It holds a subscription's copies until they are forwarded to a queue.
+    Forwarded,
+}
 
 /// A queue, live or deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Queue {
     pub(crate) id: QueueId,
     pub(crate) definition: Definition,
+    pub(crate) role: Role,
     pub(crate) counters: Counters,
     pub(crate) places: Places,
     pub(crate) leases: Leases,
@@ -40,6 +55,7 @@ impl Queue {
         Self {
             id,
             definition,
+            role: Role::Named,
             counters: Counters::default(),
             places: Places::default(),
             leases: Leases::default(),
@@ -70,7 +86,7 @@ impl Queue {
 
     /// No lease, delay or retention of the queue ends earlier.
     pub(crate) fn next_timely(&self) -> Option<TimestampMs> {
-        let times = [self.leases.first_deadline(), self.delays.first(), self.next_expiry()];
+        let times = [self.leases.first_deadline(), self.delays.first(), self.next_expiry(), self.next_forward()];
         times.into_iter().flatten().min().filter(|_| !self.definition.is_deleted)
     }
 
@@ -83,6 +99,43 @@ impl Queue {
     pub(crate) fn next_expiry(&self) -> Option<TimestampMs> {
         let oldest = self.counters.oldest.filter(|_| self.places.visible() > 0);
         oldest.map(|oldest| oldest.enqueued.plus(self.definition.attributes.retention_ms()))
+    }
+
+    /// No message is forwarded earlier. It is as early as the message that waits longest, so that what has waited longest
+    /// in the machine goes first.
+    pub(crate) fn next_forward(&self) -> Option<TimestampMs> {
+        let oldest = self.counters.oldest.filter(|_| self.role == Role::Forwarded && self.places.visible() > 0)?;
+        Some(self.counters.failing.map_or(oldest.enqueued, |failing| failing.retry))
+    }
+
+    /// Whether a message with these tries has failed for good.
+    pub(crate) fn is_spent(&self, tries: &Tries) -> bool {
+        match self.role {
+            Role::Named => self.definition.attributes.is_spent(tries),
+            Role::Pushed { attempts } => tries.failed >= attempts,
+            Role::Forwarded => false,
+        }
+    }
+
+    /// A delivery of a subscription failed.
+    pub(crate) fn note_failure(&mut self, now: TimestampMs, stall: Option<Stall>, retry: TimestampMs) {
+        let former = self.counters.failing;
+        let since = former.map_or(now, |failing| failing.since);
+        let times = former.map_or(0, |failing| failing.times).saturating_add(1);
+        self.counters.failing = Some(Failing { since, times, retry, stall });
+    }
+
+    /// A push of a subscription failed; of other queues there is nothing to note.
+    pub(crate) fn note_push_failure(&mut self, now: TimestampMs) {
+        if matches!(self.role, Role::Pushed { .. }) {
+            self.note_failure(now, None, now);
+        }
+    }
+
+    /// Takes a visible message out of the ready set, to move it; its tries are forgotten.
+    pub(crate) fn withdraw(&mut self, seq: u64, rows: &mut Rows) {
+        self.places.take_one(seq);
+        self.take_tries(seq, rows);
     }
 
     /// Gives a message the next place and writes its row. Answers: the place.

@@ -4,23 +4,27 @@
 //!  command ──> QueueMachine ── by name ──> create, set attributes, delete        owner.rs
 //!                   │
 //!                   ├── by id ──> one queue: send, receive, settle, purge        send.rs receive.rs settle.rs purge.rs
-//!                   └── tick ───> the queues its items name                      tick.rs
+//!                   ├── tick ───> the queues its items name                      tick.rs
+//!                   └── topics, redrives                                         topic_owner.rs subscribe.rs publish.rs redrive_job.rs
 //! ```
 //!
 //! Must never: read a row that [`Machine::keys`] did not name, or let a refused command change anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use machine::{Context, Key, LoadError, Machine, RowSource, Rows, StoreFailure, TimestampMs};
+use bytes::Bytes;
+use machine::{Context, GroupId, Key, LoadError, Machine, RowSource, Rows, StoreFailure, TimestampMs};
 
 use crate::command::Command;
 use crate::ids::QueueId;
 use crate::limits::{BATCH_MAX, UNSETTLED_MAX};
 use crate::queue::Queue;
 use crate::receive::Ask;
+use crate::redrive::Redrive;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::settle::Release;
+use crate::topic::Topics;
 use crate::{agenda, load};
 
 /// All queues of one group.
@@ -35,6 +39,9 @@ pub struct QueueMachine {
     pub(crate) last_queue: QueueId,
     /// Sum over the queues.
     pub(crate) unsettled: u64,
+    pub(crate) topics: Topics,
+    /// The last redrive of each queue that had one.
+    pub(crate) redrives: BTreeMap<QueueId, Redrive>,
     /// Queues with something that rows do not hold yet.
     pub(crate) dirty: BTreeSet<QueueId>,
 }
@@ -72,6 +79,8 @@ impl QueueMachine {
             Command::DeleteQueue { name } => self.delete(&name, rows),
             Command::Send { queue, messages } => {
                 check_count(messages.len())?;
+                // Only a publish puts messages into the queue of a subscription.
+                Refusal::QueueMissing.unless(!self.topics.subscriptions.contains_key(&queue))?;
                 self.decide(queue, |queue| queue.send(context, messages, rows))
             }
             Command::Receive { queue, count, lease_ms } => {
@@ -93,7 +102,8 @@ impl QueueMachine {
                 self.decide(queue, |queue| queue.release(context, &receipts, Release { delay_ms, failed }, rows))
             }
             Command::Purge { queue } => self.decide(queue, |queue| Ok(Reply::Purged { messages: queue.purge(rows) })),
-            Command::Tick { items } => self.tick(context, &items, rows),
+            Command::Tick { items } => self.tick(context, items, rows),
+            Command::Topic(command) => self.answer_topic(context, command, rows),
         }
     }
 }
@@ -112,7 +122,7 @@ impl Machine for QueueMachine {
 
     fn keys(command: &Command, keys: &mut Vec<Key>) {
         if let Command::Tick { items } = command {
-            keys.extend(items.iter().filter_map(crate::due::Due::key));
+            items.iter().for_each(|item| item.keys(keys));
         }
     }
 
@@ -126,6 +136,10 @@ impl Machine for QueueMachine {
                 queue.write(rows);
             }
         }
+    }
+
+    fn deliver(&mut self, context: &Context, _source: GroupId, record: &Bytes, rows: &mut Rows) -> Result<(), String> {
+        self.unpack(context, record, rows)
     }
 
     fn due(&self, rows: &dyn RowSource, now: TimestampMs) -> Result<Option<Command>, StoreFailure> {

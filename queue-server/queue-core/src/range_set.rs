@@ -98,6 +98,15 @@ impl RangeSet {
         numbers
     }
 
+    /// Takes out one number. Answers: whether it was in the set.
+    pub(crate) fn remove(&mut self, number: u64) -> bool {
+        let is_there = self.contains(number);
+        if is_there {
+            self.cut(number, number.saturating_add(1));
+        }
+        is_there
+    }
+
     /// Takes out `start..end`. Invariant: it lies within one range.
     fn cut(&mut self, start: u64, end: u64) {
         let around = self.ranges.range(..=start).next_back().map(|(first, last)| (*first, *last));
@@ -153,6 +162,18 @@ mod tests {
         assert_eq!(set.count_within(from, to), within as u64);
         let cut: Vec<u64> = set.within(from, to).flat_map(|(start, end)| start..end).collect();
         assert_eq!(cut, listed.into_iter().filter(|number| *number < to).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_number_is_removed_once_wherever_it_stands_in_its_range() {
+        for number in 0..9 {
+            let mut set = RangeSet::default();
+            set.insert(2, 7);
+            let was_there = (2..7).contains(&number);
+            assert_eq!((set.remove(number), set.remove(number)), (was_there, false));
+            let left: BTreeSet<u64> = (2..7).filter(|other| *other != number).collect();
+            check(&set, &left, 0, 9);
+        }
     }
 
     #[test]

@@ -15,7 +15,8 @@ use crate::message::MessageRow;
 use crate::names::folded;
 use crate::queue::Queue;
 use crate::queue_machine::QueueMachine;
-use crate::rows::DeadLetterStall;
+use crate::redrive::Redrive;
+use crate::relocate::Stall;
 use crate::totals::Totals;
 
 /// A queue as its owner sees it.
@@ -36,7 +37,7 @@ pub struct QueueStatus {
     /// What it has done.
     pub totals: Totals,
     /// Why its last dead letter could not move.
-    pub stall: Option<DeadLetterStall>,
+    pub stall: Option<Stall>,
     /// What it costs in memory.
     pub footprint: Footprint,
 }
@@ -100,7 +101,7 @@ impl QueueMachine {
         let target = folded(name);
         let sends_there = |id: &&QueueId| {
             let policy = self.live(**id).and_then(|queue| queue.definition.attributes.dead_letter.as_ref());
-            policy.is_some_and(|policy| folded(&policy.queue) == target)
+            policy.is_some_and(|policy| policy.group.is_none() && folded(&policy.queue) == target)
         };
         self.names.values().filter(sends_there).copied().collect()
     }
@@ -134,7 +135,8 @@ impl QueueMachine {
     /// Invariant: never late. It may be early by about a second of a delay, so whoever is told "nothing" waits a little.
     #[must_use]
     pub fn next_due(&self) -> Option<TimestampMs> {
-        self.queues.values().filter_map(Queue::next_due).min()
+        let redrives = self.redrives.values().filter_map(Redrive::due);
+        self.queues.values().filter_map(Queue::next_due).chain(redrives).min()
     }
 
     /// The message at `seq`, visible or leased. Errors: the store failed, or the row is damaged.

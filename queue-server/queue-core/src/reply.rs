@@ -3,6 +3,7 @@
 //! ```text
 //!  tag u8 | fields in the order of the variant
 //!  0 refused  1 created  2 done  3 sent  4 received  5 empty  6 settled  7 extended  8 purged  9 ticked
+//!  25 topic created  26 subscribed  27 published
 //! ```
 //!
 //! A receive answers with places, not with bodies: whoever holds the rows reads them by place afterwards, outside the
@@ -15,6 +16,7 @@ use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
 use crate::ids::{DeliveryNumber, MessageId, QueueId};
 use crate::limits::LIST_MAX;
 use crate::refusal::Refusal;
+use crate::topic::TopicId;
 use crate::tries::Tries;
 
 /// The answer to a command.
@@ -65,6 +67,25 @@ pub enum Reply {
         /// Items that were still due.
         moved: u32,
         /// Queues in which messages became ready: whoever waits there may look again.
+        readied: Vec<QueueId>,
+    },
+    /// The topic is there.
+    TopicCreated {
+        /// Its id.
+        topic: TopicId,
+    },
+    /// The subscription is there.
+    Subscribed {
+        /// Its id: that of the queue which holds its copies.
+        queue: QueueId,
+    },
+    /// The messages wait for their delivery to the subscriptions that they match.
+    Published {
+        /// Their ids, in the order of the publish.
+        ids: Vec<MessageId>,
+        /// Copies that were made.
+        copies: u32,
+        /// The queues of the subscriptions that got some.
         readied: Vec<QueueId>,
     },
 }
@@ -144,6 +165,20 @@ impl Layout for Reply {
                 out.u32(*moved);
                 out.list(readied);
             }
+            Self::TopicCreated { topic } => {
+                out.u8(25);
+                topic.encode(out);
+            }
+            Self::Subscribed { queue } => {
+                out.u8(26);
+                queue.encode(out);
+            }
+            Self::Published { ids, copies, readied } => {
+                out.u8(27);
+                out.list(ids);
+                out.u32(*copies);
+                out.list(readied);
+            }
         }
     }
 
@@ -159,6 +194,13 @@ impl Layout for Reply {
             7 => Ok(Self::Extended { deadline: TimestampMs::decode(input)?, results: read_results(input)? }),
             8 => Ok(Self::Purged { messages: input.u64()? }),
             9 => Ok(Self::Ticked { moved: input.u32()?, readied: input.list(LIST_MAX)? }),
+            25 => Ok(Self::TopicCreated { topic: TopicId::decode(input)? }),
+            26 => Ok(Self::Subscribed { queue: QueueId::decode(input)? }),
+            27 => Ok(Self::Published {
+                ids: input.list(LIST_MAX)?,
+                copies: input.u32()?,
+                readied: input.list(LIST_MAX)?,
+            }),
             tag => Err(DecodeError::Unknown { what: "queue reply", tag }),
         }
     }

@@ -10,6 +10,7 @@ use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
 
 use crate::attributes::Attributes;
 use crate::ids::QueueId;
+use crate::relocate::Stall;
 use crate::totals::Totals;
 
 /// The version of all rows written by this release.
@@ -55,13 +56,17 @@ pub(crate) struct Oldest {
     pub(crate) enqueued: TimestampMs,
 }
 
-/// Why the last dead letter of a queue could not move.
+/// A subscription's deliveries that fail, since the last one that did not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeadLetterStall {
-    /// The dead-letter queue is not there.
-    QueueMissing,
-    /// The dead-letter queue is full.
-    QueueFull,
+pub struct Failing {
+    /// Since when.
+    pub since: TimestampMs,
+    /// How many in a row.
+    pub times: u32,
+    /// The next message is not forwarded earlier. Pushed messages have delays of their own.
+    pub retry: TimestampMs,
+    /// Why the endpoint's queue does not take them; `None`: pushes fail.
+    pub stall: Option<Stall>,
 }
 
 /// What changes with almost every command to a queue.
@@ -79,7 +84,9 @@ pub(crate) struct Counters {
     pub(crate) delay_epoch: u32,
     /// Delayed messages of earlier epochs that wait to be erased.
     pub(crate) stale_delays: u64,
-    pub(crate) stall: Option<DeadLetterStall>,
+    /// Why the last dead letter could not move.
+    pub(crate) stall: Option<Stall>,
+    pub(crate) failing: Option<Failing>,
     pub(crate) totals: Totals,
 }
 
@@ -95,6 +102,7 @@ impl Default for Counters {
             delay_epoch: 0,
             stale_delays: 0,
             stall: None,
+            failing: None,
             totals: Totals::default(),
         }
     }
@@ -145,20 +153,21 @@ impl Layout for Oldest {
     }
 }
 
-impl Layout for DeadLetterStall {
+impl Layout for Failing {
     fn encode(&self, out: &mut Writer) {
-        out.u8(match self {
-            Self::QueueMissing => 1,
-            Self::QueueFull => 2,
-        });
+        self.since.encode(out);
+        out.u32(self.times);
+        self.retry.encode(out);
+        out.option(self.stall.as_ref());
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
-        match input.u8()? {
-            1 => Ok(Self::QueueMissing),
-            2 => Ok(Self::QueueFull),
-            tag => Err(DecodeError::Unknown { what: "dead-letter stall", tag }),
-        }
+        Ok(Self {
+            since: TimestampMs::decode(input)?,
+            times: input.u32()?,
+            retry: TimestampMs::decode(input)?,
+            stall: input.option()?,
+        })
     }
 }
 
@@ -174,6 +183,7 @@ impl Layout for Counters {
         out.u32(self.delay_epoch);
         out.u64(self.stale_delays);
         out.option(self.stall.as_ref());
+        out.option(self.failing.as_ref());
         self.totals.encode(out);
     }
 
@@ -189,6 +199,7 @@ impl Layout for Counters {
             delay_epoch: input.u32()?,
             stale_delays: input.u64()?,
             stall: input.option()?,
+            failing: input.option()?,
             totals: Totals::decode(input)?,
         })
     }

@@ -67,9 +67,13 @@ impl Queue {
         Refusal::DelayOutOfRange.unless(message.delay_ms <= DELAY_MS_MAX)?;
         Refusal::BodyEmpty.unless(!message.body.is_empty())?;
         Refusal::BodyTooLarge.unless(message.body.len() <= bytes_max)?;
-        let headers_fit = message.headers.len() <= HEADERS_MAX && message.headers.iter().all(header_fits);
-        Refusal::HeadersOutOfRange.unless(headers_fit)
+        Refusal::HeadersOutOfRange.unless(headers_fit(&message.headers))
     }
+}
+
+/// Whether a message may have these headers.
+pub(crate) fn headers_fit(headers: &[Header]) -> bool {
+    headers.len() <= HEADERS_MAX && headers.iter().all(header_fits)
 }
 
 fn header_fits(header: &Header) -> bool {
@@ -78,9 +82,14 @@ fn header_fits(header: &Header) -> bool {
 }
 
 fn message_bytes(message: &NewMessage) -> usize {
+    size(&message.body, &message.headers)
+}
+
+/// Bytes of a message: body and headers.
+pub(crate) fn size(body: &Bytes, headers: &[Header]) -> usize {
     let header_bytes = |header: &Header| header.name.len().saturating_add(header.value.len());
     let add = |bytes: usize, header| bytes.saturating_add(header_bytes(header));
-    message.headers.iter().fold(Bytes::len(&message.body), add)
+    headers.iter().fold(body.len(), add)
 }
 
 fn new_row(id: MessageId, context: &Context, message: NewMessage) -> MessageRow {
@@ -91,5 +100,6 @@ fn new_row(id: MessageId, context: &Context, message: NewMessage) -> MessageRow 
         body_bytes: u32::try_from(message.body.len()).unwrap_or(u32::MAX),
         headers: message.headers,
         origin: None,
+        published: None,
     }
 }

@@ -9,7 +9,7 @@ use machine::{Context, Rows};
 use crate::ids::DeliveryNumber;
 use crate::leases::Lease;
 use crate::limits::DELAY_MS_MAX;
-use crate::queue::Queue;
+use crate::queue::{Queue, Role};
 use crate::receive::lease_fits;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
@@ -29,6 +29,7 @@ impl Queue {
         let lease = self.live_lease(context, receipt)?;
         self.end_lease(receipt, rows);
         self.erase(lease.seq, rows);
+        self.counters.failing = self.counters.failing.filter(|_| !matches!(self.role, Role::Pushed { .. }));
         self.counters.totals.acked = self.counters.totals.acked.saturating_add(1);
         Ok(())
     }
@@ -77,7 +78,10 @@ impl Queue {
     ) -> Result<(), Refusal> {
         let lease = self.live_lease(context, receipt)?;
         let tries = if release.failed { lease.tries.fail() } else { lease.tries };
-        let is_spent = self.definition.attributes.is_spent(&tries);
+        if release.failed {
+            self.note_push_failure(context.now);
+        }
+        let is_spent = self.is_spent(&tries);
         let is_dropped = lease.seq < self.places.floor();
         if !is_dropped && (is_spent || release.delay_ms > 0) {
             let deadline = if is_spent { context.now } else { context.now.plus(release.delay_ms) };

@@ -6,11 +6,13 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use machine::{Context, Rows, TimestampMs};
 
 use crate::dead_letter::Ended;
 use crate::due::Due;
-use crate::ids::QueueId;
+use crate::forward::Waiting;
+use crate::ids::{DeliveryNumber, QueueId};
 use crate::keys;
 use crate::limits::TICK_ITEMS_MAX;
 use crate::message::{self, MessageRow};
@@ -40,28 +42,38 @@ struct Delayed {
 
 impl QueueMachine {
     /// Decides a tick. Refuses: see [`crate::Command::Tick`].
-    pub(crate) fn tick(&mut self, context: &Context, items: &[Due], rows: &mut Rows) -> Result<Reply, Refusal> {
+    pub(crate) fn tick(&mut self, context: &Context, items: Vec<Due>, rows: &mut Rows) -> Result<Reply, Refusal> {
         Refusal::CountOutOfRange.unless((1..=TICK_ITEMS_MAX).contains(&items.len()))?;
         let mut moved: u32 = 0;
         let mut readied = BTreeSet::new();
         for item in items {
-            match self.move_due(context.now, item, rows) {
-                Moved::Not => continue,
-                Moved::Done => {}
-                Moved::Readied(queue) => drop(readied.insert(queue)),
+            let outcomes = match item {
+                Due::Redrive { queue, stretch } => self.redrive(context, queue, stretch, rows),
+                item => vec![self.move_due(context, item, rows)],
+            };
+            for outcome in &outcomes {
+                if let Moved::Readied(queue) = outcome {
+                    readied.insert(*queue);
+                }
             }
-            moved = moved.saturating_add(1);
+            let has_moved = outcomes.iter().any(|outcome| !matches!(outcome, Moved::Not));
+            moved = moved.saturating_add(u32::from(has_moved));
         }
         Ok(Reply::Ticked { moved, readied: readied.into_iter().collect() })
     }
 
-    fn move_due(&mut self, now: TimestampMs, item: &Due, rows: &mut Rows) -> Moved {
+    fn move_due(&mut self, context: &Context, item: Due, rows: &mut Rows) -> Moved {
+        let now = context.now;
         let row = item.key().and_then(|key| message::read(&key, rows));
-        let moved = match (*item, row) {
+        let moved = match (item, row) {
             (Due::Lease { queue, delivery, seq }, Some(row)) => {
-                let lease = self.live(queue).and_then(|queue| queue.leases.get(delivery)).copied();
-                let lease = lease.filter(|lease| lease.seq == seq && lease.deadline <= now);
-                lease.map(|lease| self.end(now, queue, Ended { delivery, lease, row }, rows))
+                self.end_due(context, (queue, delivery, seq), (row, None), rows)
+            }
+            (Due::Carry { queue, delivery, seq, body }, Some(row)) => {
+                self.end_due(context, (queue, delivery, seq), (row, Some(body)), rows)
+            }
+            (Due::Forward { queue, seq, body }, Some(row)) => {
+                Some(self.forward(context, queue, Waiting { seq, row, body }, rows))
             }
             (Due::Delay { queue, epoch, due, .. }, Some(row)) => {
                 let moved = self.change(queue, |queue| queue.end_delay(Delayed { epoch, due, row }, now, rows));
@@ -74,25 +86,43 @@ impl QueueMachine {
                 self.forget_if_erased(queue, rows);
                 moved
             }
-            (_, None) => None,
+            (Due::Redrive { .. }, _) | (_, None) => None,
         };
         moved.unwrap_or(Moved::Not)
     }
 
+    /// Ends a lease if it is still there and due.
+    fn end_due(
+        &mut self,
+        context: &Context,
+        (queue, delivery, seq): (QueueId, DeliveryNumber, u64),
+        (row, body): (MessageRow, Option<Bytes>),
+        rows: &mut Rows,
+    ) -> Option<Moved> {
+        let lease = self.live(queue).and_then(|queue| queue.leases.get(delivery)).copied();
+        let lease = lease.filter(|lease| lease.seq == seq && lease.deadline <= context.now)?;
+        Some(self.end(context, queue, Ended { delivery, lease, row, body }, rows))
+    }
+
     /// A lease ended: its message is dropped, a dead letter, or visible again.
-    fn end(&mut self, now: TimestampMs, id: QueueId, mut ended: Ended, rows: &mut Rows) -> Moved {
+    fn end(&mut self, context: &Context, id: QueueId, mut ended: Ended, rows: &mut Rows) -> Moved {
+        let now = context.now;
         let Some(queue) = self.live(id) else { return Moved::Not };
         // A parked message failed, if at all, when it was released.
         if !ended.lease.is_parked {
             ended.lease.tries = ended.lease.tries.fail();
         }
         let (seq, tries, enqueued) = (ended.lease.seq, ended.lease.tries, ended.row.enqueued);
-        let attributes = &queue.definition.attributes;
-        let is_over = seq < queue.places.floor() || enqueued.plus(attributes.retention_ms()) <= now;
-        if !is_over && attributes.is_spent(&tries) {
-            return self.bury(now, id, ended, rows);
+        let retention_ms = queue.definition.attributes.retention_ms();
+        let is_over = seq < queue.places.floor() || enqueued.plus(retention_ms) <= now;
+        if !is_over && queue.is_spent(&tries) {
+            return self.bury(context, id, ended, rows);
         }
+        let has_failed = !ended.lease.is_parked;
         let is_ready = self.change(id, |queue| {
+            if has_failed {
+                queue.note_push_failure(now);
+            }
             queue.end_lease(ended.delivery, rows);
             if is_over {
                 queue.drop_message(seq, rows);

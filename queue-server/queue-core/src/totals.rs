@@ -6,12 +6,13 @@ use machine::{DecodeError, Layout, Reader, Writer};
 
 /// Totals over the life of a queue. Units: messages.
 ///
-/// Invariant: `sent + arrived` = visible + leased + delayed + `acked` + `expired` + `purged` + `dead_lettered`.
+/// Invariant: `sent + arrived` = visible + leased + delayed + `acked` + `expired` + `purged` + `dead_lettered` + `forwarded`
+/// + `given_up` + `redriven`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Sent by producers, delayed ones included.
+    /// Sent by producers, delayed ones included; of a subscription, copies of what was published.
     pub sent: u64,
-    /// Came as dead letters of other queues.
+    /// Came from other queues: as dead letters, forwarded, or redriven.
     pub arrived: u64,
     /// Deliveries.
     pub received: u64,
@@ -25,6 +26,12 @@ pub struct Totals {
     pub purged: u64,
     /// Moved to the dead-letter queue.
     pub dead_lettered: u64,
+    /// Moved to the queue of their subscription's endpoint.
+    pub forwarded: u64,
+    /// Dropped by a subscription that could not deliver them.
+    pub given_up: u64,
+    /// Moved by a redrive.
+    pub redriven: u64,
 }
 
 impl Layout for Totals {
@@ -37,6 +44,9 @@ impl Layout for Totals {
         out.u64(self.expired);
         out.u64(self.purged);
         out.u64(self.dead_lettered);
+        out.u64(self.forwarded);
+        out.u64(self.given_up);
+        out.u64(self.redriven);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
@@ -49,6 +59,9 @@ impl Layout for Totals {
             expired: input.u64()?,
             purged: input.u64()?,
             dead_lettered: input.u64()?,
+            forwarded: input.u64()?,
+            given_up: input.u64()?,
+            redriven: input.u64()?,
         })
     }
 }
