@@ -11,6 +11,7 @@ use machine::{Layout, RowSource, StoreFailure, TimestampMs};
 use crate::due::Due;
 use crate::ids::MessageId;
 use crate::keys;
+use crate::lanes::lane_of;
 use crate::leases::Lease;
 use crate::limits::{TICK_BYTES_MAX, TICK_ERASES_MAX, TICK_FORWARDS_MAX, TICK_ITEMS_MAX};
 use crate::message::MessageRow;
@@ -105,7 +106,7 @@ impl Agenda<'_> {
         }
         let forwards = self.items.iter().filter(|item| matches!(item, Due::Forward { .. })).count();
         let room = self.room().min(TICK_FORWARDS_MAX.saturating_sub(forwards));
-        for seq in queue.places.list(0, room) {
+        for seq in queue.visible_from(0, room) {
             let body = match address.group {
                 None => None,
                 Some(_) => match self.fetch(queue.places.id(seq))? {
@@ -128,27 +129,36 @@ impl Agenda<'_> {
     }
 
     fn add_expired(&mut self, queue: &Queue) -> Result<(), StoreFailure> {
-        if self.room() < 2 || queue.next_expiry().is_none_or(|expiry| expiry > self.now) {
-            return Ok(());
+        let retention_ms = queue.definition.attributes.retention_ms();
+        for (age, lane) in queue.lanes.by_age() {
+            if self.room() < 2 || age.plus(retention_ms) > self.now {
+                break;
+            }
+            self.add_expired_of(queue, lane)?;
         }
-        let Some(first) = queue.places.first_visible(0) else { return Ok(()) };
+        Ok(())
+    }
+
+    fn add_expired_of(&mut self, queue: &Queue, lane: u32) -> Result<(), StoreFailure> {
+        let Some(first) = queue.first_visible(lane, 0) else { return Ok(()) };
         let mut next = Some(first);
         if self.is_expired(queue, first)? {
             let last = self.last_expired(queue, first)?;
             self.items.push(Due::Expire { queue: queue.id, seq: last });
-            next = queue.places.first_visible(last.saturating_add(1));
+            next = queue.first_visible(lane, last.saturating_add(1));
         }
-        // The first that stays tells the queue when to look again.
+        // The first that stays tells the lane when to look again.
         self.items.extend(next.map(|seq| Due::Expire { queue: queue.id, seq }));
         Ok(())
     }
 
     /// The last expired message, given an expired one: later places are of later times, so it is found by halving.
     fn last_expired(&self, queue: &Queue, first: u64) -> Result<u64, StoreFailure> {
-        let (mut expired, mut end) = (first, queue.counters.next_seq);
+        let lane = lane_of(first);
+        let (mut expired, mut end) = (first, queue.lanes.get(lane).map_or(first, |lane| lane.marks.next));
         while expired.saturating_add(1) < end {
             let middle = expired.midpoint(end);
-            match queue.places.first_visible(middle).filter(|seq| *seq < end) {
+            match queue.first_visible(lane, middle).filter(|seq| *seq < end) {
                 Some(seq) if self.is_expired(queue, seq)? => expired = seq,
                 _ => end = middle,
             }
@@ -168,7 +178,7 @@ impl Agenda<'_> {
             self.scan_delays(queue, (0, queue.counters.delay_epoch), TimestampMs(u64::MAX))?;
         }
         let erases = self.items.iter().filter(|item| matches!(item, Due::Erase { .. })).count();
-        let has_more = queue.places.stale() > 0 || (queue.definition.is_deleted && queue.leases.len() > 0);
+        let has_more = queue.lanes.stale() > 0 || (queue.definition.is_deleted && queue.leases.len() > 0);
         if has_more && erases < TICK_ERASES_MAX && self.room() > 0 {
             self.items.push(Due::Erase { queue: queue.id });
         }

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_match_when_there_is_no_filter_or_one_in_common() {
+    fn tags_match_when_there_is_no_filter_or_one_is_shared() {
         let table = [
             ("", "", true),
             ("", "a b", true),

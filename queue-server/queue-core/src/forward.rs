@@ -39,7 +39,7 @@ impl QueueMachine {
         let (Some(address), Some(queue)) = (self.endpoint_queue(id), self.live(id)) else { return Moved::Not };
         let is_due = queue.next_forward().is_some_and(|due| due <= context.now);
         let is_over = row.enqueued.plus(queue.definition.attributes.retention_ms()) <= context.now;
-        if !is_due || is_over || !queue.places.is_visible(seq) {
+        if !is_due || is_over || !queue.is_visible(seq) {
             return Moved::Not;
         }
         let former = queue.counters.failing.map_or(0, |failing| failing.times);

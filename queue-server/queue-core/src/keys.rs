@@ -11,6 +11,7 @@
 //!  0x17 P queue page                 ready      ranges of ready places
 //!  0x18 I queue page                 ids        runs of ids
 //!  0x19 B queue span                 delays     how many end within a span of time
+//!  0x1a A queue lane                 lane       its name and marks; the plain lane's are in the counters
 //!  0x28 topic                        topic      name, attributes, times
 //!  0x29 queue                        subscription, by the queue that holds its copies
 //!  0x2a queue                        redrive    the job that empties this queue
@@ -36,6 +37,7 @@ pub(crate) const TRIES: u8 = 0x16;
 pub(crate) const READY: u8 = 0x17;
 pub(crate) const IDS: u8 = 0x18;
 pub(crate) const DELAYS: u8 = 0x19;
+pub(crate) const LANE: u8 = 0x1a;
 
 pub(crate) const TOPIC: u8 = 0x28;
 pub(crate) const SUBSCRIPTION: u8 = 0x29;
@@ -134,4 +136,8 @@ pub(crate) fn ids(queue: QueueId, page: u64) -> Key {
 
 pub(crate) fn delays(queue: QueueId, span: u64) -> Key {
     numbered(DELAYS, queue, span)
+}
+
+pub(crate) fn lane(queue: QueueId, lane: u64) -> Key {
+    numbered(LANE, queue, lane)
 }

@@ -20,10 +20,11 @@
 //! | `topic_command`, `topic_owner`, `subscribe`, `publish`, `forward`, `filter`, `retry` | topics |
 //! | `redrive`, `redrive_job`, `redrive_agenda` | redrives |
 //! | `agenda`, `read`, `peek`, `topic_read` | what is read outside `apply` |
-//! | `queue`, `places`, `leases`, `delays`, `topic`, `subscription`, `range_set`, `run_map`, `tries`, `totals` | the state |
+//! | `queue`, `lanes`, `lane`, `places`, `leases`, `delays`, `range_set`, `run_map`, `tries`, `totals` | the state |
+//! | `topic`, `subscription`, `role` | the state of topics |
 //! | `keys`, `rows`, `message`, `load` | the state on disk |
 //! | `attributes`, `names`, `ids`, `limits` | the words |
-//! | `directory` | the machine of the meta group: which group holds a queue |
+//! | `directory` | the machine of the meta group: which group holds a queue or a topic |
 #![deny(
     clippy::arithmetic_side_effects,
     clippy::float_arithmetic,
@@ -42,6 +43,8 @@ mod filter;
 mod forward;
 mod ids;
 mod keys;
+mod lane;
+mod lanes;
 mod leases;
 pub mod limits;
 mod load;
@@ -64,6 +67,7 @@ mod refusal;
 mod relocate;
 mod reply;
 mod retry;
+mod role;
 mod rows;
 mod run_map;
 mod send;
@@ -80,7 +84,7 @@ mod tries;
 
 pub use attributes::{AttributeChanges, Attributes, DeadLetterCount, DeadLetterPolicy};
 pub use command::{Command, Header, NewMessage};
-pub use directory::{DirectoryMachine, Place, PlaceQueue, PlaceRefusal, Placed};
+pub use directory::{DirectoryMachine, Place, PlaceKind, PlaceQueue, PlaceRefusal, Placed};
 pub use due::{Due, Pick, Stretch};
 pub use filter::FilterKind;
 pub use ids::{DeliveryNumber, MessageId, QueueId};

@@ -27,6 +27,14 @@ pub const GROUP_BITS: u32 = 8;
 pub const MESSAGE_BITS: u32 = 36;
 /// Bits of a queue's own count of deliveries in a delivery number.
 pub const DELIVERY_BITS: u32 = 44;
+/// Bits of a lane in a sequence number.
+pub const LANE_BITS: u32 = 24;
+/// Bits of the number within the lane in a sequence number.
+pub const LANE_NUMBER_BITS: u32 = 40;
+/// Lanes of one queue besides the plain one: tenants and ordered groups whose messages it holds.
+pub const LANES_PER_QUEUE_MAX: u64 = 100_000;
+/// Priority of a message that does not say so (JMS: 4).
+pub const PRIORITY_DEFAULT: u8 = 4;
 
 /// Least of `max_messages`. CMQ's own least is 1,000,000; its door says so.
 pub const MAX_MESSAGES_MIN: u64 = 1;
@@ -147,6 +155,8 @@ const MESSAGE_FRAME_BYTES: usize = 1_024;
 
 const _: () = assert!(GROUP_BITS + QUEUE_ID_BITS + MESSAGE_BITS == u64::BITS);
 const _: () = assert!(QUEUE_ID_BITS + DELIVERY_BITS == u64::BITS);
+const _: () = assert!(LANE_BITS + LANE_NUMBER_BITS == u64::BITS && LANES_PER_QUEUE_MAX < 1 << LANE_BITS);
+const _: () = assert!((1_u64 << LANE_NUMBER_BITS).is_multiple_of(PAGE));
 const _: () = assert!(QUEUES_AND_REMAINS_MAX < QUEUE_ID_MAX as usize);
 const _: () = assert!(TICK_ERASES_MAX <= TICK_ITEMS_MAX);
 const _: () = assert!(SEND_BYTES_MAX + BATCH_MAX * MESSAGE_FRAME_BYTES < machine::limits::COMMAND_BYTES_MAX);
@@ -158,12 +168,12 @@ const _: () = assert!(
     TICK_BYTES_MAX + MAX_MESSAGE_BYTES_MAX as usize + TICK_ITEMS_MAX * MESSAGE_FRAME_BYTES
         < machine::limits::COMMAND_BYTES_MAX
 );
-const _: () = assert!(
-    TICK_ITEMS_MAX + TICK_REDRIVES_MAX * REDRIVE_PICKS_MAX <= machine::limits::ROWS_PER_COMMAND_MAX
-);
+const _: () = assert!(TICK_ITEMS_MAX + TICK_REDRIVES_MAX * REDRIVE_PICKS_MAX <= machine::limits::ROWS_PER_COMMAND_MAX);
 // A parcel for another group: a body, its row with all headers, an address.
 const _: () = assert!(
-    MAX_MESSAGE_BYTES_MAX as usize + HEADERS_MAX * (HEADER_NAME_BYTES_MAX + HEADER_VALUE_BYTES_MAX + 8) + MESSAGE_FRAME_BYTES
+    MAX_MESSAGE_BYTES_MAX as usize
+        + HEADERS_MAX * (HEADER_NAME_BYTES_MAX + HEADER_VALUE_BYTES_MAX + 8)
+        + MESSAGE_FRAME_BYTES
         <= machine::limits::COURIER_RECORD_BYTES_MAX
 );
 const _: () = assert!(DECAY_RETRIES < DEAD_LETTER_LIMIT_MAX && BACKOFF_RETRIES < DEAD_LETTER_LIMIT_MAX);

@@ -10,13 +10,15 @@ use machine::{DecodeError, Layout, LoadError, Reader, RowSource, prefix_end};
 use crate::delays::SpanRow;
 use crate::ids::{DeliveryNumber, QueueId};
 use crate::keys;
+use crate::lane::Lane;
 use crate::leases::Lease;
 use crate::names::folded;
 use crate::places::{IdPage, ReadyPage};
-use crate::queue::{Queue, Role};
+use crate::queue::Queue;
 use crate::queue_machine::QueueMachine;
 use crate::redrive::Redrive;
-use crate::rows::{Counters, Definition, MachineRow};
+use crate::role::Role;
+use crate::rows::{CountersRow, Definition, MachineRow};
 use crate::subscription::Subscription;
 use crate::topic::{Topic, TopicCounters, TopicDefinition, TopicId};
 use crate::tries::TriesRow;
@@ -31,12 +33,14 @@ pub(crate) fn load(rows: &dyn RowSource) -> Result<QueueMachine, LoadError> {
     load_topics(&mut machine, rows)?;
     load_queues(&mut machine, rows)?;
     each(rows, keys::READY, &mut machine, |queue, page, value| {
-        queue.places.load_ready(page, &ReadyPage::from_bytes(value)?)
+        let ranges = queue.places.load_ready(page, &ReadyPage::from_bytes(value)?)?;
+        ranges.into_iter().try_for_each(|range| queue.lanes.load_ready(range))
     })?;
     each(rows, keys::IDS, &mut machine, |queue, page, value| queue.places.load_ids(page, &IdPage::from_bytes(value)?))?;
     each(rows, keys::LEASE, &mut machine, |queue, delivery, value| {
         let lease = Lease::from_bytes(value)?;
         queue.leases.put(DeliveryNumber(delivery), lease);
+        queue.lanes.load_leased(lease.seq)?;
         if queue.places.load_leased(lease.seq) { Ok(()) } else { Err(DecodeError::Invalid("place of a lease")) }
     })?;
     each(rows, keys::TRIES, &mut machine, |queue, seq, value| {
@@ -47,8 +51,7 @@ pub(crate) fn load(rows: &dyn RowSource) -> Result<QueueMachine, LoadError> {
         queue.delays.load(span, SpanRow::from_bytes(value)?.0);
         Ok(())
     })?;
-    for queue in machine.queues.values_mut() {
-        queue.places.raise_floor(queue.counters.purged_below.max(queue.counters.expired_below));
+    for queue in machine.queues.values() {
         machine.unsettled = machine.unsettled.saturating_add(queue.unsettled());
     }
     Ok(machine)
@@ -67,9 +70,13 @@ fn load_queues(machine: &mut QueueMachine, rows: &dyn RowSource) -> Result<(), L
         key.end()
     })?;
     scan(rows, keys::COUNTERS, &mut |mut key, value| {
-        queue_of(machine, &mut key)?.counters = Counters::from_bytes(value)?;
+        let queue = queue_of(machine, &mut key)?;
+        let row = CountersRow::from_bytes(value)?;
+        queue.lanes.load_plain(row.plain, row.fresh);
+        queue.counters = row.counters;
         key.end()
-    })
+    })?;
+    each(rows, keys::LANE, machine, |queue, lane, value| queue.lanes.load(lane, Lane::from_bytes(value)?))
 }
 
 /// Topics, then their subscriptions: a queue whose subscription is known is led to by no name.

@@ -100,11 +100,7 @@ impl Layout for Published {
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self {
-            topic: TopicId::decode(input)?,
-            id: MessageId::decode(input)?,
-            tags: read_texts(input, TAGS_MAX)?,
-        })
+        Ok(Self { topic: TopicId::decode(input)?, id: MessageId::decode(input)?, tags: read_texts(input, TAGS_MAX)? })
     }
 }
 

@@ -7,6 +7,7 @@ use machine::{Layout, RowSource, StoreFailure, TimestampMs};
 use crate::agenda::unreadable;
 use crate::ids::QueueId;
 use crate::keys;
+use crate::lanes::PLAIN;
 use crate::leases::Lease;
 use crate::limits::{LOOK_MAX, LOOK_OFFSET_MAX};
 use crate::message::MessageRow;
@@ -59,7 +60,8 @@ impl QueueMachine {
         let (offset, limit) = (offset.min(LOOK_OFFSET_MAX), limit.min(LOOK_MAX));
         match state {
             PeekState::Visible => {
-                let seqs = queue.places.list(u64::try_from(offset).unwrap_or(u64::MAX), limit);
+                let seqs =
+                    queue.places.list(queue.visible_span(PLAIN, 0), u64::try_from(offset).unwrap_or(u64::MAX), limit);
                 let tries = |seq| queue.tried.get(seq).copied().unwrap_or_default();
                 let seen = seqs.iter().map(|seq| Seen { seq: *seq, tries: tries(seq), until: None });
                 self.read_seen(rows, queue.id, seen.collect())

@@ -1,16 +1,12 @@
 //! The places of a queue: which sequence numbers are ready, which message stands at each, and how both become rows.
 //!
 //! ```text
-//!            floor
-//!   stale      │  visible ..... leased (not ready) ..... visible            next
-//!  ────────────┼─────────────────────────────────────────────────────────────┤
-//!  page 0 │ page 1 │ page 2 ...            a page = 4096 places = one row of ranges and one of ids
+//!  page 0 │ page 1 │ page 2 ...            a page = 4096 places of one lane = one row of ranges and one of ids
 //! ```
 //!
-//! Why pages: a batch rewrites the few pages it touched, and a restart reads a few bytes for 4096 messages. Why a floor: a
-//! purge and the retention drop a whole backlog at once by raising it; what is below is erased later, bit by bit.
+//! Why pages: a batch rewrites the few pages it touched, and a restart reads a few bytes for 4096 messages.
 //!
-//! Must never: let a place below the floor become visible again.
+//! Must never: know a lane's floor: what is ready is not yet visible (see `lanes`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,50 +26,33 @@ pub(crate) struct Places {
     ids: RunMap,
     /// Per page: messages that stand there, ready or not. A page without is forgotten.
     present: BTreeMap<u64, u32>,
-    floor: u64,
-    stale: u64,
     dirty_ready: BTreeSet<u64>,
     dirty_ids: BTreeSet<u64>,
 }
 
 impl Places {
-    /// Nothing below is visible.
-    pub(crate) const fn floor(&self) -> u64 {
-        self.floor
-    }
-
-    /// Messages that a receive may take.
-    pub(crate) const fn visible(&self) -> u64 {
-        self.ready.len().saturating_sub(self.stale)
-    }
-
-    /// Messages below the floor that wait to be erased.
-    pub(crate) const fn stale(&self) -> u64 {
-        self.stale
-    }
-
     /// Ranges and runs held in memory.
     pub(crate) fn pieces(&self) -> (usize, usize) {
         (self.ready.ranges(), self.ids.runs())
     }
 
-    /// The first visible place not below `seq`.
-    pub(crate) fn first_visible(&self, seq: u64) -> Option<u64> {
-        self.ready.first_from(seq.max(self.floor))
+    /// The first ready place within `from..to`.
+    pub(crate) fn first_ready(&self, (from, to): (u64, u64)) -> Option<u64> {
+        self.ready.first_from(from).filter(|seq| *seq < to)
     }
 
-    /// Visible places in order.
-    pub(crate) fn list(&self, offset: u64, count: usize) -> Vec<u64> {
-        self.ready.list(self.floor, offset, count)
+    /// Ready places within `from..to` in order, after `offset` of them.
+    pub(crate) fn list(&self, within: (u64, u64), offset: u64, count: usize) -> Vec<u64> {
+        self.ready.list(within, offset, count)
     }
 
-    /// How many visible places there are within `from..to`.
-    pub(crate) fn visible_within(&self, from: u64, to: u64) -> u64 {
-        self.ready.count_within(from.max(self.floor), to)
+    /// How many places within `from..to` are ready.
+    pub(crate) fn count_ready(&self, (from, to): (u64, u64)) -> u64 {
+        self.ready.count_within(from, to)
     }
 
-    pub(crate) fn is_visible(&self, seq: u64) -> bool {
-        seq >= self.floor && self.ready.contains(seq)
+    pub(crate) fn is_ready(&self, seq: u64) -> bool {
+        self.ready.contains(seq)
     }
 
     /// The message at `seq`. Invariant: it stands there.
@@ -83,7 +62,7 @@ impl Places {
         id.unwrap_or_default()
     }
 
-    /// Puts a message at a new place behind all others, visible.
+    /// Puts a message at a new place, ready.
     pub(crate) fn append(&mut self, seq: u64, id: MessageId) {
         self.ids.push(seq, Run { id, count: 1 });
         self.dirty_ids.insert(page(seq));
@@ -92,30 +71,15 @@ impl Places {
         self.make_ready(seq);
     }
 
-    /// Makes the place of a taken message ready again. Invariant: it is not below the floor.
+    /// Makes the place of a taken message ready again.
     pub(crate) fn make_ready(&mut self, seq: u64) {
-        assert!(seq >= self.floor, "nothing below the floor becomes visible");
         self.ready.insert(seq, seq.saturating_add(1));
         self.dirty_ready.insert(page(seq));
     }
 
-    /// Takes the first `count` visible places; they are not ready any more.
-    pub(crate) fn take_visible(&mut self, count: usize) -> Vec<u64> {
-        let taken = self.ready.take(self.floor, u64::MAX, count);
-        self.dirty_ready.extend(taken.iter().map(|seq| page(*seq)));
-        taken
-    }
-
-    /// Takes one visible place; it is not ready any more.
-    pub(crate) fn take_one(&mut self, seq: u64) {
-        assert!(self.is_visible(seq) && self.ready.remove(seq), "a place that is taken is visible");
-        self.dirty_ready.insert(page(seq));
-    }
-
-    /// Takes the first `count` places below the floor.
-    pub(crate) fn take_stale(&mut self, count: usize) -> Vec<u64> {
-        let taken = self.ready.take(0, self.floor, count);
-        self.stale = self.stale.saturating_sub(u64::try_from(taken.len()).unwrap_or(u64::MAX));
+    /// Takes the first `count` ready places within `from..to`; they are not ready any more.
+    pub(crate) fn take(&mut self, (from, to): (u64, u64), count: usize) -> Vec<u64> {
+        let taken = self.ready.take(from, to, count);
         self.dirty_ready.extend(taken.iter().map(|seq| page(*seq)));
         taken
     }
@@ -136,14 +100,6 @@ impl Places {
         id
     }
 
-    /// Drops what is visible below `floor`. Answers: how many messages.
-    pub(crate) fn raise_floor(&mut self, floor: u64) -> u64 {
-        let dropped = self.ready.count_within(self.floor, floor);
-        self.floor = self.floor.max(floor);
-        self.stale = self.stale.saturating_add(dropped);
-        dropped
-    }
-
     /// Writes the pages that were touched since the last time.
     pub(crate) fn write(&mut self, queue: QueueId, rows: &mut Rows) {
         for page in std::mem::take(&mut self.dirty_ready) {
@@ -162,8 +118,9 @@ impl Places {
         }
     }
 
-    /// Takes in a row of ready ranges.
-    pub(crate) fn load_ready(&mut self, page: u64, row: &ReadyPage) -> Result<(), DecodeError> {
+    /// Takes in a row of ready ranges. Answers: the ranges as places.
+    pub(crate) fn load_ready(&mut self, page: u64, row: &ReadyPage) -> Result<Vec<(u64, u64)>, DecodeError> {
+        let mut ranges = Vec::with_capacity(row.0.len());
         let first = span(page).0;
         let mut last = None;
         for (start, end) in &row.0 {
@@ -175,8 +132,9 @@ impl Places {
             let range = (first.saturating_add(u64::from(*start)), first.saturating_add(u64::from(*end)));
             self.ready.insert(range.0, range.1);
             self.load_present(page, u32::from(*end).saturating_sub(u32::from(*start)));
+            ranges.push(range);
         }
-        Ok(())
+        Ok(ranges)
     }
 
     /// Takes in a row of ids.

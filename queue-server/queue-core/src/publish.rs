@@ -30,7 +30,7 @@ impl QueueMachine {
         &mut self,
         context: &Context,
         id: TopicId,
-        messages: Vec<Publication>,
+        messages: &[Publication],
         rows: &mut Rows,
     ) -> Result<Reply, Refusal> {
         Refusal::CountOutOfRange.unless((1..=BATCH_MAX).contains(&messages.len()))?;
@@ -39,7 +39,7 @@ impl QueueMachine {
         flaws.min().map_or(Ok(()), Err)?;
         let bytes = messages.iter().fold(0, |bytes: usize, message| bytes.saturating_add(publication_bytes(message)));
         Refusal::SendTooLarge.unless(bytes <= SEND_BYTES_MAX)?;
-        let matches = topic.map(|topic| self.matches(topic, &messages)).unwrap_or_default();
+        let matches = topic.map(|topic| self.matches(topic, messages)).unwrap_or_default();
         for (queue, chosen) in &matches {
             self.check_room(context, *queue, chosen.len())?;
         }
@@ -50,8 +50,8 @@ impl QueueMachine {
         Refusal::NoSubscription.unless(!topic.subscriptions.is_empty())?;
         let chosen: BTreeSet<usize> = matches.iter().flat_map(|(_, chosen)| chosen).copied().collect();
         Refusal::NothingMatches.unless(chosen.len() == messages.len())?;
-        check_size(&matches, &messages)?;
-        Ok(self.spread(context, (id, ids), (&matches, &messages), rows))
+        check_size(&matches, messages)?;
+        Ok(self.spread(context, (id, ids), (&matches, messages), rows))
     }
 
     /// Refuses: `QueueFull`, `NumbersExhausted`.
@@ -134,7 +134,8 @@ fn draw(context: &Context, id: TopicId, topic: &Topic, count: usize) -> Result<V
 
 /// Refuses: `BodyEmpty`, `BodyTooLarge`, `HeadersOutOfRange`.
 fn check_message(topic: Option<&Topic>, message: &Publication) -> Result<(), Refusal> {
-    let bytes_max = |topic: &Topic| usize::try_from(topic.definition.attributes.max_message_bytes).unwrap_or(usize::MAX);
+    let bytes_max =
+        |topic: &Topic| usize::try_from(topic.definition.attributes.max_message_bytes).unwrap_or(usize::MAX);
     Refusal::BodyEmpty.unless(!message.body.is_empty())?;
     Refusal::BodyTooLarge.unless(topic.is_none_or(|topic| message.body.len() <= bytes_max(topic)))?;
     Refusal::HeadersOutOfRange.unless(headers_fit(&message.headers))

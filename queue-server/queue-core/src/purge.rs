@@ -6,6 +6,7 @@
 use machine::Rows;
 
 use crate::ids::DeliveryNumber;
+use crate::lanes::start_of;
 use crate::leases::Leases;
 use crate::limits::ERASE_MAX;
 use crate::queue::Queue;
@@ -14,8 +15,8 @@ use crate::tick::Moved;
 impl Queue {
     /// Drops every visible and delayed message. A held one is dropped when its lease ends. Answers: how many.
     pub(crate) fn purge(&mut self, rows: &mut Rows) -> u64 {
-        let visible = self.places.raise_floor(self.counters.next_seq);
-        self.counters.purged_below = self.counters.next_seq;
+        let visible = self.lanes.visible();
+        self.lanes.purge();
         self.counters.stall = None;
         let delayed = self.delays.clear();
         if delayed > 0 {
@@ -34,7 +35,7 @@ impl Queue {
 
     /// Erases a bounded number of dropped messages; of a deleted queue, leased ones too.
     pub(crate) fn erase_some(&mut self, rows: &mut Rows) -> Moved {
-        let stale = self.places.take_stale(ERASE_MAX);
+        let stale = self.take_stale(ERASE_MAX);
         let left = ERASE_MAX.saturating_sub(stale.len());
         let mut moved = if stale.is_empty() { Moved::Not } else { Moved::Done };
         for seq in stale {
@@ -50,6 +51,20 @@ impl Queue {
             }
         }
         moved
+    }
+}
+
+impl Queue {
+    /// Takes the first `count` places below their lanes' floors.
+    fn take_stale(&mut self, count: usize) -> Vec<u64> {
+        let mut taken = Vec::new();
+        while let Some(lane) = self.lanes.first_stale().filter(|_| taken.len() < count) {
+            let span = (start_of(lane), self.lanes.floor(lane));
+            let stale = self.places.take(span, count.saturating_sub(taken.len()));
+            self.lanes.take_stale(lane, u64::try_from(stale.len()).unwrap_or(u64::MAX));
+            taken.extend(stale);
+        }
+        taken
     }
 }
 

@@ -16,24 +16,14 @@ use machine::{Layout, Rows, TimestampMs};
 use crate::delays::Delays;
 use crate::ids::{DeliveryNumber, MessageId, QueueId};
 use crate::keys;
+use crate::lane::LaneName;
+use crate::lanes::{Lanes, end_of, lane_of};
 use crate::leases::{Lease, Leases};
 use crate::message::MessageRow;
 use crate::places::Places;
-use crate::relocate::Stall;
-use crate::rows::{Counters, Definition, Failing, Oldest};
+use crate::role::Role;
+use crate::rows::{Counters, CountersRow, Definition};
 use crate::tries::{Tries, TriesRow};
-
-/// What a queue is for. Not its own affair to remember: the subscription's row says it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// It has a name, and users who send and receive.
-    #[default]
-    Named,
-    /// It holds a subscription's copies until a pusher has delivered them; so many attempts may fail.
-    Pushed { attempts: u32 },
-    /// It holds a subscription's copies until they are forwarded to a queue.
-    Forwarded,
-}
 
 /// A queue, live or deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +32,7 @@ pub(crate) struct Queue {
     pub(crate) definition: Definition,
     pub(crate) role: Role,
     pub(crate) counters: Counters,
+    pub(crate) lanes: Lanes,
     pub(crate) places: Places,
     pub(crate) leases: Leases,
     /// Tries of messages that were received before and are ready again, by place.
@@ -57,6 +48,7 @@ impl Queue {
             definition,
             role: Role::Named,
             counters: Counters::default(),
+            lanes: Lanes::default(),
             places: Places::default(),
             leases: Leases::default(),
             tried: BTreeMap::new(),
@@ -66,7 +58,7 @@ impl Queue {
 
     /// Messages the queue holds: visible, leased and delayed.
     pub(crate) fn count(&self) -> u64 {
-        self.places.visible().saturating_add(self.leases.len()).saturating_add(self.delays.count())
+        self.lanes.visible().saturating_add(self.leases.len()).saturating_add(self.delays.count())
     }
 
     /// Messages that were received and are not settled: each costs memory of its own.
@@ -76,7 +68,7 @@ impl Queue {
 
     /// Whether nothing is left of the queue but its definition and counters.
     pub(crate) fn is_erased(&self) -> bool {
-        self.count() == 0 && self.places.stale() == 0 && self.counters.stale_delays == 0
+        self.count() == 0 && self.lanes.stale() == 0 && self.counters.stale_delays == 0
     }
 
     /// No message of the queue is due earlier. `TimestampMs(0)`: something waits to be erased.
@@ -92,59 +84,49 @@ impl Queue {
 
     /// Whether dropped messages wait to be erased.
     pub(crate) fn has_remains(&self) -> bool {
-        self.places.stale() > 0 || self.counters.stale_delays > 0 || self.definition.is_deleted
+        self.lanes.stale() > 0 || self.counters.stale_delays > 0 || self.definition.is_deleted
     }
 
     /// No visible message outlives the retention earlier.
     pub(crate) fn next_expiry(&self) -> Option<TimestampMs> {
-        let oldest = self.counters.oldest.filter(|_| self.places.visible() > 0);
-        oldest.map(|oldest| oldest.enqueued.plus(self.definition.attributes.retention_ms()))
-    }
-
-    /// No message is forwarded earlier. It is as early as the message that waits longest, so that what has waited longest
-    /// in the machine goes first.
-    pub(crate) fn next_forward(&self) -> Option<TimestampMs> {
-        let oldest = self.counters.oldest.filter(|_| self.role == Role::Forwarded && self.places.visible() > 0)?;
-        Some(self.counters.failing.map_or(oldest.enqueued, |failing| failing.retry))
-    }
-
-    /// Whether a message with these tries has failed for good.
-    pub(crate) fn is_spent(&self, tries: &Tries) -> bool {
-        match self.role {
-            Role::Named => self.definition.attributes.is_spent(tries),
-            Role::Pushed { attempts } => tries.failed >= attempts,
-            Role::Forwarded => false,
-        }
-    }
-
-    /// A delivery of a subscription failed.
-    pub(crate) fn note_failure(&mut self, now: TimestampMs, stall: Option<Stall>, retry: TimestampMs) {
-        let former = self.counters.failing;
-        let since = former.map_or(now, |failing| failing.since);
-        let times = former.map_or(0, |failing| failing.times).saturating_add(1);
-        self.counters.failing = Some(Failing { since, times, retry, stall });
-    }
-
-    /// A push of a subscription failed; of other queues there is nothing to note.
-    pub(crate) fn note_push_failure(&mut self, now: TimestampMs) {
-        if matches!(self.role, Role::Pushed { .. }) {
-            self.note_failure(now, None, now);
-        }
+        self.lanes.first_age().map(|age| age.plus(self.definition.attributes.retention_ms()))
     }
 
     /// Takes a visible message out of the ready set, to move it; its tries are forgotten.
     pub(crate) fn withdraw(&mut self, seq: u64, rows: &mut Rows) {
-        self.places.take_one(seq);
+        let taken = self.places.take((seq, seq.saturating_add(1)), 1);
+        assert!(taken == [seq], "a message that is withdrawn is visible");
+        self.lanes.deliver(lane_of(seq), 1);
+        self.lanes.end_lease(seq);
         self.take_tries(seq, rows);
     }
 
-    /// Gives a message the next place and writes its row. Answers: the place.
+    /// The visible places of `lane` from `seq` on: from, to.
+    pub(crate) fn visible_span(&self, lane: u32, seq: u64) -> (u64, u64) {
+        (seq.max(self.lanes.floor(lane)), end_of(lane))
+    }
+
+    /// The first visible place of a lane that is not before `seq`.
+    pub(crate) fn first_visible(&self, lane: u32, seq: u64) -> Option<u64> {
+        self.places.first_ready(self.visible_span(lane, seq))
+    }
+
+    /// Whether a receive may find a message at `seq`.
+    pub(crate) fn is_visible(&self, seq: u64) -> bool {
+        !self.is_dropped(seq) && self.places.is_ready(seq)
+    }
+
+    /// Whether the message at `seq` was purged or has expired: it must not become visible again.
+    pub(crate) fn is_dropped(&self, seq: u64) -> bool {
+        seq < self.lanes.floor(lane_of(seq))
+    }
+
+    /// Gives a message the next place of its lane and writes its row. Answers: the place.
+    ///
+    /// Invariant: if its lane is not open, the caller has seen that there is room for one more.
     pub(crate) fn place(&mut self, row: &MessageRow, rows: &mut Rows) -> u64 {
-        let seq = self.counters.next_seq;
-        self.counters.next_seq = seq.saturating_add(1);
-        if self.places.visible() == 0 && self.leases.len() == 0 {
-            self.counters.oldest = Some(Oldest { seq, enqueued: row.enqueued });
-        }
+        let lane = self.lanes.open(&LaneName::default());
+        let seq = self.lanes.append(lane, row.enqueued);
         rows.put(keys::message(self.id, seq), row.to_bytes());
         self.places.append(seq, row.id);
         seq
@@ -159,19 +141,19 @@ impl Queue {
     /// Ends a lease; its message stands nowhere until the caller says where.
     pub(crate) fn end_lease(&mut self, delivery: DeliveryNumber, rows: &mut Rows) {
         rows.delete(keys::lease(self.id, delivery));
-        self.leases.remove(delivery);
+        if let Some(lease) = self.leases.remove(delivery) {
+            self.lanes.end_lease(lease.seq);
+        }
     }
 
     /// Makes a message that was out visible again, at its old place; drops it if it was purged or has expired meanwhile.
     /// `enqueued` is `None` if its row was not read. Answers: whether it is visible.
     pub(crate) fn put_back(&mut self, seq: u64, tries: Tries, enqueued: Option<TimestampMs>, rows: &mut Rows) -> bool {
-        if seq < self.places.floor() {
+        if self.is_dropped(seq) {
             self.drop_message(seq, rows);
             return false;
         }
-        if self.counters.oldest.is_none_or(|oldest| seq < oldest.seq) {
-            self.counters.oldest = Some(Oldest { seq, enqueued: enqueued.unwrap_or_default() });
-        }
+        self.lanes.put_back(seq, enqueued);
         rows.put(keys::tries(self.id, seq), TriesRow(tries).to_bytes());
         self.tried.insert(seq, tries);
         self.places.make_ready(seq);
@@ -185,8 +167,9 @@ impl Queue {
 
     /// Drops a message that nobody consumed: purged, or else expired.
     pub(crate) fn drop_message(&mut self, seq: u64, rows: &mut Rows) {
+        let is_purged = self.lanes.get(lane_of(seq)).is_some_and(|lane| seq < lane.marks.purged_below);
         let totals = &mut self.counters.totals;
-        let total = if seq < self.counters.purged_below { &mut totals.purged } else { &mut totals.expired };
+        let total = if is_purged { &mut totals.purged } else { &mut totals.expired };
         *total = total.saturating_add(1);
         self.erase(seq, rows);
     }
@@ -200,12 +183,15 @@ impl Queue {
     /// Takes a message out of the queue; its body stays.
     pub(crate) fn detach(&mut self, seq: u64, rows: &mut Rows) -> MessageId {
         rows.delete(keys::message(self.id, seq));
+        self.lanes.settle(seq);
         self.places.settle(seq)
     }
 
     /// Writes what memory holds and rows do not yet.
     pub(crate) fn write(&mut self, rows: &mut Rows) {
-        rows.put(keys::counters(self.id), self.counters.to_bytes());
+        let row = CountersRow { plain: self.lanes.plain(), fresh: self.lanes.fresh(), counters: self.counters.clone() };
+        rows.put(keys::counters(self.id), row.to_bytes());
+        self.lanes.write(self.id, rows);
         self.places.write(self.id, rows);
         self.delays.write(self.id, rows);
     }

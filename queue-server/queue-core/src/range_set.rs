@@ -58,6 +58,11 @@ impl RangeSet {
         self.range_from(floor).map(|(start, _)| start)
     }
 
+    /// The first number from `floor` on that is not in the set.
+    pub(crate) fn first_gap(&self, floor: u64) -> u64 {
+        self.range_from(floor).filter(|(start, _)| *start == floor).map_or(floor, |(_, end)| end)
+    }
+
     /// The ranges within `from..to`, cut off at its ends.
     pub(crate) fn within(&self, from: u64, to: u64) -> impl Iterator<Item = (u64, u64)> {
         let around = self.range_from(from).filter(|(start, _)| *start == from && from < to);
@@ -70,11 +75,11 @@ impl RangeSet {
         self.within(from, to).fold(0, |count, (start, end)| count.saturating_add(end.saturating_sub(start)))
     }
 
-    /// Up to `count` numbers from `floor` on, in order, after `offset` of them.
-    pub(crate) fn list(&self, floor: u64, offset: u64, count: usize) -> Vec<u64> {
+    /// Up to `count` numbers within `from..to`, in order, after `offset` of them.
+    pub(crate) fn list(&self, (from, to): (u64, u64), offset: u64, count: usize) -> Vec<u64> {
         let mut left = offset;
         let mut numbers = Vec::with_capacity(count.min(usize::try_from(self.len).unwrap_or(count)));
-        for (start, end) in self.within(floor, u64::MAX) {
+        for (start, end) in self.within(from, to) {
             let skipped = left.min(end.saturating_sub(start));
             left = left.saturating_sub(skipped);
             numbers.extend((start.saturating_add(skipped)..end).take(count.saturating_sub(numbers.len())));
@@ -96,15 +101,6 @@ impl RangeSet {
             numbers.extend(start..end);
         }
         numbers
-    }
-
-    /// Takes out one number. Answers: whether it was in the set.
-    pub(crate) fn remove(&mut self, number: u64) -> bool {
-        let is_there = self.contains(number);
-        if is_there {
-            self.cut(number, number.saturating_add(1));
-        }
-        is_there
     }
 
     /// Takes out `start..end`. Invariant: it lies within one range.
@@ -156,24 +152,13 @@ mod tests {
         assert_eq!(set.len(), model.len() as u64);
         assert_eq!(set.first_from(from), listed.first().copied());
         assert_eq!(set.contains(from), model.contains(&from));
-        assert_eq!(set.list(from, 0, 100), listed);
-        assert_eq!(set.list(from, 2, 3), listed.iter().copied().skip(2).take(3).collect::<Vec<_>>());
+        assert_eq!(Some(set.first_gap(from)), (from..).find(|number| !model.contains(number)));
+        assert_eq!(set.list((from, u64::MAX), 0, 100), listed);
+        assert_eq!(set.list((from, u64::MAX), 2, 3), listed.iter().copied().skip(2).take(3).collect::<Vec<_>>());
         let within = model.iter().filter(|number| **number >= from && **number < to).count();
         assert_eq!(set.count_within(from, to), within as u64);
         let cut: Vec<u64> = set.within(from, to).flat_map(|(start, end)| start..end).collect();
         assert_eq!(cut, listed.into_iter().filter(|number| *number < to).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn a_number_is_removed_once_wherever_it_stands_in_its_range() {
-        for number in 0..9 {
-            let mut set = RangeSet::default();
-            set.insert(2, 7);
-            let was_there = (2..7).contains(&number);
-            assert_eq!((set.remove(number), set.remove(number)), (was_there, false));
-            let left: BTreeSet<u64> = (2..7).filter(|other| *other != number).collect();
-            check(&set, &left, 0, 9);
-        }
     }
 
     #[test]

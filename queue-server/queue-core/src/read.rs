@@ -10,6 +10,7 @@ use crate::agenda::unreadable;
 use crate::attributes::Attributes;
 use crate::ids::QueueId;
 use crate::keys;
+use crate::lanes::PLAIN;
 use crate::limits::LOOK_MAX;
 use crate::message::MessageRow;
 use crate::names::folded;
@@ -62,6 +63,8 @@ pub struct Footprint {
     pub ranges: usize,
     /// Runs of ids.
     pub runs: usize,
+    /// Lanes besides the plain one.
+    pub lanes: u64,
     /// Messages that were received and are not settled.
     pub unsettled: u64,
     /// Spans of time in which delays end.
@@ -127,7 +130,7 @@ impl QueueMachine {
     /// Whether a receive would find something: what does not is not worth a log entry.
     #[must_use]
     pub fn has_ready(&self, queue: QueueId) -> bool {
-        self.live(queue).is_some_and(|queue| queue.places.visible() > 0)
+        self.live(queue).is_some_and(|queue| queue.lanes.visible() > 0)
     }
 
     /// When [`machine::Machine::due`] should be asked next; `TimestampMs(0)` = at once. `None`: nothing will be due.
@@ -161,7 +164,7 @@ impl QueueMachine {
 
     /// When the first visible message took its place: how far consumers are behind. Errors: as [`Self::message`].
     pub fn oldest_visible(&self, rows: &dyn RowSource, queue: QueueId) -> Result<Option<TimestampMs>, StoreFailure> {
-        let Some(seq) = self.live(queue).and_then(|queue| queue.places.first_visible(0)) else { return Ok(None) };
+        let Some(seq) = self.live(queue).and_then(|queue| queue.first_visible(PLAIN, 0)) else { return Ok(None) };
         Ok(self.message(rows, queue, seq)?.map(|row| row.enqueued))
     }
 }
@@ -169,15 +172,15 @@ impl QueueMachine {
 impl Queue {
     fn counts(&self) -> Counts {
         Counts {
-            visible: self.places.visible(),
+            visible: self.lanes.visible(),
             leased: self.leases.held(),
             delayed: self.delays.count().saturating_add(self.leases.parked()),
-            stale: self.places.stale().saturating_add(self.counters.stale_delays),
+            stale: self.lanes.stale().saturating_add(self.counters.stale_delays),
         }
     }
 
     fn footprint(&self) -> Footprint {
         let (ranges, runs) = self.places.pieces();
-        Footprint { ranges, runs, unsettled: self.unsettled(), spans: self.delays.spans() }
+        Footprint { ranges, runs, lanes: self.lanes.count(), unsettled: self.unsettled(), spans: self.delays.spans() }
     }
 }

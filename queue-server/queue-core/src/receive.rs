@@ -6,6 +6,7 @@
 use machine::{Context, Rows, TimestampMs};
 
 use crate::ids::DeliveryNumber;
+use crate::lanes::PLAIN;
 use crate::leases::Lease;
 use crate::limits::{LEASE_MS_MAX, UNSETTLED_PER_QUEUE_MAX};
 use crate::queue::Queue;
@@ -33,7 +34,7 @@ impl Queue {
     pub(crate) fn receive(&mut self, context: &Context, ask: Ask, rows: &mut Rows) -> Result<Reply, Refusal> {
         let lease_ms = ask.lease_ms.unwrap_or(self.definition.attributes.visibility_timeout_ms());
         Refusal::LeaseOutOfRange.unless(lease_fits(lease_ms))?;
-        if self.places.visible() == 0 {
+        if self.lanes.visible() == 0 {
             return Ok(Reply::Empty);
         }
         let count = self.takeable(ask);
@@ -43,7 +44,8 @@ impl Queue {
         Refusal::NumbersExhausted.unless(DeliveryNumber::new(self.id, last).is_some())?;
         let deadline = context.now.plus(lease_ms);
         let mut deliveries = Vec::with_capacity(count);
-        for seq in self.places.take_visible(count) {
+        self.lanes.deliver(PLAIN, u64::try_from(count).unwrap_or(u64::MAX));
+        for seq in self.places.take(self.visible_span(PLAIN, 0), count) {
             deliveries.push(self.deliver(seq, context.now, deadline, rows)?);
         }
         Ok(Reply::Received { deliveries })
@@ -58,7 +60,7 @@ impl Queue {
             room = room.saturating_sub(u64::from(is_new));
             fits
         };
-        self.places.list(0, ask.count).into_iter().take_while(has_room).count()
+        self.places.list(self.visible_span(PLAIN, 0), 0, ask.count).into_iter().take_while(has_room).count()
     }
 
     fn deliver(

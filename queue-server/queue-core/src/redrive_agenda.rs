@@ -29,7 +29,7 @@ impl Agenda<'_> {
 
     /// The stretch from the job's cursor on. `None`: the tick has no room for its first message.
     fn stretch(&mut self, queue: &Queue, job: &Redrive) -> Result<Option<Stretch>, StoreFailure> {
-        let seqs: Vec<u64> = visible_from(queue, job.cursor).take(REDRIVE_SCAN_MAX).collect();
+        let seqs = queue.visible_from(job.cursor, REDRIVE_SCAN_MAX);
         let is_last = seqs.len() < REDRIVE_SCAN_MAX;
         let end = seqs.last().filter(|_| !is_last).map_or(u64::MAX, |last| last.saturating_add(1));
         let picks_max = usize::try_from(job.left().min(job.order.rate.map_or(u64::MAX, u64::from)));
@@ -57,9 +57,4 @@ impl Agenda<'_> {
         }
         Ok(Some(stretch).filter(|stretch| stretch.from < stretch.to))
     }
-}
-
-fn visible_from(queue: &Queue, seq: u64) -> impl Iterator<Item = u64> {
-    let next = move |seq: u64| queue.places.first_visible(seq.saturating_add(1));
-    core::iter::successors(queue.places.first_visible(seq), move |seq| next(*seq))
 }

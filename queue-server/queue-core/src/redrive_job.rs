@@ -127,13 +127,13 @@ impl QueueMachine {
     }
 
     fn waiting(&self, id: QueueId, from: u64, to: u64) -> u64 {
-        self.live(id).map_or(0, |queue| queue.places.visible_within(from, to))
+        self.live(id).map_or(0, |queue| queue.visible_within(from, to))
     }
 
     fn redrive_one(&mut self, context: &Context, id: QueueId, (job, pick): (&Redrive, Pick), rows: &mut Rows) -> Step {
         let seq = pick.seq;
         let row = message::read(&keys::message(id, seq), rows);
-        let queue = self.live(id).filter(|queue| queue.places.is_visible(seq));
+        let queue = self.live(id).filter(|queue| queue.is_visible(seq));
         let (Some(queue), Some(row)) = (queue, row) else { return Step::Passed { is_match: false } };
         let tries = queue.tried.get(&seq).copied().unwrap_or_default();
         let goal = job.goal(id, &row).filter(|_| job.wants(id, &row, tries));

@@ -206,7 +206,9 @@ impl Display for Refusal {
             Self::SubscriptionMissing => "the subscription is not there",
             Self::SubscriptionExists => "a subscription of this name is there already (letters' case does not count)",
             Self::TagsOutOfRange => "the tags are too many, or one is empty or too long",
-            Self::BindingKeysOutOfRange => "the binding keys are too many, or one is empty, too long or has too many dots",
+            Self::BindingKeysOutOfRange => {
+                "the binding keys are too many, or one is empty, too long or has too many dots"
+            }
             Self::RoutingKeyOutOfRange => "the routing key is too long or has too many dots",
             Self::EndpointInvalid => "the endpoint is neither an http address nor a queue's name",
             Self::EndpointQueueMissing => "the endpoint's queue is not there",

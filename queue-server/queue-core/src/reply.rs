@@ -196,11 +196,9 @@ impl Layout for Reply {
             9 => Ok(Self::Ticked { moved: input.u32()?, readied: input.list(LIST_MAX)? }),
             25 => Ok(Self::TopicCreated { topic: TopicId::decode(input)? }),
             26 => Ok(Self::Subscribed { queue: QueueId::decode(input)? }),
-            27 => Ok(Self::Published {
-                ids: input.list(LIST_MAX)?,
-                copies: input.u32()?,
-                readied: input.list(LIST_MAX)?,
-            }),
+            27 => {
+                Ok(Self::Published { ids: input.list(LIST_MAX)?, copies: input.u32()?, readied: input.list(LIST_MAX)? })
+            }
             tag => Err(DecodeError::Unknown { what: "queue reply", tag }),
         }
     }

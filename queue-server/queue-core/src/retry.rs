@@ -47,9 +47,7 @@ pub fn next_retry(strategy: RetryStrategy, times_failed: u32, random: u64) -> Op
             let choices = most.saturating_sub(least).saturating_add(1);
             least.saturating_add(random.checked_rem(choices).unwrap_or(0))
         }
-        RetryStrategy::ExponentialDecay => {
-            2_u64.saturating_pow(steps).saturating_mul(1_000).min(DECAY_MS_MAX)
-        }
+        RetryStrategy::ExponentialDecay => 2_u64.saturating_pow(steps).saturating_mul(1_000).min(DECAY_MS_MAX),
     })
 }
 

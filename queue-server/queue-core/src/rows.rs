@@ -10,6 +10,7 @@ use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
 
 use crate::attributes::Attributes;
 use crate::ids::QueueId;
+use crate::lane::Marks;
 use crate::relocate::Stall;
 use crate::totals::Totals;
 
@@ -48,7 +49,7 @@ pub(crate) struct Definition {
     pub(crate) is_deleted: bool,
 }
 
-/// A message no later than any visible one: the bound on when the next one outlives the retention.
+/// A message no later than any visible one of its lane: the bound on when the next one outlives the retention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Oldest {
     pub(crate) seq: u64,
@@ -69,17 +70,20 @@ pub struct Failing {
     pub stall: Option<Stall>,
 }
 
-/// What changes with almost every command to a queue.
+/// The row of what changes with almost every command to a queue: its counters, and its plain lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CountersRow {
+    pub(crate) plain: Marks,
+    /// Where the next lane begins: no lane that was given back had a number as high.
+    pub(crate) fresh: u64,
+    pub(crate) counters: Counters,
+}
+
+/// What a queue counts over all its lanes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Counters {
-    pub(crate) next_seq: u64,
     pub(crate) next_message: u64,
     pub(crate) next_delivery: u64,
-    /// Places below were purged: nothing there becomes visible again.
-    pub(crate) purged_below: u64,
-    /// Places below have outlived the retention: nothing there becomes visible again.
-    pub(crate) expired_below: u64,
-    pub(crate) oldest: Option<Oldest>,
     /// How often delayed messages were purged.
     pub(crate) delay_epoch: u32,
     /// Delayed messages of earlier epochs that wait to be erased.
@@ -93,12 +97,8 @@ pub(crate) struct Counters {
 impl Default for Counters {
     fn default() -> Self {
         Self {
-            next_seq: 1,
             next_message: 1,
             next_delivery: 1,
-            purged_below: 0,
-            expired_below: 0,
-            oldest: None,
             delay_epoch: 0,
             stale_delays: 0,
             stall: None,
@@ -171,36 +171,39 @@ impl Layout for Failing {
     }
 }
 
-impl Layout for Counters {
+impl Layout for CountersRow {
     fn encode(&self, out: &mut Writer) {
+        let Self { plain, fresh, counters } = self;
         put_version(out);
-        out.u64(self.next_seq);
-        out.u64(self.next_message);
-        out.u64(self.next_delivery);
-        out.u64(self.purged_below);
-        out.u64(self.expired_below);
-        out.option(self.oldest.as_ref());
-        out.u32(self.delay_epoch);
-        out.u64(self.stale_delays);
-        out.option(self.stall.as_ref());
-        out.option(self.failing.as_ref());
-        self.totals.encode(out);
+        out.u64(plain.next);
+        out.u64(counters.next_message);
+        out.u64(counters.next_delivery);
+        out.u64(plain.purged_below);
+        out.u64(plain.expired_below);
+        out.option(plain.oldest.as_ref());
+        out.u64(*fresh);
+        out.u32(counters.delay_epoch);
+        out.u64(counters.stale_delays);
+        out.option(counters.stall.as_ref());
+        out.option(counters.failing.as_ref());
+        counters.totals.encode(out);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
         check_version(input, "counters row")?;
-        Ok(Self {
-            next_seq: input.u64()?,
-            next_message: input.u64()?,
-            next_delivery: input.u64()?,
-            purged_below: input.u64()?,
-            expired_below: input.u64()?,
-            oldest: input.option()?,
+        let (next, next_message, next_delivery) = (input.u64()?, input.u64()?, input.u64()?);
+        let (purged_below, expired_below, oldest) = (input.u64()?, input.u64()?, input.option()?);
+        let plain = Marks { next, purged_below, expired_below, oldest };
+        let fresh = input.u64()?;
+        let counters = Counters {
+            next_message,
+            next_delivery,
             delay_epoch: input.u32()?,
             stale_delays: input.u64()?,
             stall: input.option()?,
             failing: input.option()?,
             totals: Totals::decode(input)?,
-        })
+        };
+        Ok(Self { plain, fresh, counters })
     }
 }

@@ -30,11 +30,11 @@ impl RunMap {
         self.runs.len()
     }
 
-    /// Adds a run behind all others.
+    /// Adds a run where nothing stands yet. Invariant: it does not go on into a run behind it.
     pub(crate) fn push(&mut self, seq: u64, run: Run) {
-        if let Some((first, last)) = self.runs.iter_mut().next_back() {
+        if let Some((first, last)) = self.runs.range_mut(..=seq).next_back() {
             let end = first.saturating_add(last.count);
-            assert!(end <= seq, "a run is added behind the others");
+            assert!(end <= seq, "a place has one message");
             if end == seq && last.id.plus(last.count) == run.id {
                 last.count = last.count.saturating_add(run.count);
                 return;

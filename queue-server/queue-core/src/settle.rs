@@ -9,10 +9,11 @@ use machine::{Context, Rows};
 use crate::ids::DeliveryNumber;
 use crate::leases::Lease;
 use crate::limits::DELAY_MS_MAX;
-use crate::queue::{Queue, Role};
+use crate::queue::Queue;
 use crate::receive::lease_fits;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
+use crate::role::Role;
 
 impl Queue {
     fn live_lease(&self, context: &Context, receipt: DeliveryNumber) -> Result<Lease, Refusal> {
@@ -82,7 +83,7 @@ impl Queue {
             self.note_push_failure(context.now);
         }
         let is_spent = self.is_spent(&tries);
-        let is_dropped = lease.seq < self.places.floor();
+        let is_dropped = self.is_dropped(lease.seq);
         if !is_dropped && (is_spent || release.delay_ms > 0) {
             let deadline = if is_spent { context.now } else { context.now.plus(release.delay_ms) };
             self.put_lease(receipt, Lease { deadline, tries, is_parked: true, ..lease }, rows);

@@ -13,6 +13,7 @@ use crate::queue_machine::QueueMachine;
 use crate::refusal::Refusal;
 use crate::relocate::{QueueAddress, is_address};
 use crate::reply::Reply;
+use crate::role::Role;
 use crate::subscription::{Endpoint, Subscription, SubscriptionAttributes, SubscriptionChanges};
 use crate::topic::TopicId;
 
@@ -100,7 +101,7 @@ impl QueueMachine {
         }
         self.topics.subscriptions.remove(&queue);
         rows.delete(keys::subscription(queue));
-        self.change(queue, |queue| queue.role = crate::queue::Role::Named);
+        self.change(queue, |queue| queue.role = Role::Named);
         self.remove(queue, rows);
         Ok(Reply::Done)
     }

@@ -8,10 +8,10 @@ use crate::attributes::{Attributes, DeadLetterCount, DeadLetterPolicy};
 use crate::filter::FilterKind;
 use crate::limits::{LIST_MAX, MAX_MESSAGE_BYTES_MAX, MAX_MESSAGES_MAX, URL_BYTES_MAX};
 use crate::message::{put_texts, read_texts};
-use crate::queue::Role;
 use crate::refusal::Refusal;
 use crate::relocate::{QueueAddress, check_group, is_address};
 use crate::retry::RetryStrategy;
+use crate::role::Role;
 use crate::rows::{check_version, put_version};
 use crate::topic::TopicId;
 

@@ -14,6 +14,7 @@ use crate::due::Due;
 use crate::forward::Waiting;
 use crate::ids::{DeliveryNumber, QueueId};
 use crate::keys;
+use crate::lanes::lane_of;
 use crate::limits::TICK_ITEMS_MAX;
 use crate::message::{self, MessageRow};
 use crate::queue::Queue;
@@ -114,7 +115,7 @@ impl QueueMachine {
         }
         let (seq, tries, enqueued) = (ended.lease.seq, ended.lease.tries, ended.row.enqueued);
         let retention_ms = queue.definition.attributes.retention_ms();
-        let is_over = seq < queue.places.floor() || enqueued.plus(retention_ms) <= now;
+        let is_over = queue.is_dropped(seq) || enqueued.plus(retention_ms) <= now;
         if !is_over && queue.is_spent(&tries) {
             return self.bury(context, id, ended, rows);
         }
@@ -153,21 +154,22 @@ impl Queue {
         Moved::Readied(self.id)
     }
 
-    /// The visible message at `seq` has outlived the retention, and so has every one before it; or, as the first of all,
-    /// it teaches the queue when the next one will.
+    /// The visible message at `seq` has outlived the retention, and so has every one of its lane before it; or, as the
+    /// lane's first, it teaches the queue when the next one will.
     fn expire(&mut self, seq: u64, enqueued: TimestampMs, now: TimestampMs) -> Moved {
-        if !self.places.is_visible(seq) {
+        if !self.is_visible(seq) {
             return Moved::Not;
         }
         let is_expired = enqueued.plus(self.definition.attributes.retention_ms()) <= now;
-        if !is_expired && self.places.first_visible(0) != Some(seq) {
+        let lane = lane_of(seq);
+        if !is_expired && self.first_visible(lane, 0) != Some(seq) {
             return Moved::Not;
         }
-        self.counters.oldest = Some(Oldest { seq, enqueued });
+        self.lanes.learn(Oldest { seq, enqueued });
         if is_expired {
             let floor = seq.saturating_add(1);
-            let expired = self.places.raise_floor(floor);
-            self.counters.expired_below = floor;
+            let expired = self.places.count_ready((self.lanes.floor(lane), floor));
+            self.lanes.drop_below(lane, expired, |marks| marks.expired_below = floor);
             self.counters.totals.expired = self.counters.totals.expired.saturating_add(expired);
         }
         Moved::Done

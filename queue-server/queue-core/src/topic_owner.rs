@@ -32,7 +32,7 @@ impl QueueMachine {
                 self.set_subscription(context, (&topic, &name), changes, rows)
             }
             TopicCommand::Unsubscribe { topic, name } => self.unsubscribe(&topic, &name, rows),
-            TopicCommand::Publish { topic, messages } => self.publish(context, topic, messages, rows),
+            TopicCommand::Publish { topic, messages } => self.publish(context, topic, &messages, rows),
             TopicCommand::Redrive { queue, order } => self.start_redrive(context, queue, order, rows),
             TopicCommand::StopRedrive { queue } => self.stop_redrive(context, queue, rows),
         }
@@ -70,7 +70,8 @@ impl QueueMachine {
         Refusal::NameInvalid.unless(is_queue_name(name))?;
         let id = self.topic_id(name);
         let found = id.and_then(|id| self.topics.by_id.get_mut(&id).map(|topic| (id, topic)));
-        let attributes = found.as_ref().map(|(_, topic)| topic.definition.attributes).unwrap_or_default().changed(changes);
+        let attributes =
+            found.as_ref().map(|(_, topic)| topic.definition.attributes).unwrap_or_default().changed(changes);
         attributes.check()?;
         let (id, topic) = found.ok_or(Refusal::TopicMissing)?;
         topic.definition.attributes = attributes;

@@ -7,11 +7,12 @@ use machine::TimestampMs;
 use crate::ids::QueueId;
 use crate::limits::LOOK_MAX;
 use crate::names::folded;
-use crate::queue::{Queue, Role};
+use crate::queue::Queue;
 use crate::queue_machine::QueueMachine;
 use crate::read::Counts;
 use crate::redrive::Redrive;
 use crate::relocate::Stall;
+use crate::role::Role;
 use crate::rows::Failing;
 use crate::subscription::SubscriptionAttributes;
 use crate::topic::{Topic, TopicAttributes, TopicId};
@@ -170,7 +171,7 @@ impl QueueMachine {
     #[must_use]
     pub fn pushable(&self) -> Vec<Pushable> {
         let pushed = |id: &QueueId| self.live(*id).filter(|queue| matches!(queue.role, Role::Pushed { .. }));
-        let pushable = |queue: &Queue| Pushable { queue: queue.id, ready: queue.places.visible() };
+        let pushable = |queue: &Queue| Pushable { queue: queue.id, ready: queue.lanes.visible() };
         let all = self.topics.subscriptions.keys().filter_map(pushed).map(pushable);
         all.filter(|pushable| pushable.ready > 0).collect()
     }

@@ -3,9 +3,9 @@
 //! Must never: lose or double a message that cannot move.
 
 use queue_core::limits::DEAD_LETTER_RETRY_MS;
-use queue_core::{AttributeChanges, Attributes, Command, DeadLetterCount, DeadLetterStall, Origin, PeekState, QueueId};
+use queue_core::{AttributeChanges, Attributes, Command, DeadLetterCount, Origin, PeekState, QueueId, Stall};
 
-use crate::room::{Room, START, policy, released};
+use crate::room::{GROUP, Room, START, policy, released};
 
 fn rooms(count: DeadLetterCount, limit: u32) -> (Room, QueueId, QueueId) {
     let mut room = Room::new();
@@ -65,7 +65,9 @@ fn a_dead_letter_keeps_its_id_and_body_and_tells_its_story() {
     let row = row.expect("a leased message has a row");
     assert_eq!((row.sent, row.enqueued), (START, moved));
     let tries = queue_core::Tries { failed: 1, ..tries };
-    assert_eq!(row.origin, Some(Origin { queue, enqueued: START, tries, reason: DeadLetterCount::Failed }));
+    let (name, reason) = ("orders".to_owned(), Some(DeadLetterCount::Failed));
+    let origin = Origin { group: GROUP, queue, name, enqueued: START, tries, reason, redriven: 0 };
+    assert_eq!(row.origin, Some(origin));
     assert_eq!(room.ack(dead, &[delivery.receipt]), [None]);
     assert_eq!((room.remains(), room.status(queue).totals.dead_lettered, room.status(dead).totals.arrived), (0, 1, 1));
 }
@@ -77,7 +79,7 @@ fn a_dead_letter_that_cannot_move_stays_and_the_queue_says_why() {
         name: "dead".to_owned(),
         changes: AttributeChanges { max_messages: Some(1), ..AttributeChanges::default() },
     };
-    for (obstacle, stall) in [(delete, DeadLetterStall::QueueMissing), (shrink, DeadLetterStall::QueueFull)] {
+    for (obstacle, stall) in [(delete, Stall::QueueMissing), (shrink, Stall::QueueFull)] {
         let (mut room, queue, dead) = rooms(DeadLetterCount::Failed, 1);
         room.send(dead, &[("old", 0)]);
         room.run(&obstacle);
@@ -87,7 +89,7 @@ fn a_dead_letter_that_cannot_move_stays_and_the_queue_says_why() {
         assert_eq!((room.status(queue).stall, room.counts(queue)), (Some(stall), (0, 0, 1)));
         room.pass(DEAD_LETTER_RETRY_MS - 1);
         assert_eq!(room.tick(), 0, "it is not offered again at once");
-        let target = if stall == DeadLetterStall::QueueMissing {
+        let target = if stall == Stall::QueueMissing {
             room.create("dead", Attributes::default())
         } else {
             room.take(dead, 1, 1_000);
@@ -127,7 +129,8 @@ fn a_dead_letter_may_become_one_again() {
     fail(&mut room, queue, "run out");
     fail(&mut room, dead, "failed");
     let peeked = room.machine().peek(&room.store, last, PeekState::Visible, (0, 9)).expect("rows can be read");
-    let origins: Vec<_> = peeked.iter().filter_map(|peeked| peeked.message.origin).map(|origin| origin.queue).collect();
+    let origins: Vec<_> =
+        peeked.iter().filter_map(|peeked| peeked.message.origin.as_ref()).map(|origin| origin.queue).collect();
     assert_eq!(origins, [dead], "the last move is told");
     assert_eq!(room.take(last, 9, 1_000), ["a"]);
 }

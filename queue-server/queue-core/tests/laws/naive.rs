@@ -1,4 +1,4 @@
-//! The naive model: queues as plain lists of messages, searched from end to end for every step.
+//! The naive model: queues, subscriptions' too, as plain lists of messages, searched from end to end for every step.
 //!
 //! Must never: be clever. It knows no ranges, pages, floors or spans; where it and the machine differ, one of them is wrong
 //! and this one can be read.
@@ -28,9 +28,19 @@ pub(crate) struct Message {
     pub(crate) enqueued: TimestampMs,
     pub(crate) state: State,
     pub(crate) tries: Tries,
+    /// Id and name of the queue in which it died, if it did.
+    pub(crate) origin: Option<(QueueId, String)>,
     /// It must not become visible again.
     pub(crate) is_purged: bool,
     pub(crate) is_expired: bool,
+}
+
+/// What a queue is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Named,
+    Pushed { attempts: u32 },
+    Forwarded { to: String },
 }
 
 #[derive(Clone, Debug)]
@@ -41,6 +51,9 @@ pub(crate) struct Queue {
     pub(crate) messages: Vec<Message>,
     pub(crate) totals: Totals,
     pub(crate) is_deleted: bool,
+    pub(crate) role: Role,
+    /// Forwards that found no way, since the last that did, and when the next is tried.
+    pub(crate) held_back: (u32, TimestampMs),
     sent: u64,
     placed: u64,
     delivered: u64,
@@ -65,6 +78,11 @@ impl Queue {
     }
 
     fn is_spent(&self, tries: &Tries) -> bool {
+        match self.role {
+            Role::Named => {}
+            Role::Pushed { attempts } => return tries.failed >= attempts,
+            Role::Forwarded { .. } => return false,
+        }
         self.attributes.dead_letter.as_ref().is_some_and(|policy| match policy.count {
             DeadLetterCount::Received => tries.received >= policy.limit,
             DeadLetterCount::Failed => tries.failed >= policy.limit,
@@ -111,6 +129,8 @@ impl Model {
             messages,
             totals,
             is_deleted: false,
+            role: Role::Named,
+            held_back: (0, TimestampMs(0)),
             sent: 0,
             placed: 0,
             delivered: 0,
@@ -144,7 +164,8 @@ impl Model {
                 if *delay == 0 { (queue.next_seq(), State::Visible) } else { (0, State::Delayed { until: enqueued }) };
             first_seq = if first_seq == 0 { seq } else { first_seq };
             let tries = Tries::default();
-            queue.messages.push(Message { id, seq, enqueued, state, tries, is_purged: false, is_expired: false });
+            let fresh = Message { id, seq, enqueued, state, tries, origin: None, is_purged: false, is_expired: false };
+            queue.messages.push(fresh);
             ids.push(id);
         }
         Reply::Sent { ids, first_seq }
@@ -232,19 +253,19 @@ impl Model {
 
     /// Moves one item of a tick, if it is due.
     pub(crate) fn move_due(&mut self, item: &Due, now: TimestampMs) {
-        match *item {
-            Due::Lease { queue, delivery, seq } => self.end_lease(queue, delivery, seq, now),
+        match item {
+            Due::Lease { queue, delivery, seq } => self.end_lease(*queue, *delivery, *seq, now),
             Due::Delay { queue, due, id, .. } => {
-                let Some(queue) = self.live(queue) else { return };
-                let found = queue.messages.iter().position(|message| message.id == id && message.seq == 0);
-                if let Some(at) = found.filter(|_| due <= now) {
+                let Some(queue) = self.live(*queue) else { return };
+                let found = queue.messages.iter().position(|message| message.id == *id && message.seq == 0);
+                if let Some(at) = found.filter(|_| *due <= now) {
                     let seq = queue.next_seq();
                     let message = &mut queue.messages[at];
                     (message.seq, message.state, message.enqueued) = (seq, State::Visible, now);
                 }
             }
             Due::Expire { queue, seq } => {
-                let Some(queue) = self.live(queue) else { return };
+                let (Some(queue), seq) = (self.live(*queue), *seq) else { return };
                 let is_last = |message: &&Message| message.seq == seq && message.state == State::Visible;
                 let Some(last) = queue.messages.iter().find(is_last).cloned() else { return };
                 if queue.outlives(&last, now) {
@@ -258,6 +279,9 @@ impl Model {
                 }
             }
             Due::Erase { .. } => {}
+            Due::Forward { queue, seq, .. } => self.forward(*queue, *seq, now),
+            Due::Carry { .. } => panic!("these queues are of one group"),
+            Due::Redrive { .. } => panic!("a redrive is told to the model as a whole"),
         }
     }
 
@@ -289,14 +313,23 @@ impl Model {
         let has_room = |queue: &Queue| (queue.messages.len() as u64) < queue.attributes.max_messages;
         let target = target.filter(|target| has_room(&self.queues[*target]));
         let Some(queue) = self.live(source) else { return };
+        if queue.attributes.dead_letter.is_none() {
+            queue.messages.remove(at);
+            queue.totals.given_up += 1;
+            return;
+        }
         let Some(target) = target else {
             if let State::Held { receipt, .. } | State::Parked { receipt, .. } = queue.messages[at].state {
                 queue.messages[at].state = State::Parked { receipt, until: now.plus(DEAD_LETTER_RETRY_MS) };
             }
             return;
         };
-        let message = queue.messages.remove(at);
+        let message = Message { origin: Some((queue.id, queue.name.clone())), ..queue.messages.remove(at) };
         queue.totals.dead_lettered += 1;
+        self.arrive(target, message, now);
+    }
+
+    fn arrive(&mut self, target: usize, message: Message, now: TimestampMs) {
         let target = &mut self.queues[target];
         target.totals.arrived += 1;
         let (seq, state, tries) = (target.next_seq(), State::Visible, Tries::default());
@@ -304,12 +337,97 @@ impl Model {
         target.messages.push(fresh);
     }
 
+    /// The place in the list of an open queue that `name` leads to.
+    fn open(&self, name: &str) -> Option<usize> {
+        let has_room = |at: &usize| (self.queues[*at].messages.len() as u64) < self.queues[*at].attributes.max_messages;
+        self.named(name).filter(has_room)
+    }
+
+    fn forward(&mut self, source: QueueId, seq: u64, now: TimestampMs) {
+        let Some(queue) = self.live(source) else { return };
+        let Role::Forwarded { to } = queue.role.clone() else { return };
+        let waits = |message: &Message| message.seq == seq && message.state == State::Visible;
+        let Some(at) = queue.messages.iter().position(waits) else { return };
+        if queue.held_back.1 > now || queue.outlives(&queue.messages[at], now) {
+            return;
+        }
+        let target = self.open(&to);
+        let Some(queue) = self.live(source) else { return };
+        let Some(target) = target else {
+            let wait_ms = (1_000 << queue.held_back.0.min(10)).min(60_000);
+            queue.held_back = (queue.held_back.0 + 1, now.plus(wait_ms));
+            return;
+        };
+        queue.held_back = (0, TimestampMs(0));
+        queue.totals.forwarded += 1;
+        let message = queue.messages.remove(at);
+        self.arrive(target, message, now);
+    }
+
+    /// The place in the list of the queue in which a message died, or of one of its name, if it is open.
+    fn home(&self, message: &Message) -> Option<usize> {
+        let (id, name) = message.origin.as_ref()?;
+        let same = self.queues.iter().position(|queue| queue.id == *id && !queue.is_deleted);
+        let has_room = |at: &usize| (self.queues[*at].messages.len() as u64) < self.queues[*at].attributes.max_messages;
+        same.or_else(|| self.named(name)).filter(has_room)
+    }
+
+    /// Moves visible messages that took their place by `until`, in their order, to the queue called `to` or to where they
+    /// died, until one finds no way or `most` have moved. Answers: how many moved, and whether one found no way.
+    pub(crate) fn redrive(
+        &mut self,
+        source: usize,
+        (now, until): (TimestampMs, TimestampMs),
+        to: Option<&str>,
+        most: u64,
+    ) -> (u64, bool) {
+        let mut moved = 0;
+        self.queues[source].messages.sort_by_key(|message| message.seq);
+        let mut at = 0;
+        while let Some(message) = self.queues[source].messages.get(at).cloned() {
+            let is_wanted = message.state == State::Visible && message.enqueued <= until;
+            if !is_wanted || (to.is_none() && message.origin.is_none()) {
+                at += 1;
+                continue;
+            }
+            if moved == most {
+                break;
+            }
+            let target = to.map_or_else(|| self.home(&message), |to| self.open(to));
+            let Some(target) = target else { return (moved, true) };
+            self.queues[source].messages.remove(at);
+            self.queues[source].totals.redriven += 1;
+            self.arrive(target, message, now);
+            moved += 1;
+        }
+        (moved, false)
+    }
+
+    /// Numbers a topic takes from the count of queues.
+    pub(crate) fn reserve(&mut self) -> u32 {
+        let id = self.create("", Attributes::default());
+        self.queues[id.0 as usize - 1].is_deleted = true;
+        id.0
+    }
+
+    /// A copy enters the queue of a subscription.
+    pub(crate) fn copy(&mut self, at: usize, now: TimestampMs) {
+        let queue = &mut self.queues[at];
+        let (id, seq) = (queue.id_of_next(7), queue.next_seq());
+        let (state, tries) = (State::Visible, Tries::default());
+        let fresh = Message { id, seq, enqueued: now, state, tries, origin: None, is_purged: false, is_expired: false };
+        queue.messages.push(fresh);
+    }
+
     /// What should have moved by `now` and has not.
     pub(crate) fn overdue(&self, now: TimestampMs) -> Vec<(QueueId, Message)> {
         let mut overdue = Vec::new();
         for queue in self.queues.iter().filter(|queue| !queue.is_deleted) {
             let is_overdue = |message: &&Message| match message.state {
-                State::Visible => queue.outlives(message, now),
+                State::Visible => {
+                    let is_forwarded = matches!(queue.role, Role::Forwarded { .. });
+                    queue.outlives(message, now) || (is_forwarded && queue.held_back.1 <= now)
+                }
                 State::Held { until, .. } | State::Parked { until, .. } | State::Delayed { until } => until <= now,
             };
             overdue.extend(queue.messages.iter().filter(is_overdue).map(|message| (queue.id, message.clone())));

@@ -67,7 +67,7 @@ fn a_door_reads_what_a_receive_names() {
     let found: Vec<_> = rows.iter().map(|row| row.as_ref().map(|row| row.id)).collect();
     assert_eq!(found, [Some(ids[1]), None, Some(ids[0])]);
     let row = rows[0].as_ref().expect("it was found");
-    assert_eq!((&row.headers, row.body_bytes, row.sent, row.origin), (&headers, 4, START, None));
+    assert_eq!((&row.headers, row.body_bytes, row.sent, &row.origin), (&headers, 4, START, &None));
 }
 
 #[test]

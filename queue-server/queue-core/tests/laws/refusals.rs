@@ -28,8 +28,12 @@ type Mend = fn(&mut Attributes);
 
 /// Attributes that break every rule, mended step by step.
 fn attribute_ladder(own_name: &str) -> Vec<(Attributes, Refusal)> {
-    let letters =
-        |queue: &str, limit| DeadLetterPolicy { queue: queue.to_owned(), count: DeadLetterCount::Failed, limit };
+    let letters = |queue: &str, limit| DeadLetterPolicy {
+        group: None,
+        queue: queue.to_owned(),
+        count: DeadLetterCount::Failed,
+        limit,
+    };
     let broken = Attributes {
         max_messages: 0,
         polling_wait_s: 31,
