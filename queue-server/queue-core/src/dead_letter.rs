@@ -73,7 +73,12 @@ impl QueueMachine {
 
 impl Queue {
     /// Where a message that leaves this queue comes from.
-    pub(crate) fn origin(&self, group: GroupId, row: &MessageRow, (tries, reason): (Tries, Option<DeadLetterCount>)) -> Origin {
+    pub(crate) fn origin(
+        &self,
+        group: GroupId,
+        row: &MessageRow,
+        (tries, reason): (Tries, Option<DeadLetterCount>),
+    ) -> Origin {
         Origin {
             group,
             queue: self.id,

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use machine::{Context, Layout, Rows};
 
+use crate::event::{EventKind, Step};
 use crate::filter::{check_tags, is_routing_key};
 use crate::ids::{MessageId, QueueId};
 use crate::keys;
@@ -109,17 +110,21 @@ impl QueueMachine {
         self.change(queue, |queue| {
             let Some(id) = MessageId::new(context.group, queue.id, queue.counters.next_message) else { return };
             queue.counters.next_message = queue.counters.next_message.saturating_add(1);
-            queue.counters.totals.sent = queue.counters.totals.sent.saturating_add(1);
+            let body_bytes = u32::try_from(message.body.len()).unwrap_or(u32::MAX);
+            let totals = &mut queue.counters.totals;
+            totals.sent = totals.sent.saturating_add(1);
+            totals.sent_bytes = totals.sent_bytes.saturating_add(u64::from(body_bytes));
             let row = MessageRow {
                 id,
                 sent: context.now,
                 enqueued: context.now,
-                body_bytes: u32::try_from(message.body.len()).unwrap_or(u32::MAX),
+                body_bytes,
                 headers: message.headers.clone(),
                 origin: None,
                 published: Some(published),
             };
-            queue.place(&row, rows);
+            let seq = queue.place(&row, rows);
+            queue.note(Step::new(context.now, id, EventKind::Sent, seq), rows);
             rows.keep_body(id.body(), message.body.clone());
         });
     }

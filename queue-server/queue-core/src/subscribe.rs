@@ -40,10 +40,10 @@ impl QueueMachine {
             && self.topics.subscriptions.len() < SUBSCRIPTIONS_MAX
             && self.queues.len() < QUEUES_AND_REMAINS_MAX;
         Refusal::TooManySubscriptions.unless(is_room)?;
-        let retention_s = topic.definition.attributes.retention_s;
+        let of_copies = attributes.queue_attributes(&topic.definition.attributes);
         let queue_name = format!("{}/{name}", topic.definition.name);
         let queue = self.draw_id(rows)?;
-        self.found(context, (queue, queue_name), attributes.queue_attributes(retention_s), rows);
+        self.found(context, (queue, queue_name), of_copies, rows);
         self.change(queue, |queue| queue.role = attributes.role());
         if let Some(topic) = self.topics.by_id.get_mut(&id) {
             topic.subscriptions.insert(folded(&name), queue);
@@ -115,7 +115,7 @@ impl QueueMachine {
     pub(crate) fn fit_queue(&mut self, context: &Context, id: QueueId, rows: &mut Rows) {
         let Some(subscription) = self.topics.subscriptions.get(&id) else { return };
         let Some(topic) = self.topics.by_id.get(&subscription.topic) else { return };
-        let attributes = subscription.attributes.queue_attributes(topic.definition.attributes.retention_s);
+        let attributes = subscription.attributes.queue_attributes(&topic.definition.attributes);
         let role = subscription.attributes.role();
         self.change(id, |queue| {
             queue.role = role;

@@ -13,7 +13,7 @@ use crate::relocate::{QueueAddress, check_group, is_address};
 use crate::retry::RetryStrategy;
 use crate::role::Role;
 use crate::rows::{check_version, put_version};
-use crate::topic::TopicId;
+use crate::topic::{TopicAttributes, TopicId};
 
 /// Where a subscription delivers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,7 +127,7 @@ impl SubscriptionAttributes {
     }
 
     /// The attributes of the queue of its copies.
-    pub(crate) fn queue_attributes(&self, retention_s: u32) -> Attributes {
+    pub(crate) fn queue_attributes(&self, topic: &TopicAttributes) -> Attributes {
         let limit = self.strategy.attempts();
         let policy = |address: &QueueAddress| DeadLetterPolicy {
             group: address.group,
@@ -138,7 +138,8 @@ impl SubscriptionAttributes {
         Attributes {
             max_messages: MAX_MESSAGES_MAX,
             max_message_bytes: MAX_MESSAGE_BYTES_MAX,
-            retention_s,
+            retention_s: topic.retention_s,
+            trace: topic.trace,
             dead_letter: self.dead_letter.as_ref().map(policy),
             ..Attributes::default()
         }

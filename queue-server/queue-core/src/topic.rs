@@ -34,7 +34,7 @@ pub struct TopicAttributes {
     pub retention_s: u32,
     /// By what subscriptions choose; fixed when the topic is created.
     pub filter: FilterKind,
-    /// Whether the way of its messages is traced. Kept for the doors.
+    /// Whether the queues of its subscriptions are traced.
     pub trace: bool,
 }
 

@@ -185,10 +185,7 @@ fn a_backlog_that_is_too_old_and_cannot_move_stays_visible_and_costs_no_memory()
     room.pass(300_000);
     room.tick();
     let status = room.status(queue);
-    assert_eq!(
-        (status.stall, room.counts(queue), room.counts(dead)),
-        (Some(Stall::QueueFull), (999, 0, 0), (1, 0, 0))
-    );
+    assert_eq!((status.stall, room.counts(queue), room.counts(dead)), (Some(Stall::QueueFull), (999, 0, 0), (1, 0, 0)));
     assert_eq!((status.footprint.unsettled, status.footprint.ranges), (0, 1));
     assert_eq!(room.machine().next_due(), Some(room.now.plus(DEAD_LETTER_RETRY_MS)));
     assert_eq!(room.take(queue, 1, 1_000), ["x"], "it may still be received");
