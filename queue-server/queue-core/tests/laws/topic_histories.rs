@@ -272,7 +272,7 @@ impl History {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_history_of_a_topic_agrees_with_the_naive_model(steps in steps()) {
@@ -281,7 +281,7 @@ proptest! {
             history.step(step);
         }
         // Whatever was redriven comes to an end.
-        for _ in 0..40 {
+        for _ in 0..25 {
             history.step(&Step::Pass(5_000));
             history.step(&Step::Tick);
         }
