@@ -217,6 +217,23 @@ fn what_comes_back_expires_as_it_would_have() {
 }
 
 #[test]
+fn what_comes_back_before_the_oldest_that_the_queue_knows_is_noticed() {
+    let (mut room, queue) = Room::with_queue(Attributes { rewind_s: 60, retention_s: 60, ..Attributes::default() });
+    for (body, pause_ms) in [("zero", 10_000), ("one", 30_000), ("two", 20_000)] {
+        room.send(queue, &[(body, 0)]);
+        room.pass(pause_ms);
+    }
+    consume(&mut room, queue, 2);
+    // The queue has looked for its oldest visible message, and knows of "two" only.
+    room.tick();
+    assert_eq!(rewind(&mut room, queue, START), 1);
+    room.pass(10_000);
+    room.tick();
+    assert_eq!((room.counts(queue), room.status(queue).totals.expired), ((1, 0, 0), 1));
+    assert_eq!(consume(&mut room, queue, 9), ["two"]);
+}
+
+#[test]
 fn a_deleted_queue_leaves_nothing_behind() {
     let (mut room, queue) = kept(3_600);
     fill(&mut room, queue, &["a", "b", "c"]);
