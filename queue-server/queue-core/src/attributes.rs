@@ -7,7 +7,7 @@
 use machine::{DecodeError, Layout, Reader, Writer};
 
 use crate::limits::{
-    DEAD_LETTER_LIMIT_MAX, MAX_MESSAGE_BYTES_DEFAULT, MAX_MESSAGE_BYTES_MAX, MAX_MESSAGE_BYTES_MIN,
+    DEAD_LETTER_LIMIT_MAX, DEDUP_WINDOW_S_MAX, MAX_MESSAGE_BYTES_DEFAULT, MAX_MESSAGE_BYTES_MAX, MAX_MESSAGE_BYTES_MIN,
     MAX_MESSAGES_DEFAULT, MAX_MESSAGES_MAX, MAX_MESSAGES_MIN, POLLING_WAIT_S_MAX, RETENTION_S_DEFAULT, RETENTION_S_MAX,
     RETENTION_S_MIN, VISIBILITY_TIMEOUT_S_DEFAULT, VISIBILITY_TIMEOUT_S_MAX, VISIBILITY_TIMEOUT_S_MIN,
 };
@@ -29,6 +29,8 @@ pub struct Attributes {
     pub retention_s: u32,
     /// How long an acked message stays for a rewind; 0 = not at all. Units: seconds, at most the retention.
     pub rewind_s: u32,
+    /// How long the deduplication id of a message is remembered; 0 = not at all. Units: seconds.
+    pub dedup_window_s: u32,
     /// Where messages go that nobody can consume; `None`: they stay.
     pub dead_letter: Option<DeadLetterPolicy>,
 }
@@ -68,6 +70,8 @@ pub struct AttributeChanges {
     pub retention_s: Option<u32>,
     /// See [`Attributes::rewind_s`].
     pub rewind_s: Option<u32>,
+    /// See [`Attributes::dedup_window_s`].
+    pub dedup_window_s: Option<u32>,
     /// See [`Attributes::dead_letter`]; `Some(None)` takes the policy away.
     pub dead_letter: Option<Option<DeadLetterPolicy>>,
 }
@@ -81,6 +85,7 @@ impl Default for Attributes {
             max_message_bytes: MAX_MESSAGE_BYTES_DEFAULT,
             retention_s: RETENTION_S_DEFAULT,
             rewind_s: 0,
+            dedup_window_s: 0,
             dead_letter: None,
         }
     }
@@ -103,6 +108,13 @@ impl Attributes {
         Refusal::DeadLetterLimitOutOfRange.unless(self.dead_letter.as_ref().is_none_or(limit_fits))
     }
 
+    /// Holds what [`Self::check`] does not against its range: it comes last in precedence.
+    ///
+    /// Refuses: `DedupWindowOutOfRange`.
+    pub fn check_window(&self) -> Result<(), Refusal> {
+        Refusal::DedupWindowOutOfRange.unless(self.dedup_window_s <= DEDUP_WINDOW_S_MAX)
+    }
+
     /// These attributes with `changes` made.
     #[must_use]
     pub fn changed(&self, changes: AttributeChanges) -> Self {
@@ -113,6 +125,7 @@ impl Attributes {
             max_message_bytes: changes.max_message_bytes.unwrap_or(self.max_message_bytes),
             retention_s: changes.retention_s.unwrap_or(self.retention_s),
             rewind_s: changes.rewind_s.unwrap_or(self.rewind_s),
+            dedup_window_s: changes.dedup_window_s.unwrap_or(self.dedup_window_s),
             dead_letter: changes.dead_letter.unwrap_or_else(|| self.dead_letter.clone()),
         }
     }
@@ -173,6 +186,7 @@ impl Layout for Attributes {
         out.u32(self.max_message_bytes);
         out.u32(self.retention_s);
         out.u32(self.rewind_s);
+        out.u32(self.dedup_window_s);
         out.option(self.dead_letter.as_ref());
     }
 
@@ -184,6 +198,7 @@ impl Layout for Attributes {
             max_message_bytes: input.u32()?,
             retention_s: input.u32()?,
             rewind_s: input.u32()?,
+            dedup_window_s: input.u32()?,
             dead_letter: input.option()?,
         })
     }
@@ -195,8 +210,14 @@ impl Layout for AttributeChanges {
         if let Some(value) = self.max_messages {
             out.u64(value);
         }
-        let small =
-            [self.polling_wait_s, self.visibility_timeout_s, self.max_message_bytes, self.retention_s, self.rewind_s];
+        let small = [
+            self.polling_wait_s,
+            self.visibility_timeout_s,
+            self.max_message_bytes,
+            self.retention_s,
+            self.rewind_s,
+            self.dedup_window_s,
+        ];
         for value in small {
             out.bool(value.is_some());
             if let Some(value) = value {
@@ -217,6 +238,7 @@ impl Layout for AttributeChanges {
             max_message_bytes: small(input)?,
             retention_s: small(input)?,
             rewind_s: small(input)?,
+            dedup_window_s: small(input)?,
             dead_letter: if input.bool()? { Some(input.option()?) } else { None },
         })
     }

@@ -15,7 +15,7 @@ use machine::{DecodeError, Layout, Reader, Writer};
 use crate::attributes::{AttributeChanges, Attributes};
 use crate::due::Due;
 use crate::ids::{DeliveryNumber, QueueId};
-use crate::limits::LIST_MAX;
+use crate::limits::{LIST_MAX, PRIORITY_DEFAULT};
 
 /// A command. Each variant says what it answers with and what it refuses, in precedence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Command {
     /// Creates a queue. Answers `Created`.
     ///
     /// Refuses: `NameInvalid`, `QueueExists`, the attributes' ranges, `DeadLetterQueueIsItself`,
-    /// `DeadLetterQueueMissing`, `TooManyQueues`, `NumbersExhausted`.
+    /// `DeadLetterQueueMissing`, `TooManyQueues`, `NumbersExhausted`, `DedupWindowOutOfRange`.
     CreateQueue {
         /// Its name.
         name: String,
@@ -33,7 +33,7 @@ pub enum Command {
     /// Changes some attributes of a queue. Answers `Done`. Leases keep the deadline they have.
     ///
     /// Refuses: `NameInvalid`, `QueueMissing`, the attributes' ranges, `DeadLetterQueueIsItself`,
-    /// `DeadLetterQueueMissing` (of a policy that is set now).
+    /// `DeadLetterQueueMissing` (of a policy that is set now), `DedupWindowOutOfRange`.
     SetQueueAttributes {
         /// The queue's name.
         name: String,
@@ -47,17 +47,19 @@ pub enum Command {
         /// The queue's name.
         name: String,
     },
-    /// Puts messages into a queue, all or none. Answers `Sent`.
+    /// Puts messages into a queue, all or none; duplicates are answered with the ids of the messages they repeat. Answers `Sent`.
     ///
     /// Refuses: `CountOutOfRange`, `QueueMissing`, `DelayOutOfRange`, `BodyEmpty`, `BodyTooLarge`,
-    /// `HeadersOutOfRange`, `SendTooLarge`, `QueueFull`, `TooManyDelayed`, `NumbersExhausted`.
+    /// `HeadersOutOfRange`, `SendTooLarge`, `QueueFull`, `TooManyDelayed`, `NumbersExhausted`, `PriorityOutOfRange`,
+    /// `TenantOutOfRange`, `GroupOutOfRange`, `DedupIdOutOfRange`, `TooManyLanes`, `TooManyDedupIds`.
     Send {
         /// The queue.
         queue: QueueId,
         /// The messages in their order.
         messages: Vec<NewMessage>,
     },
-    /// Takes a lease on the first ready messages. Answers `Received`, or `Empty` if none is ready.
+    /// Takes leases on ready messages: the most urgent first, tenants in turn, each tenant's ordered groups in turn, and one
+    /// after another of those. Answers `Received`, or `Empty` if none is ready.
     ///
     /// Refuses: `CountOutOfRange`, `QueueMissing`, `LeaseOutOfRange`, `TooManyLeased`, `NumbersExhausted`.
     Receive {
@@ -127,6 +129,28 @@ pub struct NewMessage {
     pub delay_ms: u64,
     /// What goes with it.
     pub headers: Vec<Header>,
+    /// How urgent it is: 0 to 9, larger is more urgent.
+    pub priority: u8,
+    /// Whose it is, at most 64 bytes; empty: nobody's. Tenants of one priority are served in turn.
+    pub tenant: String,
+    /// Its ordered group, at most 128 bytes; empty: none. Of a group, no message is delivered while an earlier one is out.
+    pub group: String,
+    /// What makes a repeated send of it known, at most 128 bytes; empty: nothing. See [`crate::Attributes::dedup_window_s`].
+    pub dedup_id: String,
+}
+
+impl Default for NewMessage {
+    fn default() -> Self {
+        Self {
+            body: Bytes::new(),
+            delay_ms: 0,
+            headers: Vec::new(),
+            priority: PRIORITY_DEFAULT,
+            tenant: String::new(),
+            group: String::new(),
+            dedup_id: String::new(),
+        }
+    }
 }
 
 /// A named value that travels with a message.
@@ -154,10 +178,22 @@ impl Layout for NewMessage {
         out.bytes(&self.body);
         out.u64(self.delay_ms);
         out.list(&self.headers);
+        out.u8(self.priority);
+        out.str(&self.tenant);
+        out.str(&self.group);
+        out.str(&self.dedup_id);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self { body: input.bytes()?, delay_ms: input.u64()?, headers: input.list(LIST_MAX)? })
+        Ok(Self {
+            body: input.bytes()?,
+            delay_ms: input.u64()?,
+            headers: input.list(LIST_MAX)?,
+            priority: input.u8()?,
+            tenant: input.str()?,
+            group: input.str()?,
+            dedup_id: input.str()?,
+        })
     }
 }
 

@@ -27,7 +27,7 @@ impl QueueMachine {
     pub(crate) fn bury(&mut self, now: TimestampMs, source: QueueId, ended: Ended, rows: &mut Rows) -> Moved {
         let policy = self.live(source).and_then(|queue| queue.definition.attributes.dead_letter.clone());
         let Some(policy) = policy else { return Moved::Not };
-        match self.dead_letter_queue(&policy) {
+        match self.dead_letter_queue(&policy, &ended.row) {
             Ok(target) => {
                 let origin = Origin {
                     queue: source,
@@ -60,10 +60,11 @@ impl QueueMachine {
     }
 
     /// The queue that can take a dead letter now.
-    fn dead_letter_queue(&self, policy: &DeadLetterPolicy) -> Result<QueueId, DeadLetterStall> {
+    fn dead_letter_queue(&self, policy: &DeadLetterPolicy, row: &MessageRow) -> Result<QueueId, DeadLetterStall> {
         let id = self.queue_id(&policy.queue).ok_or(DeadLetterStall::QueueMissing)?;
         let queue = self.live(id).ok_or(DeadLetterStall::QueueMissing)?;
         let has_room = queue.count() < queue.definition.attributes.max_messages;
+        let has_room = has_room && queue.has_lane_for(row, self.lane_room());
         if has_room { Ok(id) } else { Err(DeadLetterStall::QueueFull) }
     }
 }

@@ -5,6 +5,7 @@
 //!  2 delay   queue | epoch | due | id     its row: D queue epoch due id
 //!  3 expire  queue | seq                  its row: M queue seq
 //!  4 erase   queue                        no row
+//!  5 window  queue | until | id          its row: U queue until id
 //! ```
 //!
 //! Why explicit: a replica reads the rows of a batch before it applies, so an item names its row; and an item that was
@@ -47,6 +48,15 @@ pub enum Due {
         /// The message's place.
         seq: u64,
     },
+    /// The window of a deduplication id has ended; or, as the first of all, it teaches the queue when the next one will.
+    Window {
+        /// The queue.
+        queue: QueueId,
+        /// When it ends.
+        until: TimestampMs,
+        /// The message that was sent under the id.
+        id: MessageId,
+    },
     /// Messages that were dropped wait to be erased.
     Erase {
         /// The queue.
@@ -60,6 +70,7 @@ impl Due {
         match *self {
             Self::Lease { queue, seq, .. } | Self::Expire { queue, seq } => Some(keys::message(queue, seq)),
             Self::Delay { queue, epoch, due, id } => Some(keys::delayed(queue, epoch, due, id)),
+            Self::Window { queue, until, id } => Some(keys::dedup_until(queue, until, id)),
             Self::Erase { .. } => None,
         }
     }
@@ -90,6 +101,12 @@ impl Layout for Due {
                 out.u8(4);
                 queue.encode(out);
             }
+            Self::Window { queue, until, id } => {
+                out.u8(5);
+                queue.encode(out);
+                until.encode(out);
+                id.encode(out);
+            }
         }
     }
 
@@ -108,6 +125,11 @@ impl Layout for Due {
             }),
             3 => Ok(Self::Expire { queue: QueueId::decode(input)?, seq: input.u64()? }),
             4 => Ok(Self::Erase { queue: QueueId::decode(input)? }),
+            5 => Ok(Self::Window {
+                queue: QueueId::decode(input)?,
+                until: TimestampMs::decode(input)?,
+                id: MessageId::decode(input)?,
+            }),
             tag => Err(DecodeError::Unknown { what: "due item", tag }),
         }
     }

@@ -9,15 +9,17 @@
 //!  Command ──> QueueMachine ──> Queue ──> places (ready ranges, runs of ids)   rows P I
 //!                  │              ├─────> leases, tries                        rows L T
 //!                  │              └─────> delays                               rows D B
+//!                  │              ├─────> lanes, turns                          rows A
+//!                  │              ├─────> deduplication ids                     rows S U
 //!                  └──> Reply                        messages                  rows M, bodies by message id
 //! ```
 //!
 //! | file | holds |
 //! |---|---|
 //! | `command`, `reply`, `refusal`, `due` | what goes in and what comes out |
-//! | `owner`, `send`, `receive`, `settle`, `purge`, `tick`, `dead_letter` | the verbs |
+//! | `owner`, `send`, `dedup`, `receive`, `settle`, `purge`, `tick`, `dead_letter` | the verbs |
 //! | `agenda`, `read`, `peek` | what is read outside `apply` |
-//! | `queue`, `lanes`, `lane`, `places`, `leases`, `delays`, `range_set`, `run_map`, `tries`, `totals` | the state |
+//! | `queue`, `lanes`, `lane`, `turns`, `places`, `leases`, `delays`, `range_set`, `run_map`, `tries`, `totals` | the state |
 //! | `keys`, `rows`, `message`, `load` | the state on disk |
 //! | `attributes`, `names`, `ids`, `limits` | the words |
 //! | `directory` | the machine of the meta group: which group holds a queue |
@@ -32,6 +34,7 @@ mod agenda;
 mod attributes;
 mod command;
 mod dead_letter;
+mod dedup;
 mod delays;
 mod directory;
 mod due;
@@ -62,6 +65,7 @@ mod settle;
 mod tick;
 mod totals;
 mod tries;
+mod turns;
 
 pub use attributes::{AttributeChanges, Attributes, DeadLetterCount, DeadLetterPolicy};
 pub use command::{Command, Header, NewMessage};

@@ -47,6 +47,7 @@ pub(crate) fn load(rows: &dyn RowSource) -> Result<QueueMachine, LoadError> {
         Ok(())
     })?;
     for queue in machine.queues.values() {
+        machine.lanes = machine.lanes.saturating_add(queue.lanes.count());
         machine.unsettled = machine.unsettled.saturating_add(queue.unsettled());
     }
     Ok(machine)

@@ -7,7 +7,8 @@ use machine::{DecodeError, Key, Layout, Reader, Rows, TimestampMs, Writer};
 use crate::attributes::DeadLetterCount;
 use crate::command::Header;
 use crate::ids::{MessageId, QueueId};
-use crate::limits::HEADERS_MAX;
+use crate::lane::LaneName;
+use crate::limits::{HEADERS_MAX, PRIORITY_DEFAULT};
 use crate::rows::{check_version, put_version};
 use crate::tries::Tries;
 
@@ -26,6 +27,24 @@ pub struct MessageRow {
     pub headers: Vec<Header>,
     /// Where it came from, if it is a dead letter.
     pub origin: Option<Origin>,
+    /// How urgent it is: 0 to 9, larger is more urgent.
+    pub priority: u8,
+    /// Whose it is; empty: nobody's. Tenants of one priority are served in turn.
+    pub tenant: String,
+    /// Its ordered group; empty: none. Of a group, no message is delivered while an earlier one is out.
+    pub group: String,
+}
+
+impl MessageRow {
+    /// Whether it stands in the plain lane.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.priority == PRIORITY_DEFAULT && self.tenant.is_empty() && self.group.is_empty()
+    }
+
+    /// The name of the lane it stands in.
+    pub(crate) fn lane_name(&self) -> LaneName {
+        LaneName::of(self.priority, &self.tenant, &self.group)
+    }
 }
 
 /// Where a dead letter came from, and why. Of several moves, the last.
@@ -75,6 +94,9 @@ impl Layout for MessageRow {
         out.u32(self.body_bytes);
         out.list(&self.headers);
         out.option(self.origin.as_ref());
+        out.u8(self.priority);
+        out.str(&self.tenant);
+        out.str(&self.group);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
@@ -86,6 +108,9 @@ impl Layout for MessageRow {
             body_bytes: input.u32()?,
             headers: input.list(HEADERS_MAX)?,
             origin: input.option()?,
+            priority: input.u8()?,
+            tenant: input.str()?,
+            group: input.str()?,
         })
     }
 }

@@ -31,6 +31,7 @@ impl QueueMachine {
         let is_room = self.names.len() < QUEUES_MAX && self.queues.len() < QUEUES_AND_REMAINS_MAX;
         Refusal::TooManyQueues.unless(is_room)?;
         let id = self.last_queue.next().ok_or(Refusal::NumbersExhausted)?;
+        attributes.check_window()?;
         self.last_queue = id;
         rows.put(keys::machine(), MachineRow { last_queue: id }.to_bytes());
         self.names.insert(folded(&name), id);
@@ -58,6 +59,7 @@ impl QueueMachine {
         if sets_policy {
             self.check_dead_letter(name, &attributes)?;
         }
+        attributes.check_window()?;
         self.change(id, |queue| {
             queue.definition.attributes = attributes;
             queue.definition.modified = context.now;

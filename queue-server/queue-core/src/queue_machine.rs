@@ -15,13 +15,13 @@ use machine::{Context, Key, LoadError, Machine, RowSource, Rows, StoreFailure, T
 
 use crate::command::Command;
 use crate::ids::QueueId;
-use crate::limits::{BATCH_MAX, UNSETTLED_MAX};
+use crate::limits::{BATCH_MAX, LANES_MAX, UNSETTLED_MAX};
 use crate::queue::Queue;
 use crate::receive::Ask;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::settle::Release;
-use crate::{agenda, load};
+use crate::{agenda, dedup, load};
 
 /// All queues of one group.
 ///
@@ -35,6 +35,8 @@ pub struct QueueMachine {
     pub(crate) last_queue: QueueId,
     /// Sum over the queues.
     pub(crate) unsettled: u64,
+    /// Lanes besides the plain ones; sum over the queues.
+    pub(crate) lanes: u64,
     /// Queues with something that rows do not hold yet.
     pub(crate) dirty: BTreeSet<QueueId>,
 }
@@ -48,11 +50,17 @@ impl QueueMachine {
     /// Changes one queue, and keeps what the machine knows of it true. `None`: it is not there.
     pub(crate) fn change<R>(&mut self, id: QueueId, change: impl FnOnce(&mut Queue) -> R) -> Option<R> {
         let queue = self.queues.get_mut(&id)?;
-        let before = queue.unsettled();
+        let (before, lanes) = (queue.unsettled(), queue.lanes.count());
         let result = change(queue);
         self.unsettled = self.unsettled.saturating_add(queue.unsettled()).saturating_sub(before);
+        self.lanes = self.lanes.saturating_add(queue.lanes.count()).saturating_sub(lanes);
         self.dirty.insert(id);
         Some(result)
+    }
+
+    /// Lanes that may yet be opened.
+    pub(crate) const fn lane_room(&self) -> u64 {
+        LANES_MAX.saturating_sub(self.lanes)
     }
 
     /// Lets a live queue decide.
@@ -72,7 +80,8 @@ impl QueueMachine {
             Command::DeleteQueue { name } => self.delete(&name, rows),
             Command::Send { queue, messages } => {
                 check_count(messages.len())?;
-                self.decide(queue, |queue| queue.send(context, messages, rows))
+                let room = self.lane_room();
+                self.decide(queue, |queue| queue.send(context, messages, room, rows))
             }
             Command::Receive { queue, count, lease_ms } => {
                 let count = usize::try_from(count).unwrap_or(usize::MAX);
@@ -111,8 +120,10 @@ impl Machine for QueueMachine {
     }
 
     fn keys(command: &Command, keys: &mut Vec<Key>) {
-        if let Command::Tick { items } = command {
-            keys.extend(items.iter().filter_map(crate::due::Due::key));
+        match command {
+            Command::Tick { items } => keys.extend(items.iter().filter_map(crate::due::Due::key)),
+            Command::Send { queue, messages } => dedup::name_keys(*queue, messages, keys),
+            _ => {}
         }
     }
 

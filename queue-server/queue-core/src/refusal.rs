@@ -63,11 +63,25 @@ pub enum Refusal {
     StaleReceipt = 24,
     /// The numbers of queues, messages or deliveries are used up, or this group's number is too large for a message id.
     NumbersExhausted = 25,
+    /// A priority is not one of 0 to 9.
+    PriorityOutOfRange = 26,
+    /// A tenant's name is longer than the limit.
+    TenantOutOfRange = 27,
+    /// An ordered group's name is longer than the limit.
+    GroupOutOfRange = 28,
+    /// A deduplication id is longer than the limit.
+    DedupIdOutOfRange = 29,
+    /// `dedup_window_s` is out of its range.
+    DedupWindowOutOfRange = 30,
+    /// The messages need more lanes (priorities, tenants, ordered groups) than the queue or the machine may hold.
+    TooManyLanes = 31,
+    /// The queue remembers as many deduplication ids as it may.
+    TooManyDedupIds = 32,
 }
 
 impl Refusal {
     /// All refusals in precedence.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 32] = [
         Self::CountOutOfRange,
         Self::NameInvalid,
         Self::QueueMissing,
@@ -93,6 +107,13 @@ impl Refusal {
         Self::TooManyLeased,
         Self::StaleReceipt,
         Self::NumbersExhausted,
+        Self::PriorityOutOfRange,
+        Self::TenantOutOfRange,
+        Self::GroupOutOfRange,
+        Self::DedupIdOutOfRange,
+        Self::DedupWindowOutOfRange,
+        Self::TooManyLanes,
+        Self::TooManyDedupIds,
     ];
 
     /// Its number.
@@ -135,6 +156,13 @@ impl Display for Refusal {
             Self::TooManyLeased => "too many messages are received and not settled",
             Self::StaleReceipt => "the receipt is not that of the last delivery, or its lease has ended",
             Self::NumbersExhausted => "the numbers of queues, messages or deliveries are used up",
+            Self::PriorityOutOfRange => "the priority must be 0 to 9",
+            Self::TenantOutOfRange => "the tenant's name is longer than the limit",
+            Self::GroupOutOfRange => "the ordered group's name is longer than the limit",
+            Self::DedupIdOutOfRange => "the deduplication id is longer than the limit",
+            Self::DedupWindowOutOfRange => "dedup_window_s is out of range",
+            Self::TooManyLanes => "too many priorities, tenants and ordered groups have messages",
+            Self::TooManyDedupIds => "the queue remembers as many deduplication ids as it may",
         })
     }
 }
@@ -159,8 +187,8 @@ mod tests {
     #[test]
     fn every_refusal_keeps_its_number_and_has_a_text_of_its_own() {
         let mut texts: Vec<String> = Vec::new();
-        for (number, refusal) in (1_u16..).zip(Refusal::ALL) {
-            assert_eq!(refusal.number(), number);
+        assert!(Refusal::ALL.is_sorted_by(|before, after| before < after), "in their precedence");
+        for refusal in Refusal::ALL {
             assert_eq!(Refusal::from_bytes(&refusal.to_bytes()), Ok(refusal));
             assert!(!texts.contains(&refusal.to_string()), "{refusal} is said twice");
             texts.push(refusal.to_string());

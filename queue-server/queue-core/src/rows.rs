@@ -9,9 +9,11 @@
 use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
 
 use crate::attributes::Attributes;
+use crate::dedup::Remembered;
 use crate::ids::QueueId;
 use crate::lane::Marks;
 use crate::totals::Totals;
+use crate::turns::Turn;
 
 /// The version of all rows written by this release.
 const VERSION: u8 = 1;
@@ -68,7 +70,7 @@ pub enum DeadLetterStall {
 /// The row of what changes with almost every command to a queue: its counters, and its plain lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CountersRow {
-    pub(crate) plain: Marks,
+    pub(crate) plain: (Marks, Turn),
     /// Where the next lane begins: no lane that was given back had a number as high.
     pub(crate) fresh: u64,
     pub(crate) counters: Counters,
@@ -84,6 +86,7 @@ pub(crate) struct Counters {
     /// Delayed messages of earlier epochs that wait to be erased.
     pub(crate) stale_delays: u64,
     pub(crate) stall: Option<DeadLetterStall>,
+    pub(crate) remembered: Remembered,
     pub(crate) totals: Totals,
 }
 
@@ -95,6 +98,7 @@ impl Default for Counters {
             delay_epoch: 0,
             stale_delays: 0,
             stall: None,
+            remembered: Remembered::default(),
             totals: Totals::default(),
         }
     }
@@ -164,7 +168,7 @@ impl Layout for DeadLetterStall {
 
 impl Layout for CountersRow {
     fn encode(&self, out: &mut Writer) {
-        let Self { plain, fresh, counters } = self;
+        let Self { plain: (plain, turn), fresh, counters } = self;
         put_version(out);
         out.u64(plain.next);
         out.u64(counters.next_message);
@@ -172,10 +176,12 @@ impl Layout for CountersRow {
         out.u64(plain.purged_below);
         out.u64(plain.expired_below);
         out.option(plain.oldest.as_ref());
+        turn.encode(out);
         out.u64(*fresh);
         out.u32(counters.delay_epoch);
         out.u64(counters.stale_delays);
         out.option(counters.stall.as_ref());
+        counters.remembered.encode(out);
         counters.totals.encode(out);
     }
 
@@ -183,7 +189,7 @@ impl Layout for CountersRow {
         check_version(input, "counters row")?;
         let (next, next_message, next_delivery) = (input.u64()?, input.u64()?, input.u64()?);
         let (purged_below, expired_below, oldest) = (input.u64()?, input.u64()?, input.option()?);
-        let plain = Marks { next, purged_below, expired_below, oldest };
+        let plain = (Marks { next, purged_below, expired_below, oldest }, Turn::decode(input)?);
         let fresh = input.u64()?;
         let counters = Counters {
             next_message,
@@ -191,6 +197,7 @@ impl Layout for CountersRow {
             delay_epoch: input.u32()?,
             stale_delays: input.u64()?,
             stall: input.option()?,
+            remembered: Remembered::decode(input)?,
             totals: Totals::decode(input)?,
         };
         Ok(Self { plain, fresh, counters })

@@ -57,6 +57,9 @@ impl QueueMachine {
     }
 
     fn move_due(&mut self, now: TimestampMs, item: &Due, rows: &mut Rows) -> Moved {
+        if let Due::Window { queue, until, id } = *item {
+            return self.forget(now, queue, (until, id), rows);
+        }
         let row = item.key().and_then(|key| message::read(&key, rows));
         let moved = match (*item, row) {
             (Due::Lease { queue, delivery, seq }, Some(row)) => {
@@ -75,7 +78,7 @@ impl QueueMachine {
                 self.forget_if_erased(queue, rows);
                 moved
             }
-            (_, None) => None,
+            (Due::Window { .. }, _) | (_, None) => None,
         };
         moved.unwrap_or(Moved::Not)
     }
@@ -120,7 +123,8 @@ impl Queue {
         }
         self.delays.remove(due);
         rows.delete(key);
-        self.place(&MessageRow { enqueued: now, ..row }, rows);
+        let seq = self.place(&MessageRow { enqueued: now, ..row }, rows);
+        self.lanes.end_wait(lane_of(seq));
         Moved::Readied(self.id)
     }
 

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use machine::{EntryWriter, LogIndex, Machine, MemoryStore, RequestId, TimestampMs};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
+use proptest::sample::select;
 use queue_core::{
     AttributeChanges, Attributes, Command, DeadLetterCount, DeliveryNumber, NewMessage, QueueId, QueueMachine, Reply,
 };
@@ -21,7 +22,8 @@ enum Step {
     Create(usize),
     Delete(usize),
     Retain(usize, u32),
-    Send(usize, Vec<u64>),
+    Window(usize, u32),
+    Send(usize, Vec<NewMessage>),
     Receive(usize, u32, u64),
     Ack(usize, Vec<usize>),
     Extend(usize, usize, u64),
@@ -35,6 +37,25 @@ enum Step {
     Pass(u64),
 }
 
+/// Half of them plain; the others of few tenants, groups and ids, so that these meet.
+fn messages() -> impl Strategy<Value = NewMessage> {
+    let delay = prop_oneof![4 => Just(0_u64), 2 => 1_u64..5_000, 1 => Just(70_000_u64)];
+    let order = prop_oneof![
+        1 => Just((4_u8, "", "")),
+        1 => (select(vec![0_u8, 4, 9]), select(vec!["", "a", "b"]), select(vec!["", "", "g", "h"])),
+    ];
+    let dedup_id = prop_oneof![3 => Just(""), 1 => select(vec!["1", "2", "3"])];
+    (delay, order, dedup_id).prop_map(|(delay_ms, (priority, tenant, group), dedup_id)| NewMessage {
+        body: Bytes::from_static(b"x"),
+        delay_ms,
+        headers: Vec::new(),
+        priority,
+        tenant: tenant.to_owned(),
+        group: group.to_owned(),
+        dedup_id: dedup_id.to_owned(),
+    })
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let queue = 0..NAMES.len();
     let delay = prop_oneof![4 => Just(0_u64), 2 => 1_u64..5_000, 1 => Just(70_000_u64)];
@@ -43,7 +64,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => queue.clone().prop_map(Step::Create),
         1 => queue.clone().prop_map(Step::Delete),
         1 => (queue.clone(), 60_u32..120).prop_map(|(queue, retention_s)| Step::Retain(queue, retention_s)),
-        12 => (queue.clone(), proptest::collection::vec(delay.clone(), 1..5)).prop_map(|(q, delays)| Step::Send(q, delays)),
+        1 => (queue.clone(), 0_u32..60).prop_map(|(queue, window_s)| Step::Window(queue, window_s)),
+        12 => (queue.clone(), proptest::collection::vec(messages(), 1..5)).prop_map(|(q, messages)| Step::Send(q, messages)),
         12 => (queue.clone(), 1_u32..5, lease.clone()).prop_map(|(q, count, lease)| Step::Receive(q, count, lease)),
         8 => (queue.clone(), proptest::collection::vec(0_usize..12, 1..4)).prop_map(|(q, picks)| Step::Ack(q, picks)),
         2 => (queue.clone(), 0_usize..12, lease).prop_map(|(q, pick, lease)| Step::Extend(q, pick, lease)),
@@ -101,11 +123,15 @@ impl History {
                 history.model.queues[at].attributes.retention_s = *retention_s;
                 (reply, Reply::Done)
             }),
-            Step::Send(name, delays) => self.on(*name, |history, at| {
-                let message = |delay| NewMessage { body: Bytes::from_static(b"x"), delay_ms: delay, headers: vec![] };
-                let messages = delays.iter().copied().map(message).collect();
-                let reply = history.run(Command::Send { queue: history.id(at), messages });
-                (reply, history.model.send(at, delays, now))
+            Step::Window(name, dedup_window_s) => self.on(*name, |history, at| {
+                let changes = AttributeChanges { dedup_window_s: Some(*dedup_window_s), ..AttributeChanges::default() };
+                let reply = history.run(Command::SetQueueAttributes { name: NAMES[*name].to_owned(), changes });
+                history.model.queues[at].attributes.dedup_window_s = *dedup_window_s;
+                (reply, Reply::Done)
+            }),
+            Step::Send(name, messages) => self.on(*name, |history, at| {
+                let reply = history.run(Command::Send { queue: history.id(at), messages: messages.clone() });
+                (reply, history.model.send(at, messages, now))
             }),
             Step::Receive(name, count, lease_ms) => {
                 self.on(*name, |history, at| history.receive(at, *count, *lease_ms, now));
@@ -167,7 +193,7 @@ impl History {
             1 => Attributes { max_messages: 4, ..Attributes::default() },
             _ => Attributes::default(),
         };
-        let attributes = Attributes { retention_s: 60, ..attributes };
+        let attributes = Attributes { retention_s: 60, dedup_window_s: 10, ..attributes };
         let id = self.room.create(NAMES[name], attributes.clone());
         let command = Command::CreateQueue { name: NAMES[name].to_owned(), attributes: attributes.clone() };
         self.commands.push((self.room.now, command));

@@ -37,6 +37,7 @@ fn attribute_ladder(own_name: &str) -> Vec<(Attributes, Refusal)> {
         max_message_bytes: 1_023,
         retention_s: 59,
         rewind_s: 61,
+        dedup_window_s: 86_401,
         dead_letter: Some(letters(own_name, 0)),
     };
     let mends: [(Mend, Refusal); 7] = [
@@ -54,9 +55,11 @@ fn attribute_ladder(own_name: &str) -> Vec<(Attributes, Refusal)> {
         mend(&mut mended);
         ladder.push((mended.clone(), refusal));
     }
+    mended.dead_letter = None;
     let with = |policy| Attributes { dead_letter: Some(policy), ..mended.clone() };
     ladder.push((with(letters(own_name, 1_000)), Refusal::DeadLetterQueueIsItself));
     ladder.push((with(letters("nobody", 1_000)), Refusal::DeadLetterQueueMissing));
+    ladder.push((mended.clone(), Refusal::DedupWindowOutOfRange));
     ladder
 }
 
@@ -68,6 +71,7 @@ fn changes(attributes: Attributes) -> AttributeChanges {
         max_message_bytes: Some(attributes.max_message_bytes),
         retention_s: Some(attributes.retention_s),
         rewind_s: Some(attributes.rewind_s),
+        dedup_window_s: Some(attributes.dedup_window_s),
         dead_letter: Some(attributes.dead_letter),
     }
 }
@@ -122,6 +126,7 @@ fn send_is_refused_in_precedence() {
         body: body.clone(),
         delay_ms,
         headers: headers.to_vec(),
+        ..NewMessage::default()
     };
     let good = message("x", 0);
     let late = new(&Bytes::new(), DELAY_MS_MAX + 1, &unnamed);
@@ -151,7 +156,7 @@ fn a_send_is_refused_by_what_only_a_great_queue_reaches() {
     let attributes = Attributes { max_message_bytes: 1_048_576, ..Attributes::default() };
     let (mut room, queue) = Room::with_queue(attributes.clone());
     let body = Bytes::from(vec![b'x'; 1_048_576]);
-    let megabyte = NewMessage { body, delay_ms: 0, headers: vec![] };
+    let megabyte = NewMessage { body, ..NewMessage::default() };
     let mut messages = vec![megabyte; 16];
     messages.push(message("x", 1));
     refused(&mut room, &Command::Send { queue, messages }, Refusal::SendTooLarge);
