@@ -6,7 +6,7 @@
 //! Must never: change anything. A tick that never comes, or comes twice, is harmless.
 
 use bytes::Bytes;
-use machine::{Layout, RowSource, StoreFailure, TimestampMs};
+use machine::{Layout, RowSource, StoreFailure, TimestampMs, prefix_end};
 
 use crate::due::Due;
 use crate::event::Step;
@@ -44,6 +44,7 @@ pub(crate) fn due(machine: &QueueMachine, rows: &dyn RowSource, now: TimestampMs
         agenda.add_expired(queue)?;
         agenda.add_forgotten(queue)?;
         agenda.add_forwards(queue)?;
+        agenda.add_windows(queue)?;
     }
     for queue in remains {
         agenda.add_remains(queue)?;
@@ -258,7 +259,33 @@ impl Agenda<'_> {
         broken.map_or(Ok(()), Err)
     }
 
+    /// Adds the windows that have ended, and the first that has not: it tells the queue when to look again.
+    fn add_windows(&mut self, queue: &Queue) -> Result<(), StoreFailure> {
+        let is_deleted = queue.definition.is_deleted;
+        if self.room() == 0 || queue.next_window_end().is_none_or(|first| first > self.now && !is_deleted) {
+            return Ok(());
+        }
+        let from = keys::dedup_untils(queue.id);
+        let mut broken = None;
+        let (room, mut items) = (self.room(), Vec::new());
+        self.rows.scan(&from, &prefix_end(&from), &mut |key, _| match keys::read_dedup_until(key) {
+            Ok((until, id)) => {
+                items.push(Due::Window { queue: queue.id, until, id });
+                items.len() < room && (until <= self.now || is_deleted)
+            }
+            Err(error) => {
+                broken = Some(unreadable(key, error));
+                false
+            }
+        })?;
+        self.items.append(&mut items);
+        broken.map_or(Ok(()), Err)
+    }
+
     fn add_remains(&mut self, queue: &Queue) -> Result<(), StoreFailure> {
+        if queue.definition.is_deleted {
+            self.add_windows(queue)?;
+        }
         if queue.counters.stale_delays > 0 {
             self.scan_delays(queue, (0, queue.counters.delay_epoch), TimestampMs(u64::MAX))?;
         }

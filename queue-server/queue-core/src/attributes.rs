@@ -8,10 +8,10 @@
 use machine::{DecodeError, GroupId, Layout, Reader, TimestampMs, Writer};
 
 use crate::limits::{
-    DEAD_LETTER_AGE_S_MAX, DEAD_LETTER_AGE_S_MIN, DEAD_LETTER_LIMIT_MAX, FIRST_QUERY_S_MAX, FIRST_QUERY_S_MIN,
-    MAX_MESSAGE_BYTES_DEFAULT, MAX_MESSAGE_BYTES_MAX, MAX_MESSAGE_BYTES_MIN, MAX_MESSAGES_DEFAULT, MAX_MESSAGES_MAX,
-    MAX_MESSAGES_MIN, POLLING_WAIT_S_MAX, QUERIES_MAX, RETENTION_S_DEFAULT, RETENTION_S_MAX, RETENTION_S_MIN,
-    VISIBILITY_TIMEOUT_S_DEFAULT, VISIBILITY_TIMEOUT_S_MAX, VISIBILITY_TIMEOUT_S_MIN,
+    DEAD_LETTER_AGE_S_MAX, DEAD_LETTER_AGE_S_MIN, DEAD_LETTER_LIMIT_MAX, DEDUP_WINDOW_S_MAX, FIRST_QUERY_S_MAX,
+    FIRST_QUERY_S_MIN, MAX_MESSAGE_BYTES_DEFAULT, MAX_MESSAGE_BYTES_MAX, MAX_MESSAGE_BYTES_MIN, MAX_MESSAGES_DEFAULT,
+    MAX_MESSAGES_MAX, MAX_MESSAGES_MIN, POLLING_WAIT_S_MAX, QUERIES_MAX, RETENTION_S_DEFAULT, RETENTION_S_MAX,
+    RETENTION_S_MIN, VISIBILITY_TIMEOUT_S_DEFAULT, VISIBILITY_TIMEOUT_S_MAX, VISIBILITY_TIMEOUT_S_MIN,
 };
 use crate::refusal::Refusal;
 use crate::relocate::{QueueAddress, check_group, put_group, read_group};
@@ -32,6 +32,8 @@ pub struct Attributes {
     pub retention_s: u32,
     /// How long an acked message stays for a rewind; 0 = not at all. Units: seconds, at most the retention.
     pub rewind_s: u32,
+    /// How long the deduplication id of a message is remembered; 0 = not at all. Units: seconds.
+    pub dedup_window_s: u32,
     /// Where messages go that nobody can consume; `None`: they stay.
     pub dead_letter: Option<DeadLetterPolicy>,
     /// Whether producers may send half messages, and how they are asked about them; `None`: they may not.
@@ -90,6 +92,8 @@ pub struct AttributeChanges {
     pub retention_s: Option<u32>,
     /// See [`Attributes::rewind_s`].
     pub rewind_s: Option<u32>,
+    /// See [`Attributes::dedup_window_s`].
+    pub dedup_window_s: Option<u32>,
     /// See [`Attributes::dead_letter`]; `Some(None)` takes the policy away.
     pub dead_letter: Option<Option<DeadLetterPolicy>>,
     /// See [`Attributes::transaction`]; `Some(None)` takes the policy away: half messages that are there can still be
@@ -108,6 +112,7 @@ impl Default for Attributes {
             max_message_bytes: MAX_MESSAGE_BYTES_DEFAULT,
             retention_s: RETENTION_S_DEFAULT,
             rewind_s: 0,
+            dedup_window_s: 0,
             dead_letter: None,
             transaction: None,
             trace: false,
@@ -143,6 +148,13 @@ impl Attributes {
         Refusal::DeadLetterLimitOutOfRange.unless(self.dead_letter.as_ref().is_none_or(limit_fits))
     }
 
+    /// Holds what [`Self::check`] does not against its range: it comes last in precedence.
+    ///
+    /// Refuses: `DedupWindowOutOfRange`.
+    pub fn check_window(&self) -> Result<(), Refusal> {
+        Refusal::DedupWindowOutOfRange.unless(self.dedup_window_s <= DEDUP_WINDOW_S_MAX)
+    }
+
     /// Holds the transaction policy against its ranges. Refuses: `TransactionOutOfRange`.
     pub fn check_transaction(&self) -> Result<(), Refusal> {
         let fits = |policy: &TransactionPolicy| {
@@ -175,6 +187,7 @@ impl Attributes {
             max_message_bytes: changes.max_message_bytes.unwrap_or(self.max_message_bytes),
             retention_s: changes.retention_s.unwrap_or(self.retention_s),
             rewind_s: changes.rewind_s.unwrap_or(self.rewind_s),
+            dedup_window_s: changes.dedup_window_s.unwrap_or(self.dedup_window_s),
             dead_letter: changes.dead_letter.unwrap_or_else(|| self.dead_letter.clone()),
             transaction: changes.transaction.unwrap_or(self.transaction),
             trace: changes.trace.unwrap_or(self.trace),
@@ -273,6 +286,7 @@ impl Layout for Attributes {
         out.u32(self.max_message_bytes);
         out.u32(self.retention_s);
         out.u32(self.rewind_s);
+        out.u32(self.dedup_window_s);
         out.option(self.dead_letter.as_ref());
         out.option(self.transaction.as_ref());
         out.bool(self.trace);
@@ -286,6 +300,7 @@ impl Layout for Attributes {
             max_message_bytes: input.u32()?,
             retention_s: input.u32()?,
             rewind_s: input.u32()?,
+            dedup_window_s: input.u32()?,
             dead_letter: input.option()?,
             transaction: input.option()?,
             trace: input.bool()?,
@@ -299,8 +314,14 @@ impl Layout for AttributeChanges {
         if let Some(value) = self.max_messages {
             out.u64(value);
         }
-        let small =
-            [self.polling_wait_s, self.visibility_timeout_s, self.max_message_bytes, self.retention_s, self.rewind_s];
+        let small = [
+            self.polling_wait_s,
+            self.visibility_timeout_s,
+            self.max_message_bytes,
+            self.retention_s,
+            self.rewind_s,
+            self.dedup_window_s,
+        ];
         for value in small {
             out.bool(value.is_some());
             if let Some(value) = value {
@@ -329,6 +350,7 @@ impl Layout for AttributeChanges {
             max_message_bytes: small(input)?,
             retention_s: small(input)?,
             rewind_s: small(input)?,
+            dedup_window_s: small(input)?,
             dead_letter: if input.bool()? { Some(input.option()?) } else { None },
             transaction: if input.bool()? { Some(input.option()?) } else { None },
             trace: if input.bool()? { Some(input.bool()?) } else { None },

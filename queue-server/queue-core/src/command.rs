@@ -17,7 +17,7 @@ use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
 use crate::attributes::{AttributeChanges, Attributes};
 use crate::due::Due;
 use crate::ids::{DeliveryNumber, MessageId, QueueId};
-use crate::limits::LIST_MAX;
+use crate::limits::{LIST_MAX, PRIORITY_DEFAULT};
 use crate::topic_command::TopicCommand;
 
 /// A command. Each variant says what it answers with and what it refuses, in precedence.
@@ -26,7 +26,8 @@ pub enum Command {
     /// Creates a queue. Answers `Created`.
     ///
     /// Refuses: `NameInvalid`, `QueueExists`, the attributes' ranges, `DeadLetterQueueIsItself`,
-    /// `DeadLetterQueueMissing`, `TooManyQueues`, `NumbersExhausted`, `TransactionOutOfRange`, `GroupOutOfRange`.
+    /// `DeadLetterQueueMissing`, `TooManyQueues`, `NumbersExhausted`, `DedupWindowOutOfRange`, `TransactionOutOfRange`,
+    /// `GroupOutOfRange`.
     CreateQueue {
         /// Its name.
         name: String,
@@ -36,7 +37,8 @@ pub enum Command {
     /// Changes some attributes of a queue. Answers `Done`. Leases keep the deadline they have.
     ///
     /// Refuses: `NameInvalid`, `QueueMissing`, the attributes' ranges, `DeadLetterQueueIsItself`,
-    /// `DeadLetterQueueMissing`, `GroupOutOfRange` (of a policy that is set now), `TransactionOutOfRange`.
+    /// `DeadLetterQueueMissing` (of a policy that is set now), `DedupWindowOutOfRange`, `TransactionOutOfRange`,
+    /// `GroupOutOfRange`.
     SetQueueAttributes {
         /// The queue's name.
         name: String,
@@ -50,18 +52,20 @@ pub enum Command {
         /// The queue's name.
         name: String,
     },
-    /// Puts messages into a queue, all or none. Answers `Sent`.
+    /// Puts messages into a queue, all or none; duplicates are answered with the ids of the messages they repeat. Answers `Sent`.
     ///
     /// Refuses: `CountOutOfRange`, `QueueMissing`, `DelayOutOfRange`, `BodyEmpty`, `BodyTooLarge`,
-    /// `HeadersOutOfRange`, `SendTooLarge`, `QueueFull`, `TooManyDelayed`, `NumbersExhausted`, `DelayInTransaction`,
-    /// `NotTransactional`, `TooManyHalves`.
+    /// `HeadersOutOfRange`, `SendTooLarge`, `QueueFull`, `TooManyDelayed`, `NumbersExhausted`, `PriorityOutOfRange`,
+    /// `TenantOutOfRange`, `OrderedGroupOutOfRange`, `DedupIdOutOfRange`, `TooManyLanes`, `TooManyDedupIds`,
+    /// `DelayInTransaction`, `NotTransactional`, `TooManyHalves`.
     Send {
         /// The queue.
         queue: QueueId,
         /// The messages in their order.
         messages: Vec<NewMessage>,
     },
-    /// Takes a lease on the first ready messages. Answers `Received`, or `Empty` if none is ready.
+    /// Takes leases on ready messages: the most urgent first, tenants in turn, each tenant's ordered groups in turn, and one
+    /// after another of those. Answers `Received`, or `Empty` if none is ready.
     ///
     /// Refuses: `CountOutOfRange`, `QueueMissing`, `LeaseOutOfRange`, `TooManyLeased`, `NumbersExhausted`.
     Receive {
@@ -167,8 +171,31 @@ pub struct NewMessage {
     pub delay_ms: u64,
     /// What goes with it.
     pub headers: Vec<Header>,
+    /// How urgent it is: 0 to 9, larger is more urgent.
+    pub priority: u8,
+    /// Whose it is, at most 64 bytes; empty: nobody's. Tenants of one priority are served in turn.
+    pub tenant: String,
+    /// Its ordered group, at most 128 bytes; empty: none. Of a group, no message is delivered while an earlier one is out.
+    pub group: String,
+    /// What makes a repeated send of it known, at most 128 bytes; empty: nothing. See [`crate::Attributes::dedup_window_s`].
+    pub dedup_id: String,
     /// Whether it stays invisible until it is confirmed.
     pub is_half: bool,
+}
+
+impl Default for NewMessage {
+    fn default() -> Self {
+        Self {
+            body: Bytes::new(),
+            delay_ms: 0,
+            headers: Vec::new(),
+            priority: PRIORITY_DEFAULT,
+            tenant: String::new(),
+            group: String::new(),
+            dedup_id: String::new(),
+            is_half: false,
+        }
+    }
 }
 
 /// A named value that travels with a message.
@@ -196,12 +223,24 @@ impl Layout for NewMessage {
         out.bytes(&self.body);
         out.u64(self.delay_ms);
         out.list(&self.headers);
+        out.u8(self.priority);
+        out.str(&self.tenant);
+        out.str(&self.group);
+        out.str(&self.dedup_id);
         out.bool(self.is_half);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
-        let (body, delay_ms) = (input.bytes()?, input.u64()?);
-        Ok(Self { body, delay_ms, headers: input.list(LIST_MAX)?, is_half: input.bool()? })
+        Ok(Self {
+            body: input.bytes()?,
+            delay_ms: input.u64()?,
+            headers: input.list(LIST_MAX)?,
+            priority: input.u8()?,
+            tenant: input.str()?,
+            group: input.str()?,
+            dedup_id: input.str()?,
+            is_half: input.bool()?,
+        })
     }
 }
 

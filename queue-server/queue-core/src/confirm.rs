@@ -31,7 +31,9 @@ impl Queue {
         let first_query_s = self.definition.attributes.transaction.map_or(0, |policy| policy.first_query_s);
         let next = row.sent.plus(interval_ms(first_query_s, 0));
         rows.put(keys::half(self.id, row.id), row.to_bytes());
-        self.put_half(row.id, Half { sent: row.sent, next, queries: 0, is_spent: false }, rows);
+        let lane = self.lane_for(row);
+        self.lanes.wait(lane);
+        self.put_half(row.id, Half { sent: row.sent, next, queries: 0, is_spent: false, lane }, rows);
         self.counters.totals.half_sent = self.counters.totals.half_sent.saturating_add(1);
         self.note(Step::new(row.sent, row.id, EventKind::HalfSent, next.0), rows);
     }
@@ -44,7 +46,9 @@ impl Queue {
     fn take_half(&mut self, id: MessageId, rows: &mut Rows) {
         rows.delete(keys::half(self.id, id));
         rows.delete(keys::question(self.id, id));
-        self.halves.remove(id);
+        if let Some(half) = self.halves.remove(id) {
+            self.lanes.end_wait(half.lane);
+        }
     }
 
     fn decide_half(&mut self, decision: Decision, rows: &mut Rows) {
@@ -77,11 +81,10 @@ impl Queue {
         let half = self.halves.get(id).copied().ok_or(Refusal::HalfSettled)?;
         Refusal::HalfSettled.unless(!self.is_half_over(&half, context.now))?;
         let row = message::read(&keys::half(self.id, id), rows).ok_or(Refusal::HalfSettled)?;
-        self.take_half(id, rows);
-        self.decide_half(decision, rows);
         let totals = &mut self.counters.totals;
         if is_commit {
             totals.half_committed = totals.half_committed.saturating_add(1);
+            // It takes its place before its lane stops waiting for it: the lane is open for it until then.
             let seq = self.place(&MessageRow { enqueued: context.now, ..row }, rows);
             self.note(Step::new(context.now, id, EventKind::Committed, seq), rows);
         } else {
@@ -89,6 +92,8 @@ impl Queue {
             rows.drop_body(id.body());
             self.note(Step::new(context.now, id, EventKind::RolledBack, 0), rows);
         }
+        self.take_half(id, rows);
+        self.decide_half(decision, rows);
         Ok(())
     }
 

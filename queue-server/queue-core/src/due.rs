@@ -5,6 +5,7 @@
 //!  2 delay   queue | epoch | due | id     its row: D queue epoch due id
 //!  3 expire  queue | seq                  its row: M queue seq
 //!  4 erase   queue                        no row
+//!  5 window  queue | until | id          its row: U queue until id
 //!  7 half    queue | id                   no row
 //!  8 forget  queue | seq                  its row: M queue seq
 //!  9 events  queue | from | to            their rows: E queue number
@@ -55,6 +56,15 @@ pub enum Due {
         queue: QueueId,
         /// The message's place.
         seq: u64,
+    },
+    /// The window of a deduplication id has ended; or, as the first of all, it teaches the queue when the next one will.
+    Window {
+        /// The queue.
+        queue: QueueId,
+        /// When it ends.
+        until: TimestampMs,
+        /// The message that was sent under the id.
+        id: MessageId,
     },
     /// Messages that were dropped wait to be erased.
     Erase {
@@ -153,6 +163,7 @@ impl Due {
             | Self::Carry { queue, seq, .. }
             | Self::Forward { queue, seq, .. } => Some(keys::message(*queue, *seq)),
             Self::Delay { queue, epoch, due, id } => Some(keys::delayed(*queue, *epoch, *due, *id)),
+            Self::Window { queue, until, id } => Some(keys::dedup_until(*queue, *until, *id)),
             Self::Erase { .. } | Self::Half { .. } | Self::Events { .. } | Self::Redrive { .. } => None,
         }
     }
@@ -231,6 +242,12 @@ impl Layout for Due {
                 out.u8(4);
                 queue.encode(out);
             }
+            Self::Window { queue, until, id } => {
+                out.u8(5);
+                queue.encode(out);
+                until.encode(out);
+                id.encode(out);
+            }
             Self::Half { queue, id } => {
                 out.u8(7);
                 queue.encode(out);
@@ -289,6 +306,11 @@ impl Layout for Due {
             }),
             3 => Ok(Self::Expire { queue: QueueId::decode(input)?, seq: input.u64()? }),
             4 => Ok(Self::Erase { queue: QueueId::decode(input)? }),
+            5 => Ok(Self::Window {
+                queue: QueueId::decode(input)?,
+                until: TimestampMs::decode(input)?,
+                id: MessageId::decode(input)?,
+            }),
             7 => Ok(Self::Half { queue: QueueId::decode(input)?, id: MessageId::decode(input)? }),
             8 => Ok(Self::Forget { queue: QueueId::decode(input)?, seq: input.u64()? }),
             9 => Ok(Self::Events { queue: QueueId::decode(input)?, from: input.u64()?, to: input.u64()? }),

@@ -28,6 +28,8 @@ pub(crate) struct Half {
     pub(crate) queries: u32,
     /// The last question was asked.
     pub(crate) is_spent: bool,
+    /// The lane it will come to.
+    pub(crate) lane: u32,
 }
 
 /// What became of a half message.
@@ -145,6 +147,7 @@ impl Layout for Half {
         self.next.encode(out);
         out.u32(self.queries);
         out.bool(self.is_spent);
+        out.u32(self.lane);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
@@ -154,6 +157,7 @@ impl Layout for Half {
             next: TimestampMs::decode(input)?,
             queries: input.u32()?,
             is_spent: input.bool()?,
+            lane: input.u32()?,
         })
     }
 }

@@ -12,6 +12,8 @@
 //!  0x18 I queue page                 ids        runs of ids
 //!  0x19 B queue span                 delays     how many end within a span of time
 //!  0x1a A queue lane                 lane       its name and marks; the plain lane's are in the counters
+//!  0x1b S queue dedup id             dedup      until when, and which message; the id is the rest of the key
+//!  0x1c U queue until id             window     whose window ends then
 //!  0x1d R queue page                 done       ranges of acked places that a rewind may bring back
 //!  0x1e H queue id                   message    half
 //!  0x1f E queue number               event      one step of a message, or of the queue as a whole
@@ -46,6 +48,8 @@ pub(crate) const READY: u8 = 0x17;
 pub(crate) const IDS: u8 = 0x18;
 pub(crate) const DELAYS: u8 = 0x19;
 pub(crate) const LANE: u8 = 0x1a;
+const DEDUP: u8 = 0x1b;
+const DEDUP_UNTIL: u8 = 0x1c;
 pub(crate) const DONE: u8 = 0x1d;
 const HALF: u8 = 0x1e;
 const EVENT: u8 = 0x1f;
@@ -156,6 +160,33 @@ pub(crate) fn delays(queue: QueueId, span: u64) -> Key {
 
 pub(crate) fn lane(queue: QueueId, lane: u64) -> Key {
     numbered(LANE, queue, lane)
+}
+
+pub(crate) fn dedup(queue: QueueId, id: &str) -> Key {
+    let mut key = start(DEDUP, queue, id.len().saturating_add(5));
+    key.raw(id.as_bytes());
+    key.finish()
+}
+
+pub(crate) fn dedup_until(queue: QueueId, until: TimestampMs, id: MessageId) -> Key {
+    let mut key = start(DEDUP_UNTIL, queue, 21);
+    key.u64(until.0);
+    key.u64(id.0);
+    key.finish()
+}
+
+/// Before all ends of windows of a queue.
+pub(crate) fn dedup_untils(queue: QueueId) -> Key {
+    of_queue(DEDUP_UNTIL, queue)
+}
+
+/// Reads the parts of the key of the end of a window: until, id.
+pub(crate) fn read_dedup_until(key: &[u8]) -> Result<(TimestampMs, MessageId), DecodeError> {
+    let mut input = Reader::new(Key::copy_from_slice(key));
+    input.raw(5)?;
+    let parts = (TimestampMs(input.u64()?), MessageId(input.u64()?));
+    input.end()?;
+    Ok(parts)
 }
 
 pub(crate) fn done(queue: QueueId, page: u64) -> Key {

@@ -8,6 +8,7 @@ use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
 
 use crate::limits::PRIORITY_DEFAULT;
 use crate::rows::{Oldest, check_version, put_version};
+use crate::turns::Turn;
 
 /// What the messages of a lane have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +27,11 @@ impl Default for LaneName {
 }
 
 impl LaneName {
+    /// The name of the lane for such messages.
+    pub(crate) fn of(priority: u8, tenant: &str, group: &str) -> Self {
+        Self { priority, tenant: tenant.into(), group: group.into() }
+    }
+
     /// Whether it is that of the plain lane.
     pub(crate) fn is_plain(&self) -> bool {
         self.priority == PRIORITY_DEFAULT && self.tenant.is_empty() && self.group.is_empty()
@@ -61,6 +67,9 @@ impl Marks {
 pub(crate) struct Lane {
     pub(crate) name: LaneName,
     pub(crate) marks: Marks,
+    pub(crate) turn: Turn,
+    /// Delayed messages that will come here; not counted for the plain lane.
+    pub(crate) awaited: u64,
     /// Messages that stand here in whatever state.
     pub(crate) present: u64,
     /// Those of them that are ready and not below the floor.
@@ -78,22 +87,34 @@ pub(crate) struct Standing {
     pub(crate) stale: u64,
     /// A bound on the age of its oldest visible message.
     pub(crate) age: Option<TimestampMs>,
+    /// When it was served, if it may be served now.
+    pub(crate) turn: Option<u64>,
 }
 
 impl Lane {
     /// An empty lane.
-    pub(crate) const fn new(name: LaneName, marks: Marks) -> Self {
-        Self { name, marks, present: 0, visible: 0, stale: 0, out: 0 }
+    pub(crate) const fn new(name: LaneName, marks: Marks, turn: Turn) -> Self {
+        Self { name, marks, turn, awaited: 0, present: 0, visible: 0, stale: 0, out: 0 }
     }
 
-    /// Whether nothing stands here.
+    /// Whether nothing stands here or will come.
     pub(crate) const fn is_empty(&self) -> bool {
-        self.present == 0
+        self.present == 0 && self.awaited == 0
+    }
+
+    /// Whether it is that of an ordered group of which a message is out: no later one may be delivered.
+    fn is_blocked(&self) -> bool {
+        self.out > 0 && !self.name.group.is_empty()
     }
 
     pub(crate) fn standing(&self) -> Standing {
         let oldest = self.marks.oldest.filter(|_| self.visible > 0);
-        Standing { visible: self.visible, stale: self.stale, age: oldest.map(|oldest| oldest.enqueued) }
+        Standing {
+            visible: self.visible,
+            stale: self.stale,
+            age: oldest.map(|oldest| oldest.enqueued),
+            turn: (self.visible > 0 && !self.is_blocked()).then_some(self.turn.lane),
+        }
     }
 
     /// A message takes the next place, visible. Answers: the place.
@@ -129,6 +150,8 @@ impl Layout for Lane {
         out.u64(self.marks.purged_below);
         out.u64(self.marks.expired_below);
         out.option(self.marks.oldest.as_ref());
+        self.turn.encode(out);
+        out.u64(self.awaited);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
@@ -140,6 +163,7 @@ impl Layout for Lane {
             expired_below: input.u64()?,
             oldest: input.option()?,
         };
-        Ok(Self::new(name, marks))
+        let turn = Turn::decode(input)?;
+        Ok(Self { awaited: input.u64()?, ..Self::new(name, marks, turn) })
     }
 }

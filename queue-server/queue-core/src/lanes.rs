@@ -17,6 +17,7 @@
 //!
 //! Must never: let a place below its lane's floor become visible again.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use machine::{DecodeError, Layout, Rows, TimestampMs};
@@ -24,9 +25,10 @@ use machine::{DecodeError, Layout, Rows, TimestampMs};
 use crate::ids::QueueId;
 use crate::keys;
 use crate::lane::{Lane, LaneName, Marks, Standing};
-use crate::limits::{LANE_NUMBER_BITS, LANES_PER_QUEUE_MAX};
+use crate::limits::{LANE_NUMBER_BITS, LANES_PER_QUEUE_MAX, MESSAGE_BITS};
 use crate::range_set::RangeSet;
 use crate::rows::Oldest;
+use crate::turns::{Turn, Turns};
 
 /// The number of the plain lane.
 pub(crate) const PLAIN: u32 = 0;
@@ -56,6 +58,7 @@ pub(crate) struct Lanes {
     used: RangeSet,
     /// Lanes with visible messages, by the bound on the age of their oldest.
     by_age: BTreeSet<(TimestampMs, u32)>,
+    turns: Turns,
     /// Lanes with messages below their floor.
     stale_lanes: BTreeSet<u32>,
     visible: u64,
@@ -67,8 +70,11 @@ pub(crate) struct Lanes {
 
 impl Default for Lanes {
     fn default() -> Self {
-        let plain = Lane::new(LaneName::default(), Marks::from(1));
+        let plain = Lane::new(LaneName::default(), Marks::from(1), Turn::default());
+        let mut turns = Turns::default();
+        turns.enter(PLAIN, &plain.name, plain.turn);
         Self {
+            turns,
             lanes: BTreeMap::from([(PLAIN, plain)]),
             by_name: BTreeMap::new(),
             used: RangeSet::default(),
@@ -93,9 +99,39 @@ impl Lanes {
         self.stale
     }
 
-    /// The plain lane's marks.
-    pub(crate) fn plain(&self) -> Marks {
-        self.get(PLAIN).map_or(Marks::from(1), |lane| lane.marks)
+    /// Whether a receive would find something.
+    pub(crate) const fn has_ready(&self) -> bool {
+        self.turns.has_ready()
+    }
+
+    /// The lane whose turn it is, and whether no other may be served.
+    pub(crate) fn next(&self) -> Option<(u32, bool)> {
+        self.turns.next()
+    }
+
+    /// The plain lane's marks and turn.
+    pub(crate) fn plain(&self) -> (Marks, Turn) {
+        self.get(PLAIN).map_or((Marks::from(1), Turn::default()), |lane| (lane.marks, lane.turn))
+    }
+
+    /// Whether a lane is called `name`.
+    pub(crate) fn is_open(&self, name: &LaneName) -> bool {
+        name.is_plain() || self.by_name.contains_key(name)
+    }
+
+    /// Whether a message that was moved here fits its lane, with what the queue itself may yet send.
+    pub(crate) fn fits_moved(&self, name: &LaneName) -> bool {
+        let lane = if name.is_plain() { Some(PLAIN) } else { self.by_name.get(name).copied() };
+        let next = |lane| self.get(lane).map_or(u64::MAX, |it| it.marks.next.saturating_sub(start_of(lane)));
+        lane.map_or(self.fresh, next) < (1 << LANE_NUMBER_BITS) - (1 << MESSAGE_BITS)
+    }
+
+    /// Lanes with visible messages, the most urgent first, then by number.
+    pub(crate) fn by_priority(&self) -> Vec<u32> {
+        let visible = self.lanes.iter().filter(|(_, lane)| lane.visible > 0);
+        let mut lanes: Vec<_> = visible.map(|(number, lane)| (Reverse(lane.name.priority), *number)).collect();
+        lanes.sort_unstable();
+        lanes.into_iter().map(|(_, number)| number).collect()
     }
 
     /// A lane, if it is open.
@@ -115,7 +151,7 @@ impl Lanes {
 
     /// Nothing of `lane` below is visible.
     pub(crate) fn floor(&self, lane: u32) -> u64 {
-        self.get(lane).map_or(u64::MAX, |lane| lane.marks.floor())
+        self.get(lane).map_or(u64::MAX, |it| it.marks.floor().max(start_of(lane)))
     }
 
     /// Where no lane given back has been.
@@ -138,8 +174,10 @@ impl Lanes {
         self.stale_lanes.first().copied()
     }
 
-    /// The number of the lane called `name`. Invariant: whoever opens one has asked whether there is room.
-    pub(crate) fn open(&mut self, name: &LaneName) -> u32 {
+    /// The number of the lane called `name`, opened at the turn `now` if need be.
+    ///
+    /// Invariant: whoever opens one has asked whether there is room.
+    pub(crate) fn open(&mut self, name: &LaneName, now: u64) -> u32 {
         if name.is_plain() {
             return PLAIN;
         }
@@ -149,7 +187,8 @@ impl Lanes {
         let lane = u32::try_from(self.used.first_gap(1)).unwrap_or(u32::MAX);
         assert!(u64::from(lane) <= LANES_PER_QUEUE_MAX, "a lane is opened where there is room for it");
         let next = start_of(lane).saturating_add(self.fresh);
-        self.insert(lane, Lane::new(name.clone(), Marks::from(next)));
+        let turn = self.turns.opened(name, now);
+        self.insert(lane, Lane::new(name.clone(), Marks::from(next), turn));
         self.dirty.insert(lane);
         lane
     }
@@ -157,7 +196,23 @@ impl Lanes {
     fn insert(&mut self, lane: u32, it: Lane) {
         self.used.insert(u64::from(lane), u64::from(lane).saturating_add(1));
         self.by_name.insert(it.name.clone(), lane);
+        self.turns.enter(lane, &it.name, it.turn);
         self.lanes.insert(lane, it);
+    }
+
+    /// A message that is not in its place yet will come to a lane.
+    pub(crate) fn wait(&mut self, lane: u32) {
+        if lane != PLAIN {
+            self.change(lane, |lane| lane.awaited = lane.awaited.saturating_add(1));
+        }
+    }
+
+    /// A message has come to a lane, or will not come any more.
+    pub(crate) fn end_wait(&mut self, lane: u32) {
+        if lane != PLAIN {
+            self.change(lane, |lane| lane.awaited = lane.awaited.saturating_sub(1));
+            self.give_back_if_empty(lane);
+        }
     }
 
     /// A message takes the next place of a lane, visible. Answers: the place.
@@ -165,12 +220,22 @@ impl Lanes {
         self.change(lane, |lane| lane.append(enqueued)).unwrap_or_default()
     }
 
-    /// Visible messages of a lane go out under leases.
-    pub(crate) fn deliver(&mut self, lane: u32, count: u64) {
-        self.change(lane, |lane| {
+    /// Visible messages of a lane go out under leases; it was its turn, which ends at `now`.
+    pub(crate) fn deliver(&mut self, lane: u32, count: u64, now: u64) {
+        let name = self.change(lane, |lane| {
+            lane.turn = Turn { lane: now, tenant: now };
             lane.visible = lane.visible.saturating_sub(count);
             lane.out = lane.out.saturating_add(count);
+            lane.name.clone()
         });
+        if let Some(name) = name {
+            self.turns.serve(&name, now);
+        }
+    }
+
+    /// The visible message at `seq` leaves without a lease; it is nobody's turn.
+    pub(crate) fn withdraw(&mut self, seq: u64) {
+        self.change(lane_of(seq), |lane| lane.visible = lane.visible.saturating_sub(1));
     }
 
     /// The lease of the message at `seq` ends.
@@ -212,12 +277,14 @@ impl Lanes {
         });
     }
 
-    /// Drops every visible message.
+    /// Drops every visible message, and waits for none that was delayed.
     pub(crate) fn purge(&mut self) {
         let numbers: Vec<u32> = self.lanes.keys().copied().collect();
         for lane in numbers {
             let visible = self.get(lane).map_or(0, |lane| lane.visible);
             self.drop_below(lane, visible, |marks| marks.purged_below = marks.next);
+            self.change(lane, |lane| lane.awaited = 0);
+            self.give_back_if_empty(lane);
         }
     }
 
@@ -243,6 +310,10 @@ impl Lanes {
         self.used.take(u64::from(lane), u64::from(lane).saturating_add(1), 1);
         self.fresh = self.fresh.max(it.marks.next.saturating_sub(start_of(lane)));
         self.dirty.insert(lane);
+        // The plain lane, which may be the heir, is written with the counters.
+        if let Some((heir, served)) = self.turns.leave(lane, &it.name, it.turn) {
+            self.change(heir, |lane| lane.turn.tenant = served);
+        }
     }
 
     /// Changes a lane, and keeps what is known of all of them true.
@@ -251,6 +322,9 @@ impl Lanes {
         let before = it.standing();
         let result = change(it);
         let after = it.standing();
+        if before.turn != after.turn {
+            self.turns.set(lane, &it.name, (before.turn, after.turn));
+        }
         if lane != PLAIN {
             self.dirty.insert(lane);
         }
@@ -284,9 +358,10 @@ impl Lanes {
         }
     }
 
-    /// Takes in the plain lane's marks, and where new lanes begin.
-    pub(crate) fn load_plain(&mut self, marks: Marks, fresh: u64) {
-        self.change(PLAIN, |lane| lane.marks = marks);
+    /// Takes in the plain lane's marks and turn, and where new lanes begin.
+    pub(crate) fn load_plain(&mut self, (marks, turn): (Marks, Turn), fresh: u64) {
+        self.change(PLAIN, |lane| (lane.marks, lane.turn) = (marks, turn));
+        self.turns.enter(PLAIN, &LaneName::default(), turn);
         self.fresh = fresh;
     }
 

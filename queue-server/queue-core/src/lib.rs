@@ -9,6 +9,8 @@
 //!  Command ──> QueueMachine ──> Queue ──> places (ready ranges, runs of ids)   rows P I
 //!                  │              ├─────> leases, tries                        rows L T
 //!                  │              ├─────> delays                               rows D B
+//!                  │              ├─────> lanes, turns                          rows A
+//!                  │              ├─────> deduplication ids                     rows S U
 //!                  │              ├─────> half messages, decisions             rows H A F
 //!                  │              ├─────> done, for a rewind                   rows R
 //!                  │              └─────> trace                                rows N, events E X
@@ -18,12 +20,12 @@
 //! | file | holds |
 //! |---|---|
 //! | `command`, `reply`, `refusal`, `due` | what goes in and what comes out |
-//! | `owner`, `send`, `receive`, `settle`, `purge`, `tick`, `dead_letter`, `age`, `confirm`, `rewind` | the verbs |
+//! | `owner`, `send`, `dedup`, `receive`, `settle`, `purge`, `tick`, `dead_letter`, `age`, `confirm`, `rewind` | the verbs |
 //! | `relocate` | the one way from a queue to another |
 //! | `topic_command`, `topic_owner`, `subscribe`, `publish`, `forward`, `filter`, `retry` | topics |
 //! | `redrive`, `redrive_job`, `redrive_agenda` | redrives |
 //! | `agenda`, `read`, `peek`, `search`, `timeline`, `explain`, `topic_read` | what is read outside `apply` |
-//! | `queue`, `lanes`, `lane`, `places`, `leases`, `delays`, `half`, `done`, `range_set`, `run_map`, `tries`, `totals`, `trace` | the state |
+//! | `queue`, `lanes`, `lane`, `turns`, `places`, `leases`, `delays`, `half`, `done`, `range_set`, `run_map`, `tries`, `totals`, `trace` | the state |
 //! | `topic`, `subscription`, `role` | the state of topics |
 //! | `keys`, `rows`, `message`, `event`, `load` | the state on disk |
 //! | `attributes`, `names`, `ids`, `limits` | the words |
@@ -41,6 +43,7 @@ mod attributes;
 mod command;
 mod confirm;
 mod dead_letter;
+mod dedup;
 mod delays;
 mod directory;
 mod done;
@@ -94,6 +97,7 @@ mod topic_read;
 mod totals;
 mod trace;
 mod tries;
+mod turns;
 
 pub use attributes::{AttributeChanges, Attributes, DeadLetterCount, DeadLetterPolicy, TransactionPolicy};
 pub use command::{Command, Header, NewMessage};

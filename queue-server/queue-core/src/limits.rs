@@ -33,6 +33,20 @@ pub const LANE_BITS: u32 = 24;
 pub const LANE_NUMBER_BITS: u32 = 40;
 /// Lanes of one queue besides the plain one: tenants and ordered groups whose messages it holds.
 pub const LANES_PER_QUEUE_MAX: u64 = 100_000;
+/// The same over all queues: about 400 bytes of memory each.
+pub const LANES_MAX: u64 = 500_000;
+/// The most urgent priority; 0 is the least.
+pub const PRIORITY_MAX: u8 = 9;
+/// Bytes of a tenant's name.
+pub const TENANT_BYTES_MAX: usize = 64;
+/// Bytes of a deduplication id.
+pub const DEDUP_ID_BYTES_MAX: usize = 128;
+/// Most of `dedup_window_s`.
+pub const DEDUP_WINDOW_S_MAX: u32 = 86_400;
+/// Deduplication ids that one queue remembers; they are rows, not memory.
+pub const DEDUP_IDS_PER_QUEUE_MAX: u64 = 10_000_000;
+/// Bytes of an ordered group's name.
+pub const GROUP_BYTES_MAX: usize = 128;
 /// Priority of a message that does not say so (JMS: 4).
 pub const PRIORITY_DEFAULT: u8 = 4;
 
@@ -193,7 +207,10 @@ const MESSAGE_FRAME_BYTES: usize = 1_024;
 const _: () = assert!(GROUP_BITS + QUEUE_ID_BITS + MESSAGE_BITS == u64::BITS);
 const _: () = assert!(QUEUE_ID_BITS + DELIVERY_BITS == u64::BITS);
 const _: () = assert!(LANE_BITS + LANE_NUMBER_BITS == u64::BITS && LANES_PER_QUEUE_MAX < 1 << LANE_BITS);
-const _: () = assert!((1_u64 << LANE_NUMBER_BITS).is_multiple_of(PAGE));
+const _: () = assert!(PAGE.is_power_of_two() && PAGE < 1 << LANE_NUMBER_BITS);
+const _: () = assert!(LANES_PER_QUEUE_MAX <= LANES_MAX && PRIORITY_DEFAULT <= PRIORITY_MAX);
+// A lane can always take what its queue may send itself, if moved messages leave that much of it.
+const _: () = assert!(MESSAGE_BITS < LANE_NUMBER_BITS);
 const _: () = assert!(QUEUES_AND_REMAINS_MAX < QUEUE_ID_MAX as usize);
 const _: () = assert!(TICK_ERASES_MAX <= TICK_ITEMS_MAX);
 /// Rows that one tick reads at most.

@@ -56,6 +56,7 @@ pub(crate) fn load(rows: &dyn RowSource) -> Result<QueueMachine, LoadError> {
     })?;
     load_life(&mut machine, rows)?;
     for queue in machine.queues.values() {
+        machine.lanes = machine.lanes.saturating_add(queue.lanes.count());
         machine.unsettled = machine.unsettled.saturating_add(queue.unsettled());
     }
     Ok(machine)

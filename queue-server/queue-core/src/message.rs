@@ -7,7 +7,8 @@ use machine::{DecodeError, GroupId, Key, Layout, Reader, Rows, TimestampMs, Writ
 use crate::attributes::DeadLetterCount;
 use crate::command::Header;
 use crate::ids::{MessageId, QueueId};
-use crate::limits::{HEADERS_MAX, TAGS_MAX};
+use crate::lane::LaneName;
+use crate::limits::{HEADERS_MAX, PRIORITY_DEFAULT, TAGS_MAX};
 use crate::names::folded;
 use crate::rows::{check_version, put_version};
 use crate::topic::TopicId;
@@ -30,6 +31,24 @@ pub struct MessageRow {
     pub origin: Option<Origin>,
     /// What it was published as, if it came through a topic.
     pub published: Option<Published>,
+    /// How urgent it is: 0 to 9, larger is more urgent.
+    pub priority: u8,
+    /// Whose it is; empty: nobody's. Tenants of one priority are served in turn.
+    pub tenant: String,
+    /// Its ordered group; empty: none. Of a group, no message is delivered while an earlier one is out.
+    pub group: String,
+}
+
+impl MessageRow {
+    /// Whether it stands in the plain lane.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.priority == PRIORITY_DEFAULT && self.tenant.is_empty() && self.group.is_empty()
+    }
+
+    /// The name of the lane it stands in.
+    pub(crate) fn lane_name(&self) -> LaneName {
+        LaneName::of(self.priority, &self.tenant, &self.group)
+    }
 }
 
 /// Where a message came from, and why. Of several moves, the last; a redrive back only counts itself.
@@ -136,6 +155,9 @@ impl Layout for MessageRow {
         out.list(&self.headers);
         out.option(self.origin.as_ref());
         out.option(self.published.as_ref());
+        out.u8(self.priority);
+        out.str(&self.tenant);
+        out.str(&self.group);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
@@ -148,6 +170,9 @@ impl Layout for MessageRow {
             headers: input.list(HEADERS_MAX)?,
             origin: input.option()?,
             published: input.option()?,
+            priority: input.u8()?,
+            tenant: input.str()?,
+            group: input.str()?,
         })
     }
 }

@@ -32,6 +32,7 @@ impl QueueMachine {
         let is_room = self.names.len() < QUEUES_MAX && self.queues.len() < QUEUES_AND_REMAINS_MAX;
         Refusal::TooManyQueues.unless(is_room)?;
         Refusal::NumbersExhausted.unless(self.last_queue.next().is_some())?;
+        attributes.check_window()?;
         attributes.check_transaction()?;
         attributes.check_group()?;
         let id = self.draw_id(rows)?;
@@ -79,6 +80,7 @@ impl QueueMachine {
         if sets_policy {
             self.check_dead_letter(name, &attributes)?;
         }
+        attributes.check_window()?;
         attributes.check_transaction()?;
         attributes.check_group()?;
         self.change(id, |queue| {

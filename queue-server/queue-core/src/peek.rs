@@ -7,7 +7,6 @@ use machine::{Layout, RowSource, StoreFailure, TimestampMs};
 use crate::agenda::unreadable;
 use crate::ids::{MessageId, QueueId};
 use crate::keys;
-use crate::lanes::PLAIN;
 use crate::leases::Lease;
 use crate::limits::{LOOK_MAX, LOOK_OFFSET_MAX};
 use crate::message::MessageRow;
@@ -18,7 +17,7 @@ use crate::tries::Tries;
 /// Which messages to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeekState {
-    /// Those a receive may take, in the order of the queue.
+    /// Those a receive may take, the most urgent first, then by lane and place.
     Visible,
     /// Those under a lease, in the order of their deliveries.
     Leased,
@@ -64,8 +63,7 @@ impl QueueMachine {
         let (offset, limit) = (offset.min(LOOK_OFFSET_MAX), limit.min(LOOK_MAX));
         match state {
             PeekState::Visible => {
-                let seqs =
-                    queue.places.list(queue.visible_span(PLAIN, 0), u64::try_from(offset).unwrap_or(u64::MAX), limit);
+                let seqs = visible(queue, offset, limit);
                 let tries = |seq: &u64| queue.tries(*seq);
                 let seen = seqs.iter().map(|seq| Seen { seq: *seq, tries: tries(seq), until: None });
                 self.read_seen(rows, queue.id, seen.collect())
@@ -123,6 +121,23 @@ impl QueueMachine {
         };
         Ok(seen.into_iter().zip(messages).filter_map(join).collect())
     }
+}
+
+/// Visible places by priority, lane and number.
+fn visible(queue: &Queue, offset: usize, limit: usize) -> Vec<u64> {
+    let mut left = u64::try_from(offset).unwrap_or(u64::MAX);
+    let mut seqs = Vec::new();
+    for lane in queue.lanes.by_priority() {
+        if seqs.len() >= limit {
+            break;
+        }
+        let there = queue.lanes.get(lane).map_or(0, |lane| lane.visible);
+        if left < there {
+            seqs.extend(queue.places.list(queue.visible_span(lane, 0), left, limit.saturating_sub(seqs.len())));
+        }
+        left = left.saturating_sub(there);
+    }
+    seqs
 }
 
 pub(crate) const fn seen(lease: &Lease) -> Seen {

@@ -13,7 +13,7 @@ use crate::event::{EventKind, Step};
 use crate::filter::{check_tags, is_routing_key};
 use crate::ids::{MessageId, QueueId};
 use crate::keys;
-use crate::limits::{BATCH_MAX, PUBLISH_BYTES_MAX, PUBLISH_COPIES_MAX, SEND_BYTES_MAX};
+use crate::limits::{BATCH_MAX, PRIORITY_DEFAULT, PUBLISH_BYTES_MAX, PUBLISH_COPIES_MAX, SEND_BYTES_MAX};
 use crate::message::{MessageRow, Published};
 use crate::queue_machine::QueueMachine;
 use crate::refusal::Refusal;
@@ -122,6 +122,9 @@ impl QueueMachine {
                 headers: message.headers.clone(),
                 origin: None,
                 published: Some(published),
+                priority: PRIORITY_DEFAULT,
+                tenant: String::new(),
+                group: String::new(),
             };
             let seq = queue.place(&row, rows);
             queue.note(Step::new(context.now, id, EventKind::Sent, seq), rows);

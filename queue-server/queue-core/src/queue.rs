@@ -19,9 +19,9 @@ use crate::event::{EventKind, Step};
 use crate::half::Halves;
 use crate::ids::{DeliveryNumber, MessageId, QueueId};
 use crate::keys;
-use crate::lane::LaneName;
-use crate::lanes::{Lanes, end_of, lane_of};
+use crate::lanes::{Lanes, PLAIN, end_of, lane_of};
 use crate::leases::{Lease, Leases};
+use crate::limits::LANES_PER_QUEUE_MAX;
 use crate::message::MessageRow;
 use crate::places::Places;
 use crate::role::Role;
@@ -81,7 +81,7 @@ impl Queue {
     /// Whether nothing is left of the queue but its definition and counters.
     pub(crate) fn is_erased(&self) -> bool {
         let is_stale = self.lanes.stale() > 0 || self.done.stale() > 0 || self.counters.stale_delays > 0;
-        self.count() == 0 && !is_stale && self.trace.is_erased()
+        self.count() == 0 && !is_stale && self.counters.remembered.count == 0 && self.trace.is_erased()
     }
 
     /// No message of the queue is due earlier. `TimestampMs(0)`: something waits to be erased.
@@ -94,7 +94,7 @@ impl Queue {
     pub(crate) fn next_timely(&self) -> Option<TimestampMs> {
         let half = self.halves.first_end(self.definition.attributes.retention_ms());
         let waits = [self.leases.first_deadline(), self.delays.first(), half, self.next_forward()];
-        let ages = [self.next_expiry(), self.next_aged(), self.next_forget()];
+        let ages = [self.next_expiry(), self.next_aged(), self.next_forget(), self.next_window_end()];
         waits.into_iter().chain(ages).flatten().min().filter(|_| !self.definition.is_deleted)
     }
 
@@ -118,8 +118,7 @@ impl Queue {
     pub(crate) fn withdraw(&mut self, seq: u64, rows: &mut Rows) {
         let taken = self.places.take((seq, seq.saturating_add(1)), 1);
         assert!(taken == [seq], "a message that is withdrawn is visible");
-        self.lanes.deliver(lane_of(seq), 1);
-        self.lanes.end_lease(seq);
+        self.lanes.withdraw(seq);
         self.take_tries(seq, rows);
     }
 
@@ -143,11 +142,28 @@ impl Queue {
         seq < self.lanes.floor(lane_of(seq))
     }
 
+    /// Whether the queue may open `count` lanes more, if the machine may open `room`.
+    pub(crate) fn has_lanes(&self, count: usize, room: u64) -> bool {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        count <= room && self.lanes.count().saturating_add(count) <= LANES_PER_QUEUE_MAX
+    }
+
+    /// Whether a message that was moved here has a lane to stand in, if the machine may open `room` more.
+    pub(crate) fn has_lane_for(&self, row: &MessageRow, room: u64) -> bool {
+        let name = row.lane_name();
+        self.lanes.fits_moved(&name) && (self.lanes.is_open(&name) || self.has_lanes(1, room))
+    }
+
+    /// The lane of a message, opened if need be.
+    pub(crate) fn lane_for(&mut self, row: &MessageRow) -> u32 {
+        if row.is_plain() { PLAIN } else { self.lanes.open(&row.lane_name(), self.counters.next_delivery) }
+    }
+
     /// Gives a message the next place of its lane and writes its row. Answers: the place.
     ///
     /// Invariant: if its lane is not open, the caller has seen that there is room for one more.
     pub(crate) fn place(&mut self, row: &MessageRow, rows: &mut Rows) -> u64 {
-        let lane = self.lanes.open(&LaneName::default());
+        let lane = self.lane_for(row);
         let seq = self.lanes.append(lane, row.enqueued);
         rows.put(keys::message(self.id, seq), row.to_bytes());
         self.places.append(seq, row.id);

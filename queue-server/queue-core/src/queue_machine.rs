@@ -18,15 +18,16 @@ use machine::{Context, GroupId, Key, LoadError, Machine, RowSource, Rows, StoreF
 
 use crate::command::Command;
 use crate::ids::QueueId;
-use crate::limits::{BATCH_MAX, REWIND_PLACES_MAX, UNSETTLED_MAX};
+use crate::limits::{BATCH_MAX, LANES_MAX, REWIND_PLACES_MAX, UNSETTLED_MAX};
 use crate::queue::Queue;
 use crate::receive::Ask;
 use crate::redrive::Redrive;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
+use crate::send::Room;
 use crate::settle::Release;
 use crate::topic::Topics;
-use crate::{agenda, keys, load};
+use crate::{agenda, dedup, keys, load};
 
 /// All queues of one group.
 ///
@@ -43,6 +44,8 @@ pub struct QueueMachine {
     pub(crate) topics: Topics,
     /// The last redrive of each queue that had one.
     pub(crate) redrives: BTreeMap<QueueId, Redrive>,
+    /// Lanes besides the plain ones; sum over the queues.
+    pub(crate) lanes: u64,
     /// Queues with something that rows do not hold yet.
     pub(crate) dirty: BTreeSet<QueueId>,
 }
@@ -56,11 +59,17 @@ impl QueueMachine {
     /// Changes one queue, and keeps what the machine knows of it true. `None`: it is not there.
     pub(crate) fn change<R>(&mut self, id: QueueId, change: impl FnOnce(&mut Queue) -> R) -> Option<R> {
         let queue = self.queues.get_mut(&id)?;
-        let before = queue.unsettled();
+        let (before, lanes) = (queue.unsettled(), queue.lanes.count());
         let result = change(queue);
         self.unsettled = self.unsettled.saturating_add(queue.unsettled()).saturating_sub(before);
+        self.lanes = self.lanes.saturating_add(queue.lanes.count()).saturating_sub(lanes);
         self.dirty.insert(id);
         Some(result)
+    }
+
+    /// Lanes that may yet be opened.
+    pub(crate) const fn lane_room(&self) -> u64 {
+        LANES_MAX.saturating_sub(self.lanes)
     }
 
     /// Lets a live queue decide.
@@ -82,7 +91,7 @@ impl QueueMachine {
                 check_count(messages.len())?;
                 // Only a publish puts messages into the queue of a subscription.
                 Refusal::QueueMissing.unless(!self.topics.subscriptions.contains_key(&queue))?;
-                let room = UNSETTLED_MAX.saturating_sub(self.unsettled);
+                let room = Room { unsettled: UNSETTLED_MAX.saturating_sub(self.unsettled), lanes: self.lane_room() };
                 self.decide(queue, |queue| queue.send(context, messages, room, rows))
             }
             Command::Receive { queue, count, lease_ms } => {
@@ -146,6 +155,7 @@ impl Machine for QueueMachine {
             Command::Confirm { queue, ids, .. } => {
                 keys.extend(ids.iter().take(BATCH_MAX).map(|id| keys::half(*queue, *id)));
             }
+            Command::Send { queue, messages } => dedup::name_keys(*queue, messages, keys),
             _ => {}
         }
     }

@@ -12,7 +12,7 @@ use crate::agenda::unreadable;
 use crate::attributes::Attributes;
 use crate::ids::{MessageId, QueueId};
 use crate::keys;
-use crate::lanes::{PLAIN, lane_of};
+use crate::lanes::lane_of;
 use crate::limits::{LOOK_MAX, SEARCH_ROWS_MAX};
 use crate::message::MessageRow;
 use crate::names::folded;
@@ -48,7 +48,7 @@ pub struct QueueStatus {
 /// Messages of a queue by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// A receive may take them now.
+    /// Ready; those of an ordered group one after another.
     pub visible: u64,
     /// Under a lease; one that has run out counts until the next tick.
     pub leased: u64,
@@ -138,7 +138,7 @@ impl QueueMachine {
     /// Whether a receive would find something: what does not is not worth a log entry.
     #[must_use]
     pub fn has_ready(&self, queue: QueueId) -> bool {
-        self.live(queue).is_some_and(|queue| queue.lanes.visible() > 0)
+        self.live(queue).is_some_and(|queue| queue.lanes.has_ready())
     }
 
     /// When [`machine::Machine::due`] should be asked next; `TimestampMs(0)` = at once. `None`: nothing will be due.
@@ -223,8 +223,18 @@ impl QueueMachine {
 
     /// When the first visible message took its place: how far consumers are behind. Errors: as [`Self::message`].
     pub fn oldest_visible(&self, rows: &dyn RowSource, queue: QueueId) -> Result<Option<TimestampMs>, StoreFailure> {
-        let Some(seq) = self.live(queue).and_then(|queue| queue.first_visible(PLAIN, 0)) else { return Ok(None) };
-        Ok(self.message(rows, queue, seq)?.map(|row| row.enqueued))
+        let Some(queue) = self.live(queue) else { return Ok(None) };
+        let mut oldest: Option<TimestampMs> = None;
+        // A lane's age is a bound: what comes behind it in this order cannot be older.
+        for (age, lane) in queue.lanes.by_age().take(LOOK_MAX) {
+            if oldest.is_some_and(|oldest| oldest <= age) {
+                break;
+            }
+            let Some(seq) = queue.first_visible(lane, 0) else { continue };
+            let enqueued = self.message(rows, queue.id, seq)?.map(|row| row.enqueued);
+            oldest = oldest.into_iter().chain(enqueued).min();
+        }
+        Ok(oldest)
     }
 }
 

@@ -63,6 +63,20 @@ pub enum Refusal {
     StaleReceipt = 24,
     /// The numbers of queues, messages or deliveries are used up, or this group's number is too large for a message id.
     NumbersExhausted = 25,
+    /// A priority is not one of 0 to 9.
+    PriorityOutOfRange = 26,
+    /// A tenant's name is longer than the limit.
+    TenantOutOfRange = 27,
+    /// An ordered group's name is longer than the limit.
+    OrderedGroupOutOfRange = 28,
+    /// A deduplication id is longer than the limit.
+    DedupIdOutOfRange = 29,
+    /// `dedup_window_s` is out of its range.
+    DedupWindowOutOfRange = 30,
+    /// The messages need more lanes (priorities, tenants, ordered groups) than the queue or the machine may hold.
+    TooManyLanes = 31,
+    /// The queue remembers as many deduplication ids as it may.
+    TooManyDedupIds = 32,
     /// The transaction policy's first question or count of questions is out of its range.
     TransactionOutOfRange = 35,
     /// A queue of transactions takes no delayed messages.
@@ -125,7 +139,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All refusals in precedence.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 61] = [
         Self::CountOutOfRange,
         Self::NameInvalid,
         Self::QueueMissing,
@@ -151,6 +165,13 @@ impl Refusal {
         Self::TooManyLeased,
         Self::StaleReceipt,
         Self::NumbersExhausted,
+        Self::PriorityOutOfRange,
+        Self::TenantOutOfRange,
+        Self::OrderedGroupOutOfRange,
+        Self::DedupIdOutOfRange,
+        Self::DedupWindowOutOfRange,
+        Self::TooManyLanes,
+        Self::TooManyDedupIds,
         Self::TransactionOutOfRange,
         Self::DelayInTransaction,
         Self::NotTransactional,
@@ -222,6 +243,13 @@ impl Display for Refusal {
             Self::TooManyLeased => "too many messages are received and not settled",
             Self::StaleReceipt => "the receipt is not that of the last delivery, or its lease has ended",
             Self::NumbersExhausted => "the numbers of queues, messages or deliveries are used up",
+            Self::PriorityOutOfRange => "the priority must be 0 to 9",
+            Self::TenantOutOfRange => "the tenant's name is longer than the limit",
+            Self::OrderedGroupOutOfRange => "the ordered group's name is longer than the limit",
+            Self::DedupIdOutOfRange => "the deduplication id is longer than the limit",
+            Self::DedupWindowOutOfRange => "dedup_window_s is out of range",
+            Self::TooManyLanes => "too many priorities, tenants and ordered groups have messages",
+            Self::TooManyDedupIds => "the queue remembers as many deduplication ids as it may",
             Self::TransactionOutOfRange => "the transaction policy is out of range",
             Self::DelayInTransaction => "a queue of transactions takes no delayed messages",
             Self::NotTransactional => "the queue has no transaction policy",
@@ -277,10 +305,8 @@ mod tests {
     #[test]
     fn every_refusal_keeps_its_number_and_has_a_text_of_its_own() {
         let mut texts: Vec<String> = Vec::new();
-        let mut last = 0;
+        assert!(Refusal::ALL.is_sorted_by(|before, after| before < after), "in their precedence");
         for refusal in Refusal::ALL {
-            assert!(refusal.number() > last, "{refusal} stands in precedence");
-            last = refusal.number();
             assert_eq!(Refusal::from_bytes(&refusal.to_bytes()), Ok(refusal));
             assert!(!texts.contains(&refusal.to_string()), "{refusal} is said twice");
             texts.push(refusal.to_string());

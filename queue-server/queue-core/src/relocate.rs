@@ -107,17 +107,18 @@ impl QueueAddress {
 
 impl QueueMachine {
     /// The queue that a goal in this group means, if a message may enter it now.
-    fn open_queue(&self, goal: &Goal) -> Result<QueueId, Stall> {
+    fn open_queue(&self, goal: &Goal, row: &MessageRow) -> Result<QueueId, Stall> {
         let by_id = self.live(goal.id).map(|queue| queue.id);
         let id = by_id.or_else(|| self.queue_id(goal.name)).ok_or(Stall::QueueMissing)?;
         let queue = self.live(id).ok_or(Stall::QueueMissing)?;
         let has_room = queue.count() < queue.definition.attributes.max_messages;
+        let has_room = has_room && queue.has_lane_for(row, self.lane_room());
         if has_room { Ok(id) } else { Err(Stall::QueueFull) }
     }
 
     /// How a message gets to its goal now. `Ok(None)`: by courier, and its body is not at hand.
     pub(crate) fn way(&self, goal: &Goal, row: &MessageRow, body: Option<&Bytes>) -> Result<Option<Way>, Stall> {
-        let Some(group) = goal.group else { return self.open_queue(goal).map(Way::Here).map(Some) };
+        let Some(group) = goal.group else { return self.open_queue(goal, row).map(Way::Here).map(Some) };
         let fits = |body: &&Bytes| u32::try_from(body.len()) == Ok(row.body_bytes);
         let pack = |body: &Bytes| {
             let (name, row) = (goal.name.to_owned(), row.clone());
@@ -157,7 +158,7 @@ impl QueueMachine {
     pub(crate) fn unpack(&mut self, context: &Context, record: &Bytes, rows: &mut Rows) -> Result<(), String> {
         let parcel = Parcel::from_bytes(record).map_err(|error| error.to_string())?;
         let goal = Goal { group: None, id: parcel.id, name: &parcel.name };
-        let target = self.open_queue(&goal).map_err(|stall| format!("queue {}: {stall}", parcel.name))?;
+        let target = self.open_queue(&goal, &parcel.row).map_err(|stall| format!("queue {}: {stall}", parcel.name))?;
         rows.keep_body(parcel.row.id.body(), parcel.body);
         self.arrive(context.now, (QueueId::default(), target), parcel.row, rows);
         Ok(())

@@ -36,8 +36,10 @@ pub enum Reply {
     Sent {
         /// Their ids, in the order of the send.
         ids: Vec<MessageId>,
-        /// Sequence number of the first that took its place at once; 0 if none did.
+        /// Sequence number of the first that has a place now; 0 if none has.
         first_seq: u64,
+        /// Indices of those that were not stored: their ids are those of the messages they repeat.
+        duplicates: Vec<u32>,
     },
     /// Leases were taken; never empty.
     Received {
@@ -179,10 +181,12 @@ impl Layout for Reply {
                 queue.encode(out);
             }
             Self::Done => out.u8(2),
-            Self::Sent { ids, first_seq } => {
+            Self::Sent { ids, first_seq, duplicates } => {
                 out.u8(3);
                 out.list(ids);
                 out.u64(*first_seq);
+                out.len(duplicates.len());
+                duplicates.iter().for_each(|index| out.u32(*index));
             }
             Self::Received { deliveries } => {
                 out.u8(4);
@@ -237,7 +241,9 @@ impl Layout for Reply {
             0 => Ok(Self::Refused(Refusal::decode(input)?)),
             1 => Ok(Self::Created { queue: QueueId::decode(input)? }),
             2 => Ok(Self::Done),
-            3 => Ok(Self::Sent { ids: input.list(LIST_MAX)?, first_seq: input.u64()? }),
+            3 => {
+                Ok(Self::Sent { ids: input.list(LIST_MAX)?, first_seq: input.u64()?, duplicates: read_indices(input)? })
+            }
             4 => Ok(Self::Received { deliveries: input.list(LIST_MAX)? }),
             5 => Ok(Self::Empty),
             6 => Ok(Self::Settled { results: read_results(input)? }),
@@ -254,6 +260,11 @@ impl Layout for Reply {
             tag => Err(DecodeError::Unknown { what: "queue reply", tag }),
         }
     }
+}
+
+fn read_indices(input: &mut Reader) -> Result<Vec<u32>, DecodeError> {
+    let count = input.count(LIST_MAX)?;
+    (0..count).map(|_| input.u32()).collect()
 }
 
 fn put_results(out: &mut Writer, results: &[Option<Refusal>]) {

@@ -9,10 +9,12 @@
 use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
 
 use crate::attributes::Attributes;
+use crate::dedup::Remembered;
 use crate::ids::QueueId;
 use crate::lane::Marks;
 use crate::relocate::Stall;
 use crate::totals::Totals;
+use crate::turns::Turn;
 
 /// The version of all rows written by this release.
 const VERSION: u8 = 1;
@@ -73,7 +75,7 @@ pub struct Failing {
 /// The row of what changes with almost every command to a queue: its counters, and its plain lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CountersRow {
-    pub(crate) plain: Marks,
+    pub(crate) plain: (Marks, Turn),
     /// Where the next lane begins: no lane that was given back had a number as high.
     pub(crate) fresh: u64,
     pub(crate) counters: Counters,
@@ -93,6 +95,7 @@ pub(crate) struct Counters {
     /// Why the last dead letter could not move.
     pub(crate) stall: Option<Stall>,
     pub(crate) failing: Option<Failing>,
+    pub(crate) remembered: Remembered,
     pub(crate) totals: Totals,
 }
 
@@ -106,6 +109,7 @@ impl Default for Counters {
             stale_delays: 0,
             stall: None,
             failing: None,
+            remembered: Remembered::default(),
             totals: Totals::default(),
         }
     }
@@ -176,7 +180,7 @@ impl Layout for Failing {
 
 impl Layout for CountersRow {
     fn encode(&self, out: &mut Writer) {
-        let Self { plain, fresh, counters } = self;
+        let Self { plain: (plain, turn), fresh, counters } = self;
         put_version(out);
         out.u64(plain.next);
         out.u64(counters.next_message);
@@ -184,12 +188,14 @@ impl Layout for CountersRow {
         out.u64(plain.purged_below);
         out.u64(plain.expired_below);
         out.option(plain.oldest.as_ref());
+        turn.encode(out);
         out.u64(*fresh);
         counters.aged_retry.encode(out);
         out.u32(counters.delay_epoch);
         out.u64(counters.stale_delays);
         out.option(counters.stall.as_ref());
         out.option(counters.failing.as_ref());
+        counters.remembered.encode(out);
         counters.totals.encode(out);
     }
 
@@ -197,7 +203,7 @@ impl Layout for CountersRow {
         check_version(input, "counters row")?;
         let (next, next_message, next_delivery) = (input.u64()?, input.u64()?, input.u64()?);
         let (purged_below, expired_below, oldest) = (input.u64()?, input.u64()?, input.option()?);
-        let plain = Marks { next, purged_below, expired_below, oldest };
+        let plain = (Marks { next, purged_below, expired_below, oldest }, Turn::decode(input)?);
         let fresh = input.u64()?;
         let counters = Counters {
             next_message,
@@ -207,6 +213,7 @@ impl Layout for CountersRow {
             stale_delays: input.u64()?,
             stall: input.option()?,
             failing: input.option()?,
+            remembered: Remembered::decode(input)?,
             totals: Totals::decode(input)?,
         };
         Ok(Self { plain, fresh, counters })

@@ -66,6 +66,9 @@ impl QueueMachine {
 
     fn move_due(&mut self, context: &Context, item: Due, rows: &mut Rows) -> Moved {
         let now = context.now;
+        if let Due::Window { queue, until, id } = item {
+            return self.end_window(now, queue, (until, id), rows);
+        }
         let row = item.key().and_then(|key| message::read(&key, rows));
         let moved = match (item, row) {
             (Due::Lease { queue, delivery, seq }, Some(row)) => {
@@ -100,7 +103,7 @@ impl QueueMachine {
                 self.forget_if_erased(queue, rows);
                 moved
             }
-            (Due::Redrive { .. }, _) | (_, None) => None,
+            (Due::Redrive { .. } | Due::Window { .. }, _) | (_, None) => None,
         };
         moved.unwrap_or(Moved::Not)
     }
@@ -168,8 +171,10 @@ impl Queue {
         }
         self.delays.remove(due);
         rows.delete(key);
+        let id = row.id;
         let seq = self.place(&MessageRow { enqueued: now, ..row }, rows);
-        self.note(Step::new(now, row.id, EventKind::Visible, seq), rows);
+        self.lanes.end_wait(lane_of(seq));
+        self.note(Step::new(now, id, EventKind::Visible, seq), rows);
         Moved::Readied(self.id)
     }
 

@@ -8,8 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use machine::TimestampMs;
 use queue_core::limits::{DEAD_LETTER_RETRY_MS, QUERY_INTERVAL_MS_MAX};
 use queue_core::{
+<<<<<<< HEAD
     Attributes, Counts, DeadLetterCount, Delivery, DeliveryNumber, Due, EventKind, MessageId, Question, QueueId,
     Refusal, Reply, Totals, Tries,
+||||||| b6c0865
+    Attributes, Counts, DeadLetterCount, Delivery, DeliveryNumber, Due, MessageId, QueueId, Refusal, Reply, Totals,
+    Tries,
+=======
+    Attributes, Counts, DeadLetterCount, Delivery, DeliveryNumber, Due, MessageId, NewMessage, QueueId, Refusal, Reply,
+    Totals, Tries,
+>>>>>>> core-order
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +51,7 @@ pub(crate) struct Message {
     pub(crate) sent: TimestampMs,
     pub(crate) enqueued: TimestampMs,
     pub(crate) state: State,
+    pub(crate) order: Order,
     pub(crate) tries: Tries,
     /// Id and name of the queue in which it died, if it did.
     pub(crate) origin: Option<(QueueId, String)>,
@@ -51,6 +60,7 @@ pub(crate) struct Message {
     pub(crate) is_expired: bool,
 }
 
+<<<<<<< HEAD
 /// What a queue is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -59,6 +69,23 @@ pub(crate) enum Role {
     Forwarded { to: String },
 }
 
+||||||| b6c0865
+=======
+/// Priority, tenant, ordered group.
+pub(crate) type Order = (u8, String, String);
+
+fn plain() -> Order {
+    (4, String::new(), String::new())
+}
+
+#[derive(Clone, Debug)]
+struct Lane {
+    number: u64,
+    placed: u64,
+    turn: u64,
+}
+
+>>>>>>> core-order
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
     pub(crate) id: QueueId,
@@ -79,8 +106,15 @@ pub(crate) struct Queue {
     /// Forwards that found no way, since the last that did, and when the next is tried.
     pub(crate) held_back: (u32, TimestampMs),
     sent: u64,
-    placed: u64,
     delivered: u64,
+    lanes: BTreeMap<Order, Lane>,
+    tenants: BTreeMap<(u8, String), u64>,
+    /// The largest number of all lanes that are closed.
+    fresh: u64,
+    /// Lanes of messages that are dropped and not erased.
+    ghosts: Vec<Order>,
+    /// Deduplication ids: until when, and of which message.
+    seen: BTreeMap<String, (TimestampMs, MessageId)>,
 }
 
 #[derive(Debug, Default)]
@@ -99,9 +133,54 @@ impl Queue {
         MessageId(group << 56 | u64::from(self.id.0) << 36 | self.sent)
     }
 
-    fn next_seq(&mut self) -> u64 {
-        self.placed += 1;
-        self.placed
+    /// Opens a lane at the end of all turns.
+    fn open(&mut self, order: &Order) {
+        let turn = self.delivered + 1;
+        self.tenants.entry((order.0, order.1.clone())).or_insert(turn);
+        if !self.lanes.contains_key(order) {
+            let number = (1..).find(|number| self.lanes.values().all(|lane| lane.number != *number));
+            let number = number.expect("numbers do not end");
+            self.lanes.insert(order.clone(), Lane { number, placed: self.fresh, turn });
+        }
+    }
+
+    /// Closes what nothing stands in.
+    fn tidy(&mut self) {
+        let kept: BTreeSet<Order> = self.messages.iter().map(|message| message.order.clone()).collect();
+        let is_kept = |order: &Order| *order == plain() || kept.contains(order) || self.ghosts.contains(order);
+        for lane in self.lanes.iter().filter(|(order, _)| !is_kept(order)).map(|(_, lane)| lane) {
+            self.fresh = self.fresh.max(lane.placed);
+        }
+        self.lanes.retain(|order, _| *order == plain() || kept.contains(order) || self.ghosts.contains(order));
+        self.tenants.retain(|tenant, _| self.lanes.keys().any(|order| (order.0, order.1.clone()) == *tenant));
+    }
+
+    fn next_seq(&mut self, order: &Order) -> u64 {
+        self.open(order);
+        let lane = self.lanes.get_mut(order).expect("it was opened");
+        lane.placed += 1;
+        lane.number << 40 | lane.placed
+    }
+
+    /// The message whose turn it is.
+    fn next(&self) -> Option<usize> {
+        let is_out = |message: &Message| matches!(message.state, State::Held { .. } | State::Parked { .. });
+        let is_blocked =
+            |order: &Order| !order.2.is_empty() && self.messages.iter().any(|it| it.order == *order && is_out(it));
+        let may_go = |message: &Message| message.state == State::Visible && !is_blocked(&message.order);
+        let waiting = self.messages.iter().enumerate().filter(|(_, message)| may_go(message));
+        let turn = |message: &Message| {
+            let (priority, tenant, _) = &message.order;
+            let tenant_turn = self.tenants[&(*priority, tenant.clone())];
+            let lane = &self.lanes[&message.order];
+            (9 - priority, tenant_turn, tenant.clone(), lane.turn, lane.number, message.seq)
+        };
+        waiting.min_by_key(|(_, message)| turn(message)).map(|(at, _)| at)
+    }
+
+    fn former(&self, message: &NewMessage, now: TimestampMs) -> Option<MessageId> {
+        let seen = self.seen.get(&message.dedup_id).filter(|(until, _)| now < *until);
+        seen.filter(|_| self.attributes.dedup_window_s > 0).map(|(_, id)| *id)
     }
 
     fn is_spent(&self, tries: &Tries) -> bool {
@@ -174,6 +253,7 @@ impl Queue {
         let message = self.messages.remove(at);
         let total = if message.is_purged { &mut self.totals.purged } else { &mut self.totals.expired };
         *total += 1;
+        self.tidy();
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -209,8 +289,12 @@ impl Model {
             role: Role::Named,
             held_back: (0, TimestampMs(0)),
             sent: 0,
-            placed: 0,
             delivered: 0,
+            lanes: BTreeMap::from([(plain(), Lane { number: 0, placed: 0, turn: 0 })]),
+            tenants: BTreeMap::from([((4, String::new()), 0)]),
+            fresh: 0,
+            ghosts: Vec::new(),
+            seen: BTreeMap::new(),
         });
         id
     }
@@ -228,16 +312,35 @@ impl Model {
         self.queues[at].messages.clear();
     }
 
+<<<<<<< HEAD
     fn log(&mut self, queue: QueueId, id: MessageId, kinds: &[EventKind]) {
         let events = self.events.entry(id).or_default();
         events.extend(kinds.iter().map(|kind| (queue, *kind)));
     }
 
     pub(crate) fn send(&mut self, at: usize, delays: &[u64], is_half: bool, now: TimestampMs) -> Reply {
+||||||| b6c0865
+    pub(crate) fn send(&mut self, at: usize, delays: &[u64], now: TimestampMs) -> Reply {
+=======
+    pub(crate) fn send(&mut self, at: usize, messages: &[NewMessage], now: TimestampMs) -> Reply {
+>>>>>>> core-order
         let queue = &mut self.queues[at];
+<<<<<<< HEAD
         if (queue.held() + delays.len()) as u64 > queue.attributes.max_messages {
+||||||| b6c0865
+        if (queue.messages.len() + delays.len()) as u64 > queue.attributes.max_messages {
+=======
+        let mut fresh = BTreeSet::new();
+        let is_new = |message: &&NewMessage| {
+            let remembers = queue.attributes.dedup_window_s > 0 && !message.dedup_id.is_empty();
+            !remembers || queue.former(message, now).is_none() && fresh.insert(message.dedup_id.clone())
+        };
+        let new = messages.iter().filter(is_new).count();
+        if new > 0 && (queue.messages.len() + new) as u64 > queue.attributes.max_messages {
+>>>>>>> core-order
             return Reply::Refused(Refusal::QueueFull);
         }
+<<<<<<< HEAD
         let policy = queue.attributes.transaction;
         if policy.is_some() && delays.iter().any(|delay| *delay > 0) {
             return Reply::Refused(Refusal::DelayInTransaction);
@@ -248,7 +351,20 @@ impl Model {
         let (mut ids, mut first_seq) = (Vec::new(), 0);
         for delay in delays {
             let queue = &mut self.queues[at];
+||||||| b6c0865
+        let (mut ids, mut first_seq) = (Vec::new(), 0);
+        for delay in delays {
+=======
+        let (mut ids, mut first_seq, mut duplicates) = (Vec::new(), 0, Vec::new());
+        for (index, message) in (0..).zip(messages) {
+            if let Some(id) = queue.former(message, now).filter(|_| !message.dedup_id.is_empty()) {
+                ids.push(id);
+                duplicates.push(index);
+                continue;
+            }
+>>>>>>> core-order
             let id = queue.id_of_next(7);
+<<<<<<< HEAD
             let enqueued = now.plus(*delay);
             let (seq, state, kinds): (_, _, &[EventKind]) = if is_half {
                 queue.totals.half_sent += 1;
@@ -260,23 +376,51 @@ impl Model {
             } else {
                 (0, State::Delayed { until: enqueued }, &[EventKind::Sent, EventKind::Delayed])
             };
+||||||| b6c0865
+            let enqueued = now.plus(*delay);
+            let (seq, state) =
+                if *delay == 0 { (queue.next_seq(), State::Visible) } else { (0, State::Delayed { until: enqueued }) };
+=======
+            if !message.dedup_id.is_empty() && queue.attributes.dedup_window_s > 0 {
+                let until = now.plus(u64::from(queue.attributes.dedup_window_s) * 1_000);
+                queue.seen.insert(message.dedup_id.clone(), (until, id));
+            }
+            let order = (message.priority, message.tenant.clone(), message.group.clone());
+            queue.open(&order);
+            let enqueued = now.plus(message.delay_ms);
+            let (seq, state) = if message.delay_ms == 0 {
+                (queue.next_seq(&order), State::Visible)
+            } else {
+                (0, State::Delayed { until: enqueued })
+            };
+>>>>>>> core-order
             first_seq = if first_seq == 0 { seq } else { first_seq };
             let tries = Tries::default();
+<<<<<<< HEAD
             let (is_purged, is_expired, origin) = (false, false, None);
             queue.messages.push(Message { id, seq, sent: now, enqueued, state, tries, origin, is_purged, is_expired });
             let queue = queue.id;
             self.log(queue, id, kinds);
+||||||| b6c0865
+            queue.messages.push(Message { id, seq, enqueued, state, tries, is_purged: false, is_expired: false });
+=======
+            let (is_purged, is_expired) = (false, false);
+            queue.messages.push(Message { id, seq, enqueued, state, order, tries, is_purged, is_expired });
+>>>>>>> core-order
             ids.push(id);
         }
-        Reply::Sent { ids, first_seq }
+        Reply::Sent { ids, first_seq, duplicates }
     }
 
     pub(crate) fn receive(&mut self, at: usize, count: usize, lease_ms: u64, now: TimestampMs) -> Reply {
         let queue = &mut self.queues[at];
-        queue.messages.sort_by_key(|message| message.seq);
         let mut deliveries = Vec::new();
-        for message in queue.messages.iter_mut().filter(|message| message.state == State::Visible).take(count) {
+        while let Some(at) = queue.next().filter(|_| deliveries.len() < count) {
             queue.delivered += 1;
+            let message = &mut queue.messages[at];
+            let turn = queue.delivered + 1;
+            queue.lanes.get_mut(&message.order).expect("a message has a lane").turn = turn;
+            queue.tenants.insert((message.order.0, message.order.1.clone()), turn);
             let receipt = DeliveryNumber(u64::from(queue.id.0) << 44 | queue.delivered);
             let first_received = if message.tries.received == 0 { now } else { message.tries.first_received };
             message.tries = Tries { received: message.tries.received + 1, first_received, ..message.tries };
@@ -312,6 +456,7 @@ impl Model {
                 let queue = queue.id;
                 self.log(queue, id, &[EventKind::Acked]);
             }
+            queue.tidy();
             results.push(if found.is_some() { None } else { Some(Refusal::StaleReceipt) });
         }
         Reply::Settled { results }
@@ -455,24 +600,40 @@ impl Model {
 
     pub(crate) fn purge(&mut self, at: usize) -> Reply {
         let queue = &mut self.queues[at];
+<<<<<<< HEAD
         queue.forget_all();
         let (held, dropped): (Vec<Message>, Vec<Message>) =
             queue.messages.drain(..).partition(|message| matches!(message.state, State::Held { .. }));
         queue.messages = held;
+||||||| b6c0865
+        let before = queue.messages.len();
+        queue.messages.retain(|message| matches!(message.state, State::Held { .. }));
+=======
+        let before = queue.messages.len();
+        let visible = queue.messages.iter().filter(|message| message.state == State::Visible);
+        queue.ghosts.extend(visible.map(|message| message.order.clone()));
+        queue.messages.retain(|message| matches!(message.state, State::Held { .. }));
+>>>>>>> core-order
         for message in &mut queue.messages {
             message.is_purged = true;
         }
         let messages = dropped.len() as u64;
         queue.totals.purged += messages;
+<<<<<<< HEAD
         let queue = queue.id;
         for message in dropped {
             self.log(queue, message.id, &[EventKind::Purged]);
         }
+||||||| b6c0865
+=======
+        queue.tidy();
+>>>>>>> core-order
         Reply::Purged { messages }
     }
 
     /// Moves one item of a tick, if it is due.
     pub(crate) fn move_due(&mut self, item: &Due, now: TimestampMs) {
+<<<<<<< HEAD
         match item {
             Due::Lease { queue, delivery, seq } => self.end_lease(*queue, *delivery, *seq, now),
             Due::Delay { queue: id, due, id: message, .. } => {
@@ -485,8 +646,30 @@ impl Model {
                     let it = &mut queue.messages[at];
                     (it.seq, it.state, it.enqueued) = (seq, State::Visible, now);
                     self.log(id, message, &[EventKind::Visible]);
+||||||| b6c0865
+        match *item {
+            Due::Lease { queue, delivery, seq } => self.end_lease(queue, delivery, seq, now),
+            Due::Delay { queue, due, id, .. } => {
+                let Some(queue) = self.live(queue) else { return };
+                let found = queue.messages.iter().position(|message| message.id == id && message.seq == 0);
+                if let Some(at) = found.filter(|_| due <= now) {
+                    let seq = queue.next_seq();
+                    let message = &mut queue.messages[at];
+                    (message.seq, message.state, message.enqueued) = (seq, State::Visible, now);
+=======
+        match *item {
+            Due::Lease { queue, delivery, seq } => self.end_lease(queue, delivery, seq, now),
+            Due::Delay { queue, due, id, .. } => {
+                let Some(queue) = self.live(queue) else { return };
+                let found = queue.messages.iter().position(|message| message.id == id && message.seq == 0);
+                if let Some(at) = found.filter(|_| due <= now) {
+                    let seq = queue.next_seq(&queue.messages[at].order.clone());
+                    let message = &mut queue.messages[at];
+                    (message.seq, message.state, message.enqueued) = (seq, State::Visible, now);
+>>>>>>> core-order
                 }
             }
+<<<<<<< HEAD
             Due::Expire { queue, seq } => self.expire(*queue, *seq, now),
             Due::Half { queue, id } => self.end_half(*queue, *id, now),
             Due::Age { queue: id, seq, .. } => {
@@ -496,8 +679,39 @@ impl Model {
                 let Some(at) = queue.messages.iter().position(is_it) else { return };
                 if queue.aged_retry <= now && queue.is_aged(&queue.messages[at], now) {
                     self.bury(id, at, now);
+||||||| b6c0865
+            Due::Expire { queue, seq } => {
+                let Some(queue) = self.live(queue) else { return };
+                let is_last = |message: &&Message| message.seq == seq && message.state == State::Visible;
+                let Some(last) = queue.messages.iter().find(is_last).cloned() else { return };
+                if queue.outlives(&last, now) {
+                    let before = queue.messages.len();
+                    let goes = |message: &Message| message.state == State::Visible && message.seq <= seq;
+                    queue.messages.retain(|message| !goes(message));
+                    queue.totals.expired += (before - queue.messages.len()) as u64;
+                    for message in queue.messages.iter_mut().filter(|message| message.seq != 0 && message.seq <= seq) {
+                        message.is_expired = true;
+                    }
+=======
+            Due::Expire { queue, seq } => {
+                let Some(queue) = self.live(queue) else { return };
+                let is_last = |message: &&Message| message.seq == seq && message.state == State::Visible;
+                let Some(last) = queue.messages.iter().find(is_last).cloned() else { return };
+                if queue.outlives(&last, now) {
+                    let before = queue.messages.len();
+                    let is_past = |message: &Message| message.seq >> 40 == seq >> 40 && message.seq <= seq;
+                    let goes = |message: &Message| message.state == State::Visible && is_past(message);
+                    let gone = queue.messages.iter().filter(|message| goes(message));
+                    queue.ghosts.extend(gone.map(|message| message.order.clone()));
+                    queue.messages.retain(|message| !goes(message));
+                    queue.totals.expired += (before - queue.messages.len()) as u64;
+                    for message in queue.messages.iter_mut().filter(|it| it.seq != 0 && is_past(it)) {
+                        message.is_expired = true;
+                    }
+>>>>>>> core-order
                 }
             }
+<<<<<<< HEAD
             Due::Forget { queue, seq } => {
                 let Some(queue) = self.live(*queue) else { return };
                 let is_it = |message: &&Message| message.seq == *seq && message.state == State::Done;
@@ -515,6 +729,16 @@ impl Model {
             Due::Forward { queue, seq, .. } => self.forward(*queue, *seq, now),
             Due::Carry { .. } => panic!("these queues are of one group"),
             Due::Redrive { .. } => panic!("a redrive is told to the model as a whole"),
+||||||| b6c0865
+            Due::Erase { .. } => {}
+=======
+            Due::Erase { queue } => {
+                let Some(queue) = self.live(queue) else { return };
+                queue.ghosts.clear();
+                queue.tidy();
+            }
+            Due::Window { .. } => {}
+>>>>>>> core-order
         }
     }
 
@@ -598,7 +822,14 @@ impl Model {
             }
             return;
         };
+<<<<<<< HEAD
         let message = Message { origin: Some((queue.id, queue.name.clone())), ..queue.messages.remove(at) };
+||||||| b6c0865
+        let message = queue.messages.remove(at);
+=======
+        let message = queue.messages.remove(at);
+        queue.tidy();
+>>>>>>> core-order
         queue.totals.dead_lettered += 1;
         self.log(source, message.id, &[EventKind::DeadLettered]);
         self.arrive(target, message, now);
@@ -607,8 +838,14 @@ impl Model {
     fn arrive(&mut self, target: usize, message: Message, now: TimestampMs) {
         let target = &mut self.queues[target];
         target.totals.arrived += 1;
+<<<<<<< HEAD
         let (seq, state, tries) = (target.next_seq(), State::Visible, Tries::default());
         let (id, target_id) = (message.id, target.id);
+||||||| b6c0865
+        let (seq, state, tries) = (target.next_seq(), State::Visible, Tries::default());
+=======
+        let (seq, state, tries) = (target.next_seq(&message.order), State::Visible, Tries::default());
+>>>>>>> core-order
         let fresh = Message { seq, state, tries, enqueued: now, is_purged: false, is_expired: false, ..message };
         target.messages.push(fresh);
         self.log(target_id, id, &[EventKind::Arrived]);

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use machine::{EntryWriter, LogIndex, Machine, MemoryStore, RequestId, TimestampMs};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
+use proptest::sample::select;
 use queue_core::{
     AttributeChanges, Attributes, Command, DeadLetterCount, DeliveryNumber, MessageId, NewMessage, PeekState, QueueId,
     QueueMachine, Refusal, Reply, TransactionPolicy,
@@ -22,8 +23,15 @@ enum Step {
     Create(usize),
     Delete(usize),
     Retain(usize, u32),
+<<<<<<< HEAD
     Keep(usize, u32),
     Send(usize, Vec<u64>, bool),
+||||||| b6c0865
+    Send(usize, Vec<u64>),
+=======
+    Window(usize, u32),
+    Send(usize, Vec<NewMessage>),
+>>>>>>> core-order
     Receive(usize, u32, u64),
     Ack(usize, Vec<usize>),
     Extend(usize, usize, u64),
@@ -45,6 +53,25 @@ enum Step {
     Pass(u64),
 }
 
+/// Half of them plain; the others of few tenants, groups and ids, so that these meet.
+fn messages() -> impl Strategy<Value = NewMessage> {
+    let delay = prop_oneof![4 => Just(0_u64), 2 => 1_u64..5_000, 1 => Just(70_000_u64)];
+    let order = prop_oneof![
+        1 => Just((4_u8, "", "")),
+        1 => (select(vec![0_u8, 4, 9]), select(vec!["", "a", "b"]), select(vec!["", "", "g", "h"])),
+    ];
+    let dedup_id = prop_oneof![3 => Just(""), 1 => select(vec!["1", "2", "3"])];
+    (delay, order, dedup_id).prop_map(|(delay_ms, (priority, tenant, group), dedup_id)| NewMessage {
+        body: Bytes::from_static(b"x"),
+        delay_ms,
+        headers: Vec::new(),
+        priority,
+        tenant: tenant.to_owned(),
+        group: group.to_owned(),
+        dedup_id: dedup_id.to_owned(),
+    })
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let queue = 0..NAMES.len();
     let delay = prop_oneof![4 => Just(0_u64), 2 => 1_u64..5_000, 1 => Just(70_000_u64)];
@@ -54,6 +81,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => queue.clone().prop_map(Step::Create),
         1 => queue.clone().prop_map(Step::Delete),
         1 => (queue.clone(), 60_u32..120).prop_map(|(queue, retention_s)| Step::Retain(queue, retention_s)),
+<<<<<<< HEAD
         1 => (queue.clone(), prop_oneof![Just(0_u32), Just(20_u32), Just(60_u32)]).prop_map(|(q, s)| Step::Keep(q, s)),
         14 => (queue.clone(), proptest::collection::vec(delay.clone(), 1..5)).prop_map(|(q, d)| Step::Send(q, d, false)),
         4 => (0..5_usize).prop_map(|count| Step::Send(4, vec![0; count.max(1)], count > 0)),
@@ -64,6 +92,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         5 => (queue.clone(), ago.clone()).prop_map(|(queue, ago)| Step::Rewind(queue, ago)),
         1 => (queue.clone(), ago).prop_map(|(queue, ago)| Step::ProposeRewind(queue, ago)),
         2 => Just(Step::LandRewind),
+||||||| b6c0865
+        12 => (queue.clone(), proptest::collection::vec(delay.clone(), 1..5)).prop_map(|(q, delays)| Step::Send(q, delays)),
+=======
+        1 => (queue.clone(), 0_u32..60).prop_map(|(queue, window_s)| Step::Window(queue, window_s)),
+        12 => (queue.clone(), proptest::collection::vec(messages(), 1..5)).prop_map(|(q, messages)| Step::Send(q, messages)),
+>>>>>>> core-order
         12 => (queue.clone(), 1_u32..5, lease.clone()).prop_map(|(q, count, lease)| Step::Receive(q, count, lease)),
         8 => (queue.clone(), proptest::collection::vec(0_usize..12, 1..4)).prop_map(|(q, picks)| Step::Ack(q, picks)),
         2 => (queue.clone(), 0_usize..12, lease).prop_map(|(q, pick, lease)| Step::Extend(q, pick, lease)),
@@ -128,6 +162,7 @@ impl History {
             }),
             Step::Retain(name, retention_s) => {
                 let changes = AttributeChanges { retention_s: Some(*retention_s), ..AttributeChanges::default() };
+<<<<<<< HEAD
                 self.set(*name, changes);
             }
             Step::Keep(name, rewind_s) => {
@@ -142,6 +177,31 @@ impl History {
                     history.halves.extend(ids);
                 }
                 (reply, history.model.send(at, delays, is_half, now))
+||||||| b6c0865
+                let reply = history.run(Command::SetQueueAttributes { name: NAMES[*name].to_owned(), changes });
+                history.model.queues[at].attributes.retention_s = *retention_s;
+                (reply, Reply::Done)
+            }),
+            Step::Send(name, delays) => self.on(*name, |history, at| {
+                let message = |delay| NewMessage { body: Bytes::from_static(b"x"), delay_ms: delay, headers: vec![] };
+                let messages = delays.iter().copied().map(message).collect();
+                let reply = history.run(Command::Send { queue: history.id(at), messages });
+                (reply, history.model.send(at, delays, now))
+=======
+                let reply = history.run(Command::SetQueueAttributes { name: NAMES[*name].to_owned(), changes });
+                history.model.queues[at].attributes.retention_s = *retention_s;
+                (reply, Reply::Done)
+            }),
+            Step::Window(name, dedup_window_s) => self.on(*name, |history, at| {
+                let changes = AttributeChanges { dedup_window_s: Some(*dedup_window_s), ..AttributeChanges::default() };
+                let reply = history.run(Command::SetQueueAttributes { name: NAMES[*name].to_owned(), changes });
+                history.model.queues[at].attributes.dedup_window_s = *dedup_window_s;
+                (reply, Reply::Done)
+            }),
+            Step::Send(name, messages) => self.on(*name, |history, at| {
+                let reply = history.run(Command::Send { queue: history.id(at), messages: messages.clone() });
+                (reply, history.model.send(at, messages, now))
+>>>>>>> core-order
             }),
             Step::Receive(name, count, lease_ms) => {
                 self.on(*name, |history, at| history.receive(at, *count, *lease_ms, now));
@@ -232,9 +292,15 @@ impl History {
             4 => Attributes { transaction, ..Attributes::default() },
             _ => Attributes::default(),
         };
+<<<<<<< HEAD
         let retention_s = if name == 3 { 400 } else { 60 };
         let rewind_s = if [0, 2, 4].contains(&name) { 40 } else { 0 };
         let attributes = Attributes { retention_s, rewind_s, trace: true, ..attributes };
+||||||| b6c0865
+        let attributes = Attributes { retention_s: 60, ..attributes };
+=======
+        let attributes = Attributes { retention_s: 60, dedup_window_s: 10, ..attributes };
+>>>>>>> core-order
         let id = self.room.create(NAMES[name], attributes.clone());
         let command = Command::CreateQueue { name: NAMES[name].to_owned(), attributes: attributes.clone() };
         self.commands.push((self.room.now, command));

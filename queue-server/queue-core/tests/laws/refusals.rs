@@ -41,6 +41,7 @@ fn attribute_ladder(own_name: &str) -> Vec<(Attributes, Refusal)> {
         max_message_bytes: 1_023,
         retention_s: 59,
         rewind_s: 61,
+        dedup_window_s: 86_401,
         dead_letter: Some(letters(own_name, 0)),
         transaction: Some(TransactionPolicy { first_query_s: 0, max_queries: 1 }),
         trace: true,
@@ -60,9 +61,11 @@ fn attribute_ladder(own_name: &str) -> Vec<(Attributes, Refusal)> {
         mend(&mut mended);
         ladder.push((mended.clone(), refusal));
     }
+    mended.dead_letter = None;
     let with = |policy| Attributes { dead_letter: Some(policy), ..mended.clone() };
     ladder.push((with(letters(own_name, 1_000)), Refusal::DeadLetterQueueIsItself));
     ladder.push((with(letters("nobody", 1_000)), Refusal::DeadLetterQueueMissing));
+    ladder.push((mended.clone(), Refusal::DedupWindowOutOfRange));
     ladder
 }
 
@@ -74,6 +77,7 @@ fn changes(attributes: Attributes) -> AttributeChanges {
         max_message_bytes: Some(attributes.max_message_bytes),
         retention_s: Some(attributes.retention_s),
         rewind_s: Some(attributes.rewind_s),
+        dedup_window_s: Some(attributes.dedup_window_s),
         dead_letter: Some(attributes.dead_letter),
         transaction: Some(attributes.transaction),
         trace: Some(attributes.trace),
@@ -145,7 +149,7 @@ fn send_is_refused_in_precedence() {
         body: body.clone(),
         delay_ms,
         headers: headers.to_vec(),
-        is_half: false,
+        ..NewMessage::default()
     };
     let good = message("x", 0);
     let late = new(&Bytes::new(), DELAY_MS_MAX + 1, &unnamed);
@@ -175,7 +179,7 @@ fn a_send_is_refused_by_what_only_a_great_queue_reaches() {
     let attributes = Attributes { max_message_bytes: 1_048_576, ..Attributes::default() };
     let (mut room, queue) = Room::with_queue(attributes.clone());
     let body = Bytes::from(vec![b'x'; 1_048_576]);
-    let megabyte = NewMessage { body, delay_ms: 0, headers: vec![], is_half: false };
+    let megabyte = NewMessage { body, ..NewMessage::default() };
     let mut messages = vec![megabyte; 16];
     messages.push(message("x", 1));
     refused(&mut room, &Command::Send { queue, messages }, Refusal::SendTooLarge);

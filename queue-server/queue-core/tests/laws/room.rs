@@ -181,7 +181,7 @@ impl Room {
 }
 
 pub(crate) fn message(body: &'static str, delay_ms: u64) -> NewMessage {
-    NewMessage { body: Bytes::from_static(body.as_bytes()), delay_ms, headers: Vec::new(), is_half: false }
+    NewMessage { body: Bytes::from_static(body.as_bytes()), delay_ms, ..NewMessage::default() }
 }
 
 pub(crate) fn policy(queue: &str, count: DeadLetterCount, limit: u32) -> Attributes {
