@@ -3,6 +3,8 @@
 //! ```text
 //!  tag u8 | fields in the order of the variant (integers big-endian, strings and lists with a u32 length)
 //!  1 create  2 set attributes  3 delete  4 send  5 receive  6 ack  7 extend  8 release  9 purge  10 tick
+//!  11 rewind  12 confirm  13 query half
+//!  20 to 28: topics and redrives, see `topic_command`
 //! ```
 //!
 //! Queues are created, changed and deleted by name, and used by id: a name may come to mean another queue, an id never.
@@ -10,12 +12,13 @@
 //! Must never: change the layout of a tag. The golden test pins it; new commands take new tags.
 
 use bytes::Bytes;
-use machine::{DecodeError, Layout, Reader, Writer};
+use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
 
 use crate::attributes::{AttributeChanges, Attributes};
 use crate::due::Due;
-use crate::ids::{DeliveryNumber, QueueId};
-use crate::limits::LIST_MAX;
+use crate::ids::{DeliveryNumber, MessageId, QueueId};
+use crate::limits::{LIST_MAX, PRIORITY_DEFAULT};
+use crate::topic_command::TopicCommand;
 
 /// A command. Each variant says what it answers with and what it refuses, in precedence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +26,8 @@ pub enum Command {
     /// Creates a queue. Answers `Created`.
     ///
     /// Refuses: `NameInvalid`, `QueueExists`, the attributes' ranges, `DeadLetterQueueIsItself`,
-    /// `DeadLetterQueueMissing`, `TooManyQueues`, `NumbersExhausted`.
+    /// `DeadLetterQueueMissing`, `TooManyQueues`, `NumbersExhausted`, `DedupWindowOutOfRange`, `TransactionOutOfRange`,
+    /// `GroupOutOfRange`.
     CreateQueue {
         /// Its name.
         name: String,
@@ -33,7 +37,8 @@ pub enum Command {
     /// Changes some attributes of a queue. Answers `Done`. Leases keep the deadline they have.
     ///
     /// Refuses: `NameInvalid`, `QueueMissing`, the attributes' ranges, `DeadLetterQueueIsItself`,
-    /// `DeadLetterQueueMissing` (of a policy that is set now).
+    /// `DeadLetterQueueMissing` (of a policy that is set now), `DedupWindowOutOfRange`, `TransactionOutOfRange`,
+    /// `GroupOutOfRange`.
     SetQueueAttributes {
         /// The queue's name.
         name: String,
@@ -47,17 +52,20 @@ pub enum Command {
         /// The queue's name.
         name: String,
     },
-    /// Puts messages into a queue, all or none. Answers `Sent`.
+    /// Puts messages into a queue, all or none; duplicates are answered with the ids of the messages they repeat. Answers `Sent`.
     ///
     /// Refuses: `CountOutOfRange`, `QueueMissing`, `DelayOutOfRange`, `BodyEmpty`, `BodyTooLarge`,
-    /// `HeadersOutOfRange`, `SendTooLarge`, `QueueFull`, `TooManyDelayed`, `NumbersExhausted`.
+    /// `HeadersOutOfRange`, `SendTooLarge`, `QueueFull`, `TooManyDelayed`, `NumbersExhausted`, `PriorityOutOfRange`,
+    /// `TenantOutOfRange`, `OrderedGroupOutOfRange`, `DedupIdOutOfRange`, `TooManyLanes`, `TooManyDedupIds`,
+    /// `DelayInTransaction`, `NotTransactional`, `TooManyHalves`.
     Send {
         /// The queue.
         queue: QueueId,
         /// The messages in their order.
         messages: Vec<NewMessage>,
     },
-    /// Takes a lease on the first ready messages. Answers `Received`, or `Empty` if none is ready.
+    /// Takes leases on ready messages: the most urgent first, tenants in turn, each tenant's ordered groups in turn, and one
+    /// after another of those. Answers `Received`, or `Empty` if none is ready.
     ///
     /// Refuses: `CountOutOfRange`, `QueueMissing`, `LeaseOutOfRange`, `TooManyLeased`, `NumbersExhausted`.
     Receive {
@@ -101,7 +109,8 @@ pub enum Command {
         /// Whether the deliveries count as failures.
         failed: bool,
     },
-    /// Drops every visible and delayed message. Answers `Purged`. A leased one is dropped when its lease ends.
+    /// Drops every visible, delayed and half message, and what a rewind could bring back. Answers `Purged`. A leased one is
+    /// dropped when its lease ends.
     ///
     /// Refuses: `QueueMissing`.
     Purge {
@@ -116,6 +125,41 @@ pub enum Command {
         /// What is due.
         items: Vec<Due>,
     },
+    /// Makes acked messages visible again, in their old order, their tries forgotten. Answers `Rewound`. What is visible,
+    /// leased or delayed is not touched.
+    ///
+    /// Refuses: `CountOutOfRange`, `QueueMissing`, `RewindOff`, `RewindPlaceMoved`.
+    Rewind {
+        /// The queue.
+        queue: QueueId,
+        /// Messages that took their place at this time or later come back.
+        to: TimestampMs,
+        /// Where they begin, as [`crate::QueueMachine::rewind_places`] found it; none: there are none.
+        places: Vec<u64>,
+    },
+    /// Decides half messages. Answers `Settled`, one result for each id: `HalfUnknown`, `HalfSettled` or none. The same
+    /// decision about a message once more is none too, as long as the queue remembers it.
+    ///
+    /// Refuses: `CountOutOfRange`, `QueueMissing`.
+    Confirm {
+        /// The queue.
+        queue: QueueId,
+        /// The half messages.
+        ids: Vec<MessageId>,
+        /// Committed: it takes its place now. Else rolled back: it is gone.
+        is_commit: bool,
+    },
+    /// Takes the questions about half messages that are due, each once in its interval. Answers `Questions`, or `Empty`.
+    ///
+    /// Refuses: `CountOutOfRange`, `QueueMissing`, `NotTransactional`.
+    QueryHalf {
+        /// The queue.
+        queue: QueueId,
+        /// Most questions wanted.
+        count: u32,
+    },
+    /// Something about topics, or a redrive.
+    Topic(TopicCommand),
 }
 
 /// A message on its way into a queue.
@@ -127,6 +171,31 @@ pub struct NewMessage {
     pub delay_ms: u64,
     /// What goes with it.
     pub headers: Vec<Header>,
+    /// How urgent it is: 0 to 9, larger is more urgent.
+    pub priority: u8,
+    /// Whose it is, at most 64 bytes; empty: nobody's. Tenants of one priority are served in turn.
+    pub tenant: String,
+    /// Its ordered group, at most 128 bytes; empty: none. Of a group, no message is delivered while an earlier one is out.
+    pub group: String,
+    /// What makes a repeated send of it known, at most 128 bytes; empty: nothing. See [`crate::Attributes::dedup_window_s`].
+    pub dedup_id: String,
+    /// Whether it stays invisible until it is confirmed.
+    pub is_half: bool,
+}
+
+impl Default for NewMessage {
+    fn default() -> Self {
+        Self {
+            body: Bytes::new(),
+            delay_ms: 0,
+            headers: Vec::new(),
+            priority: PRIORITY_DEFAULT,
+            tenant: String::new(),
+            group: String::new(),
+            dedup_id: String::new(),
+            is_half: false,
+        }
+    }
 }
 
 /// A named value that travels with a message.
@@ -154,10 +223,24 @@ impl Layout for NewMessage {
         out.bytes(&self.body);
         out.u64(self.delay_ms);
         out.list(&self.headers);
+        out.u8(self.priority);
+        out.str(&self.tenant);
+        out.str(&self.group);
+        out.str(&self.dedup_id);
+        out.bool(self.is_half);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self { body: input.bytes()?, delay_ms: input.u64()?, headers: input.list(LIST_MAX)? })
+        Ok(Self {
+            body: input.bytes()?,
+            delay_ms: input.u64()?,
+            headers: input.list(LIST_MAX)?,
+            priority: input.u8()?,
+            tenant: input.str()?,
+            group: input.str()?,
+            dedup_id: input.str()?,
+            is_half: input.bool()?,
+        })
     }
 }
 
@@ -216,6 +299,14 @@ impl Layout for Command {
                 out.u8(10);
                 out.list(items);
             }
+            Self::Rewind { queue, to, places } => put_rewind(out, *queue, *to, places),
+            Self::Confirm { queue, ids, is_commit } => put_confirm(out, *queue, ids, *is_commit),
+            Self::QueryHalf { queue, count } => {
+                out.u8(13);
+                queue.encode(out);
+                out.u32(*count);
+            }
+            Self::Topic(command) => command.encode(out),
         }
     }
 
@@ -244,7 +335,35 @@ impl Layout for Command {
             }),
             9 => Ok(Self::Purge { queue: QueueId::decode(input)? }),
             10 => Ok(Self::Tick { items: input.list(LIST_MAX)? }),
+            11 => {
+                let (queue, to) = (QueueId::decode(input)?, TimestampMs::decode(input)?);
+                let count = input.count(LIST_MAX)?;
+                let places = (0..count).map(|_| input.u64()).collect::<Result<_, _>>()?;
+                Ok(Self::Rewind { queue, to, places })
+            }
+            12 => Ok(Self::Confirm {
+                queue: QueueId::decode(input)?,
+                ids: input.list(LIST_MAX)?,
+                is_commit: input.bool()?,
+            }),
+            13 => Ok(Self::QueryHalf { queue: QueueId::decode(input)?, count: input.u32()? }),
+            tag @ 20..=39 => TopicCommand::decode(tag, input).map(Self::Topic),
             tag => Err(DecodeError::Unknown { what: "queue command", tag }),
         }
     }
+}
+
+fn put_rewind(out: &mut Writer, queue: QueueId, to: TimestampMs, places: &[u64]) {
+    out.u8(11);
+    queue.encode(out);
+    to.encode(out);
+    out.len(places.len());
+    places.iter().for_each(|place| out.u64(*place));
+}
+
+fn put_confirm(out: &mut Writer, queue: QueueId, ids: &[MessageId], is_commit: bool) {
+    out.u8(12);
+    queue.encode(out);
+    out.list(ids);
+    out.bool(is_commit);
 }

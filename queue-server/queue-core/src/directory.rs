@@ -1,12 +1,15 @@
-//! The directory: which group holds a queue. The machine of the meta group.
+//! The directory: which group holds a queue or a topic. The machine of the meta group.
+//!
+//! Queues and topics have names of their own: a queue and a topic may be called the same and stand in different groups.
 //!
 //! A name is placed once and stays placed, whether a queue of that name exists or not (its group alone knows): so a create
 //! that was interrupted, and a delete that races a create, can never leave one name in two groups.
 //!
 //! ```text
-//!  command  1 | name | count u32 | groups u32… | beside (empty = none)
+//!  command  1 | kind u8 (1 queue, 2 topic) | name | count u32 | groups u32… | beside (empty = none)
 //!  reply    0 | refusal u8      1 | group u32 | epoch u64
-//!  row      0x20 folded name -> group u32 | epoch u64
+//!  row      0x20 folded name of a queue -> group u32 | epoch u64
+//!           0x21 folded name of a topic -> the same
 //! ```
 //!
 //! Must never: place one name in two groups under one epoch.
@@ -20,25 +23,37 @@ use machine::{
 
 use crate::names::{folded, is_queue_name};
 
-const ROW: u8 = 0x20;
+const QUEUE_ROW: u8 = 0x20;
+const TOPIC_ROW: u8 = 0x21;
 /// Names a directory holds.
 const PLACED_MAX: usize = 100_000;
 /// Groups a place may choose from.
 const GROUPS_MAX: usize = 64;
 
+/// What a name names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PlaceKind {
+    /// A queue.
+    Queue,
+    /// A topic, with its subscriptions.
+    Topic,
+}
+
 /// Where a name is placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The group that holds, or would hold, the queue.
+    /// The group that holds, or would hold, the queue or topic.
     pub group: GroupId,
-    /// Grows when the queue moves to another group; what was routed by an older one is turned away.
+    /// Grows when it moves to another group; what was routed by an older one is turned away.
     pub epoch: u64,
 }
 
 /// Asks for the place of a name; places it if it has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlaceQueue {
-    /// The queue's name.
+    /// What it names.
+    pub kind: PlaceKind,
+    /// The queue's or topic's name.
     pub name: String,
     /// The groups to choose from: the one with the fewest names is taken.
     pub groups: Vec<GroupId>,
@@ -62,9 +77,36 @@ pub enum PlaceRefusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placed(pub Result<Place, PlaceRefusal>);
 
+impl PlaceKind {
+    const fn row(self) -> u8 {
+        match self {
+            Self::Queue => QUEUE_ROW,
+            Self::Topic => TOPIC_ROW,
+        }
+    }
+}
+
+impl Layout for PlaceKind {
+    fn encode(&self, out: &mut Writer) {
+        out.u8(match self {
+            Self::Queue => 1,
+            Self::Topic => 2,
+        });
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        match input.u8()? {
+            1 => Ok(Self::Queue),
+            2 => Ok(Self::Topic),
+            tag => Err(DecodeError::Unknown { what: "kind of a place", tag }),
+        }
+    }
+}
+
 impl Layout for PlaceQueue {
     fn encode(&self, out: &mut Writer) {
         out.u8(1);
+        self.kind.encode(out);
         out.str(&self.name);
         out.len(self.groups.len());
         for group in &self.groups {
@@ -76,12 +118,12 @@ impl Layout for PlaceQueue {
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
         match input.u8()? {
             1 => {
-                let name = input.str()?;
+                let (kind, name) = (PlaceKind::decode(input)?, input.str()?);
                 let mut groups = Vec::new();
                 for _ in 0..input.count(GROUPS_MAX)? {
                     groups.push(GroupId(input.u32()?));
                 }
-                Ok(Self { name, groups, beside: input.str()? })
+                Ok(Self { kind, name, groups, beside: input.str()? })
             }
             tag => Err(DecodeError::Unknown { what: "directory command", tag }),
         }
@@ -119,14 +161,20 @@ impl Layout for Placed {
 /// All names and their places, in memory and as rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DirectoryMachine {
-    places: BTreeMap<String, Place>,
+    places: BTreeMap<(PlaceKind, String), Place>,
 }
 
 impl DirectoryMachine {
-    /// The place of a name, if it has one.
+    /// The place of a queue's name, if it has one.
     #[must_use]
     pub fn place(&self, name: &str) -> Option<Place> {
-        self.places.get(&folded(name)).copied()
+        self.place_of(PlaceKind::Queue, name)
+    }
+
+    /// The place of a queue's or a topic's name, if it has one.
+    #[must_use]
+    pub fn place_of(&self, kind: PlaceKind, name: &str) -> Option<Place> {
+        self.places.get(&(kind, folded(name))).copied()
     }
 
     fn emptiest(&self, groups: &[GroupId]) -> Option<GroupId> {
@@ -142,11 +190,12 @@ impl Machine for DirectoryMachine {
     fn load(rows: &dyn RowSource) -> Result<Self, LoadError> {
         let mut places = BTreeMap::new();
         let mut broken = None;
-        rows.scan(&[ROW], &prefix_end(&[ROW]), &mut |key, value| {
+        rows.scan(&[QUEUE_ROW], &prefix_end(&[TOPIC_ROW]), &mut |key, value| {
+            let kind = if key.first() == Some(&TOPIC_ROW) { PlaceKind::Topic } else { PlaceKind::Queue };
             let name = key.get(1..).and_then(|name| core::str::from_utf8(name).ok());
             let place = read_place(&mut Reader::new(Bytes::copy_from_slice(value)));
             match (name, place) {
-                (Some(name), Ok(place)) => drop(places.insert(name.to_owned(), place)),
+                (Some(name), Ok(place)) => drop(places.insert((kind, name.to_owned()), place)),
                 (None, _) => broken = Some(LoadError::row(key, DecodeError::Invalid("UTF-8"))),
                 (_, Err(error)) => broken = Some(LoadError::row(key, error)),
             }
@@ -161,7 +210,7 @@ impl Machine for DirectoryMachine {
         if !is_queue_name(&command.name) {
             return Placed(Err(PlaceRefusal::NameInvalid));
         }
-        if let Some(place) = self.place(&command.name) {
+        if let Some(place) = self.place_of(command.kind, &command.name) {
             return Placed(Ok(place));
         }
         let beside = self.place(&command.beside).map(|place| place.group);
@@ -173,12 +222,12 @@ impl Machine for DirectoryMachine {
         }
         let (name, place) = (folded(&command.name), Place { group, epoch: 1 });
         let mut key = Writer::default();
-        key.u8(ROW);
+        key.u8(command.kind.row());
         key.raw(name.as_bytes());
         let mut value = Writer::default();
         write_place(&mut value, place);
         rows.put(key.finish(), value.finish());
-        self.places.insert(name, place);
+        self.places.insert((command.kind, name), place);
         Placed(Ok(place))
     }
 
@@ -201,7 +250,11 @@ mod tests {
 
     fn ask(name: &str, groups: &[u32], beside: &str) -> PlaceQueue {
         let groups = groups.iter().map(|group| GroupId(*group)).collect();
-        PlaceQueue { name: name.to_owned(), groups, beside: beside.to_owned() }
+        PlaceQueue { kind: PlaceKind::Queue, name: name.to_owned(), groups, beside: beside.to_owned() }
+    }
+
+    fn ask_topic(name: &str, groups: &[u32], beside: &str) -> PlaceQueue {
+        PlaceQueue { kind: PlaceKind::Topic, ..ask(name, groups, beside) }
     }
 
     #[test]
@@ -212,6 +265,9 @@ mod tests {
             (ask("c", &[1, 2], "B"), Ok(2)),
             (ask("A", &[2], ""), Ok(1)),
             (ask("d", &[1, 2], ""), Ok(1)),
+            (ask_topic("a", &[2], ""), Ok(2)),
+            (ask_topic("A", &[1], ""), Ok(2)),
+            (ask_topic("t", &[2], "a"), Ok(1)),
             (ask("e", &[], ""), Err(PlaceRefusal::NoGroup)),
             (ask("1e", &[1], ""), Err(PlaceRefusal::NameInvalid)),
         ];
@@ -230,7 +286,7 @@ mod tests {
     fn layouts_are_pinned() {
         let hex = |bytes: Bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let command = ask("ab", &[1, 258], "c");
-        assert_eq!(hex(command.to_bytes()), "0100000002616200000002000000010000010200000001".to_owned() + "63");
+        assert_eq!(hex(command.to_bytes()), "010100000002616200000002000000010000010200000001".to_owned() + "63");
         let placed = Placed(Ok(Place { group: GroupId(3), epoch: 1 }));
         assert_eq!(hex(placed.to_bytes()), "01000000030000000000000001");
         assert_eq!(hex(Placed(Err(PlaceRefusal::NoGroup)).to_bytes()), "0002");

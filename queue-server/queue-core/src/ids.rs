@@ -41,6 +41,18 @@ impl MessageId {
         fits.then_some(Self(high | u64::from(queue.0) << MESSAGE_BITS | count))
     }
 
+    /// Whether `queue` of `group` gave this id, and which of its messages it named.
+    pub(crate) fn count_in(self, group: GroupId, queue: QueueId) -> Option<u64> {
+        let count = self.0 & ((1 << MESSAGE_BITS) - 1);
+        (Self::new(group, queue, count) == Some(self)).then_some(count)
+    }
+
+    /// The queue that gave this id.
+    pub(crate) const fn birth_queue(self) -> QueueId {
+        // The mask leaves 20 bits.
+        QueueId((self.0 >> MESSAGE_BITS & QUEUE_ID_MAX as u64) as u32)
+    }
+
     /// The name of the message's body.
     #[must_use]
     pub const fn body(self) -> BodyRef {

@@ -11,6 +11,21 @@
 //!  0x17 P queue page                 ready      ranges of ready places
 //!  0x18 I queue page                 ids        runs of ids
 //!  0x19 B queue span                 delays     how many end within a span of time
+//!  0x1a A queue lane                 lane       its name and marks; the plain lane's are in the counters
+//!  0x1b S queue dedup id             dedup      until when, and which message; the id is the rest of the key
+//!  0x1c U queue until id             window     whose window ends then
+//!  0x1d R queue page                 done       ranges of acked places that a rewind may bring back
+//!  0x1e H queue id                   message    half
+//!  0x1f E queue number               event      one step of a message, or of the queue as a whole
+//!  0x20 X id queue number            (empty)    the events of a message; of a queue as a whole under id 0
+//!  0x21 A queue id                   question   when a half message is asked about
+//!  0x22 F queue number               decision   what became of a half message
+//!  0x23 N queue                      trace      numbers of its events
+//!  0x24 O queue lane                 done lane  its floor, and a bound on its age
+//!  0x28 topic                        topic      name, attributes, times
+//!  0x29 queue                        subscription, by the queue that holds its copies
+//!  0x2a queue                        redrive    the job that empties this queue
+//!  0x2b topic                        counters   of the topic
 //! ```
 //!
 //! Queue u32, epoch u32, the rest u64, big-endian: keys sort as their numbers do.
@@ -20,6 +35,7 @@
 use machine::{DecodeError, Key, Reader, TimestampMs, Writer};
 
 use crate::ids::{DeliveryNumber, MessageId, QueueId};
+use crate::topic::TopicId;
 
 pub(crate) const MACHINE: u8 = 0x10;
 pub(crate) const DEFINITION: u8 = 0x11;
@@ -31,6 +47,22 @@ pub(crate) const TRIES: u8 = 0x16;
 pub(crate) const READY: u8 = 0x17;
 pub(crate) const IDS: u8 = 0x18;
 pub(crate) const DELAYS: u8 = 0x19;
+pub(crate) const LANE: u8 = 0x1a;
+const DEDUP: u8 = 0x1b;
+const DEDUP_UNTIL: u8 = 0x1c;
+pub(crate) const DONE: u8 = 0x1d;
+const HALF: u8 = 0x1e;
+const EVENT: u8 = 0x1f;
+const EVENT_INDEX: u8 = 0x20;
+pub(crate) const QUESTION: u8 = 0x21;
+pub(crate) const DECISION: u8 = 0x22;
+pub(crate) const TRACE: u8 = 0x23;
+pub(crate) const DONE_LANE: u8 = 0x24;
+
+pub(crate) const TOPIC: u8 = 0x28;
+pub(crate) const SUBSCRIPTION: u8 = 0x29;
+pub(crate) const REDRIVE: u8 = 0x2a;
+pub(crate) const TOPIC_COUNTERS: u8 = 0x2b;
 
 /// The one row of the machine itself.
 pub(crate) const fn machine() -> Key {
@@ -60,6 +92,22 @@ pub(crate) fn definition(queue: QueueId) -> Key {
 
 pub(crate) fn counters(queue: QueueId) -> Key {
     of_queue(COUNTERS, queue)
+}
+
+pub(crate) fn topic(topic: TopicId) -> Key {
+    of_queue(TOPIC, QueueId(topic.0))
+}
+
+pub(crate) fn topic_counters(topic: TopicId) -> Key {
+    of_queue(TOPIC_COUNTERS, QueueId(topic.0))
+}
+
+pub(crate) fn subscription(queue: QueueId) -> Key {
+    of_queue(SUBSCRIPTION, queue)
+}
+
+pub(crate) fn redrive(queue: QueueId) -> Key {
+    of_queue(REDRIVE, queue)
 }
 
 pub(crate) fn message(queue: QueueId, seq: u64) -> Key {
@@ -108,4 +156,88 @@ pub(crate) fn ids(queue: QueueId, page: u64) -> Key {
 
 pub(crate) fn delays(queue: QueueId, span: u64) -> Key {
     numbered(DELAYS, queue, span)
+}
+
+pub(crate) fn lane(queue: QueueId, lane: u64) -> Key {
+    numbered(LANE, queue, lane)
+}
+
+pub(crate) fn dedup(queue: QueueId, id: &str) -> Key {
+    let mut key = start(DEDUP, queue, id.len().saturating_add(5));
+    key.raw(id.as_bytes());
+    key.finish()
+}
+
+pub(crate) fn dedup_until(queue: QueueId, until: TimestampMs, id: MessageId) -> Key {
+    let mut key = start(DEDUP_UNTIL, queue, 21);
+    key.u64(until.0);
+    key.u64(id.0);
+    key.finish()
+}
+
+/// Before all ends of windows of a queue.
+pub(crate) fn dedup_untils(queue: QueueId) -> Key {
+    of_queue(DEDUP_UNTIL, queue)
+}
+
+/// Reads the parts of the key of the end of a window: until, id.
+pub(crate) fn read_dedup_until(key: &[u8]) -> Result<(TimestampMs, MessageId), DecodeError> {
+    let mut input = Reader::new(Key::copy_from_slice(key));
+    input.raw(5)?;
+    let parts = (TimestampMs(input.u64()?), MessageId(input.u64()?));
+    input.end()?;
+    Ok(parts)
+}
+
+pub(crate) fn done(queue: QueueId, page: u64) -> Key {
+    numbered(DONE, queue, page)
+}
+
+pub(crate) fn done_lane(queue: QueueId, lane: u64) -> Key {
+    numbered(DONE_LANE, queue, lane)
+}
+
+pub(crate) fn half(queue: QueueId, id: MessageId) -> Key {
+    numbered(HALF, queue, id.0)
+}
+
+pub(crate) fn question(queue: QueueId, id: MessageId) -> Key {
+    numbered(QUESTION, queue, id.0)
+}
+
+pub(crate) fn decision(queue: QueueId, number: u64) -> Key {
+    numbered(DECISION, queue, number)
+}
+
+pub(crate) fn trace(queue: QueueId) -> Key {
+    of_queue(TRACE, queue)
+}
+
+pub(crate) fn event(queue: QueueId, number: u64) -> Key {
+    numbered(EVENT, queue, number)
+}
+
+/// The last eight bytes of a key that ends with a number.
+pub(crate) fn read_number(key: &[u8]) -> Result<u64, DecodeError> {
+    let mut input = Reader::new(Key::copy_from_slice(key));
+    input.raw(key.len().saturating_sub(8))?;
+    input.u64()
+}
+
+pub(crate) fn event_index(id: MessageId, queue: QueueId, number: u64) -> Key {
+    let mut key = Writer::with_capacity(21);
+    key.u8(EVENT_INDEX);
+    key.u64(id.0);
+    key.u32(queue.0);
+    key.u64(number);
+    key.finish()
+}
+
+/// Reads the parts of an event's index key: queue, number.
+pub(crate) fn read_event_index(key: &[u8]) -> Result<(QueueId, u64), DecodeError> {
+    let mut input = Reader::new(Key::copy_from_slice(key));
+    input.raw(9)?;
+    let parts = (QueueId(input.u32()?), input.u64()?);
+    input.end()?;
+    Ok(parts)
 }

@@ -6,6 +6,7 @@
 //! Must never: find a lease by its message. Only the delivery number leads to it, so a stale receipt leads nowhere.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
 
@@ -73,6 +74,12 @@ impl Leases {
     /// In the order of deliveries.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (DeliveryNumber, &Lease)> {
         self.by_delivery.iter().map(|(delivery, lease)| (*delivery, lease))
+    }
+
+    /// Behind `delivery`, in the order of deliveries.
+    pub(crate) fn behind(&self, delivery: DeliveryNumber) -> impl Iterator<Item = (DeliveryNumber, &Lease)> {
+        let behind = (Bound::Excluded(delivery), Bound::Unbounded);
+        self.by_delivery.range(behind).map(|(delivery, lease)| (*delivery, lease))
     }
 
     /// The earliest deadline.

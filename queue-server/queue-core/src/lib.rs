@@ -8,19 +8,28 @@
 //! ```text
 //!  Command ──> QueueMachine ──> Queue ──> places (ready ranges, runs of ids)   rows P I
 //!                  │              ├─────> leases, tries                        rows L T
-//!                  │              └─────> delays                               rows D B
+//!                  │              ├─────> delays                               rows D B
+//!                  │              ├─────> lanes, turns                          rows A
+//!                  │              ├─────> deduplication ids                     rows S U
+//!                  │              ├─────> half messages, decisions             rows H A F
+//!                  │              ├─────> done, for a rewind                   rows R
+//!                  │              └─────> trace                                rows N, events E X
 //!                  └──> Reply                        messages                  rows M, bodies by message id
 //! ```
 //!
 //! | file | holds |
 //! |---|---|
 //! | `command`, `reply`, `refusal`, `due` | what goes in and what comes out |
-//! | `owner`, `send`, `receive`, `settle`, `purge`, `tick`, `dead_letter` | the verbs |
-//! | `agenda`, `read`, `peek` | what is read outside `apply` |
-//! | `queue`, `places`, `leases`, `delays`, `range_set`, `run_map`, `tries`, `totals` | the state |
-//! | `keys`, `rows`, `message`, `load` | the state on disk |
+//! | `owner`, `send`, `dedup`, `receive`, `settle`, `purge`, `tick`, `dead_letter`, `age`, `confirm`, `rewind` | the verbs |
+//! | `relocate` | the one way from a queue to another |
+//! | `topic_command`, `topic_owner`, `subscribe`, `publish`, `forward`, `filter`, `retry` | topics |
+//! | `redrive`, `redrive_job`, `redrive_agenda` | redrives |
+//! | `agenda`, `read`, `peek`, `search`, `timeline`, `explain`, `topic_read` | what is read outside `apply` |
+//! | `queue`, `lanes`, `lane`, `turns`, `places`, `leases`, `delays`, `half`, `done`, `range_set`, `run_map`, `tries`, `totals`, `trace` | the state |
+//! | `topic`, `subscription`, `role` | the state of topics |
+//! | `keys`, `rows`, `message`, `event`, `load` | the state on disk |
 //! | `attributes`, `names`, `ids`, `limits` | the words |
-//! | `directory` | the machine of the meta group: which group holds a queue |
+//! | `directory` | the machine of the meta group: which group holds a queue or a topic |
 #![deny(
     clippy::arithmetic_side_effects,
     clippy::float_arithmetic,
@@ -28,15 +37,26 @@
     clippy::iter_over_hash_type
 )]
 
+mod age;
 mod agenda;
 mod attributes;
 mod command;
+mod confirm;
 mod dead_letter;
+mod dedup;
 mod delays;
 mod directory;
+mod done;
 mod due;
+mod event;
+mod explain;
+mod filter;
+mod forward;
+mod half;
 mod ids;
 mod keys;
+mod lane;
+mod lanes;
 mod leases;
 pub mod limits;
 mod load;
@@ -45,34 +65,64 @@ mod names;
 mod owner;
 mod peek;
 mod places;
+mod publish;
 mod purge;
 mod queue;
 mod queue_machine;
 mod range_set;
 mod read;
 mod receive;
+mod redrive;
+mod redrive_agenda;
+mod redrive_job;
 mod refusal;
+mod relocate;
 mod reply;
+mod retry;
+mod rewind;
+mod role;
 mod rows;
 mod run_map;
+mod search;
 mod send;
 mod settle;
+mod subscribe;
+mod subscription;
 mod tick;
+mod timeline;
+mod topic;
+mod topic_command;
+mod topic_owner;
+mod topic_read;
 mod totals;
+mod trace;
 mod tries;
+mod turns;
 
-pub use attributes::{AttributeChanges, Attributes, DeadLetterCount, DeadLetterPolicy};
+pub use attributes::{AttributeChanges, Attributes, DeadLetterCount, DeadLetterPolicy, TransactionPolicy};
 pub use command::{Command, Header, NewMessage};
-pub use directory::{DirectoryMachine, Place, PlaceQueue, PlaceRefusal, Placed};
-pub use due::Due;
+pub use directory::{DirectoryMachine, Place, PlaceKind, PlaceQueue, PlaceRefusal, Placed};
+pub use due::{Due, Pick, Stretch};
+pub use event::{Event, EventKind};
+pub use explain::{Explained, Explanation};
+pub use filter::FilterKind;
 pub use ids::{DeliveryNumber, MessageId, QueueId};
-pub use message::{MessageRow, Origin};
+pub use message::{MessageRow, Origin, Published};
 pub use names::is_queue_name;
 pub use peek::{PeekState, Peeked};
 pub use queue_machine::QueueMachine;
 pub use read::{Counts, Footprint, QueueList, QueueStatus};
+pub use redrive::{Redrive, RedriveFilter, RedriveOrder, RedriveState};
 pub use refusal::Refusal;
-pub use reply::{Delivery, Reply};
-pub use rows::DeadLetterStall;
+pub use relocate::{QueueAddress, Stall};
+pub use reply::{Delivery, Question, Reply};
+pub use retry::{RetryStrategy, next_retry};
+pub use rows::Failing;
+pub use search::{Cursor, Filter, Found};
+pub use subscription::{Endpoint, NotifyFormat, SubscriptionAttributes, SubscriptionChanges};
+pub use timeline::{EventPage, Timeline};
+pub use topic::{TopicAttributes, TopicChanges, TopicId};
+pub use topic_command::{Publication, TopicCommand};
+pub use topic_read::{Pushable, SubscriptionList, SubscriptionStatus, TopicList, TopicStatus};
 pub use totals::Totals;
 pub use tries::Tries;

@@ -8,14 +8,22 @@ use bytes::Bytes;
 use machine::{DecodeError, Layout, LoadError, Reader, RowSource, prefix_end};
 
 use crate::delays::SpanRow;
-use crate::ids::{DeliveryNumber, QueueId};
+use crate::done::DoneLane;
+use crate::half::{Decision, Half};
+use crate::ids::{DeliveryNumber, MessageId, QueueId};
 use crate::keys;
+use crate::lane::Lane;
 use crate::leases::Lease;
 use crate::names::folded;
 use crate::places::{IdPage, ReadyPage};
 use crate::queue::Queue;
 use crate::queue_machine::QueueMachine;
-use crate::rows::{Counters, Definition, MachineRow};
+use crate::redrive::Redrive;
+use crate::role::Role;
+use crate::rows::{CountersRow, Definition, MachineRow};
+use crate::subscription::Subscription;
+use crate::topic::{Topic, TopicCounters, TopicDefinition, TopicId};
+use crate::trace::Trace;
 use crate::tries::TriesRow;
 
 /// Rebuilds the machine. Errors: the store failed, or a row is damaged or of a newer release.
@@ -25,14 +33,17 @@ pub(crate) fn load(rows: &dyn RowSource) -> Result<QueueMachine, LoadError> {
         let row = MachineRow::from_bytes(&value).map_err(|error| LoadError::row(&keys::machine(), error))?;
         machine.last_queue = row.last_queue;
     }
+    load_topics(&mut machine, rows)?;
     load_queues(&mut machine, rows)?;
     each(rows, keys::READY, &mut machine, |queue, page, value| {
-        queue.places.load_ready(page, &ReadyPage::from_bytes(value)?)
+        let ranges = queue.places.load_ready(page, &ReadyPage::from_bytes(value)?)?;
+        ranges.into_iter().try_for_each(|range| queue.lanes.load_ready(range))
     })?;
     each(rows, keys::IDS, &mut machine, |queue, page, value| queue.places.load_ids(page, &IdPage::from_bytes(value)?))?;
     each(rows, keys::LEASE, &mut machine, |queue, delivery, value| {
         let lease = Lease::from_bytes(value)?;
         queue.leases.put(DeliveryNumber(delivery), lease);
+        queue.lanes.load_leased(lease.seq)?;
         if queue.places.load_leased(lease.seq) { Ok(()) } else { Err(DecodeError::Invalid("place of a lease")) }
     })?;
     each(rows, keys::TRIES, &mut machine, |queue, seq, value| {
@@ -43,25 +54,90 @@ pub(crate) fn load(rows: &dyn RowSource) -> Result<QueueMachine, LoadError> {
         queue.delays.load(span, SpanRow::from_bytes(value)?.0);
         Ok(())
     })?;
-    for queue in machine.queues.values_mut() {
-        queue.places.raise_floor(queue.counters.purged_below.max(queue.counters.expired_below));
+    load_life(&mut machine, rows)?;
+    for queue in machine.queues.values() {
+        machine.lanes = machine.lanes.saturating_add(queue.lanes.count());
         machine.unsettled = machine.unsettled.saturating_add(queue.unsettled());
     }
     Ok(machine)
+}
+
+/// What is done, half or written down.
+fn load_life(machine: &mut QueueMachine, rows: &dyn RowSource) -> Result<(), LoadError> {
+    each(rows, keys::DONE_LANE, machine, |queue, lane, value| {
+        queue.done.load_lane(lane, DoneLane::from_bytes(value)?)
+    })?;
+    each(rows, keys::DONE, machine, |queue, page, value| {
+        for (start, end) in ReadyPage::from_bytes(value)?.ranges(page)? {
+            queue.done.load((start, end))?;
+            queue.lanes.load_done((start, end))?;
+            queue.places.load_present(page, u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX));
+        }
+        Ok(())
+    })?;
+    each(rows, keys::QUESTION, machine, |queue, id, value| {
+        queue.halves.put(MessageId(id), Half::from_bytes(value)?);
+        Ok(())
+    })?;
+    each(rows, keys::DECISION, machine, |queue, number, value| {
+        queue.halves.load_decision(number, Decision::from_bytes(value)?);
+        Ok(())
+    })?;
+    scan(rows, keys::TRACE, &mut |mut key, value| {
+        queue_of(machine, &mut key)?.trace = Trace::from_bytes(value)?;
+        key.end()
+    })
 }
 
 fn load_queues(machine: &mut QueueMachine, rows: &dyn RowSource) -> Result<(), LoadError> {
     scan(rows, keys::DEFINITION, &mut |mut key, value| {
         let id = QueueId::decode(&mut key)?;
         let definition = Definition::from_bytes(value)?;
-        if !definition.is_deleted {
+        if !definition.is_deleted && !machine.topics.subscriptions.contains_key(&id) {
             machine.names.insert(folded(&definition.name), id);
         }
-        machine.queues.insert(id, Queue::new(id, definition));
+        let mut queue = Queue::new(id, definition);
+        queue.role = machine.topics.subscriptions.get(&id).map_or(Role::Named, |it| it.attributes.role());
+        machine.queues.insert(id, queue);
         key.end()
     })?;
     scan(rows, keys::COUNTERS, &mut |mut key, value| {
-        queue_of(machine, &mut key)?.counters = Counters::from_bytes(value)?;
+        let queue = queue_of(machine, &mut key)?;
+        let row = CountersRow::from_bytes(value)?;
+        queue.lanes.load_plain(row.plain, row.fresh);
+        queue.counters = row.counters;
+        key.end()
+    })?;
+    each(rows, keys::LANE, machine, |queue, lane, value| queue.lanes.load(lane, Lane::from_bytes(value)?))
+}
+
+/// Topics, then their subscriptions: a queue whose subscription is known is led to by no name.
+fn load_topics(machine: &mut QueueMachine, rows: &dyn RowSource) -> Result<(), LoadError> {
+    let topics = &mut machine.topics;
+    scan(rows, keys::TOPIC, &mut |mut key, value| {
+        let id = TopicId::decode(&mut key)?;
+        let topic = Topic::new(TopicDefinition::from_bytes(value)?);
+        topics.names.insert(folded(&topic.definition.name), id);
+        topics.by_id.insert(id, topic);
+        key.end()
+    })?;
+    scan(rows, keys::TOPIC_COUNTERS, &mut |mut key, value| {
+        let topic = topics.by_id.get_mut(&TopicId::decode(&mut key)?);
+        topic.ok_or(DecodeError::Invalid("topic of a row"))?.counters = TopicCounters::from_bytes(value)?;
+        key.end()
+    })?;
+    scan(rows, keys::SUBSCRIPTION, &mut |mut key, value| {
+        let queue = QueueId::decode(&mut key)?;
+        let subscription = Subscription::from_bytes(value)?;
+        let topic = topics.by_id.get_mut(&subscription.topic);
+        let topic = topic.ok_or(DecodeError::Invalid("topic of a row"))?;
+        topic.subscriptions.insert(folded(&subscription.name), queue);
+        topics.subscriptions.insert(queue, subscription);
+        key.end()
+    })?;
+    let redrives = &mut machine.redrives;
+    scan(rows, keys::REDRIVE, &mut |mut key, value| {
+        redrives.insert(QueueId::decode(&mut key)?, Redrive::from_bytes(value)?);
         key.end()
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! Must never: give a queue's id to another queue, or let two live queues share a name.
 
-use machine::{Context, Layout, Rows};
+use machine::{Context, Layout, Rows, TimestampMs};
 
 use crate::attributes::{AttributeChanges, Attributes};
 use crate::ids::QueueId;
@@ -26,20 +26,42 @@ impl QueueMachine {
     ) -> Result<Reply, Refusal> {
         Refusal::NameInvalid.unless(is_queue_name(&name))?;
         Refusal::QueueExists.unless(self.queue_id(&name).is_none())?;
+        let attributes = attributes.seen_from(context.group);
         attributes.check()?;
         self.check_dead_letter(&name, &attributes)?;
         let is_room = self.names.len() < QUEUES_MAX && self.queues.len() < QUEUES_AND_REMAINS_MAX;
         Refusal::TooManyQueues.unless(is_room)?;
+        Refusal::NumbersExhausted.unless(self.last_queue.next().is_some())?;
+        attributes.check_window()?;
+        attributes.check_transaction()?;
+        attributes.check_group()?;
+        let id = self.draw_id(rows)?;
+        self.names.insert(folded(&name), id);
+        self.found(context, (id, name), attributes, rows);
+        Ok(Reply::Created { queue: id })
+    }
+
+    /// The next id of a queue or topic: both count together, so that their messages' ids never meet.
+    pub(crate) fn draw_id(&mut self, rows: &mut Rows) -> Result<QueueId, Refusal> {
         let id = self.last_queue.next().ok_or(Refusal::NumbersExhausted)?;
         self.last_queue = id;
         rows.put(keys::machine(), MachineRow { last_queue: id }.to_bytes());
-        self.names.insert(folded(&name), id);
+        Ok(id)
+    }
+
+    /// Adds an empty queue.
+    pub(crate) fn found(
+        &mut self,
+        context: &Context,
+        (id, name): (QueueId, String),
+        attributes: Attributes,
+        rows: &mut Rows,
+    ) {
         let (created, modified) = (context.now, context.now);
         let definition = Definition { name, attributes, created, modified, is_deleted: false };
         rows.put(keys::definition(id), definition.to_bytes());
         self.queues.insert(id, Queue::new(id, definition));
         self.dirty.insert(id);
-        Ok(Reply::Created { queue: id })
     }
 
     /// Decides a change of attributes. Refuses: see [`crate::Command::SetQueueAttributes`].
@@ -53,32 +75,49 @@ impl QueueMachine {
         let id = self.named(name)?;
         let definition = self.queues.get(&id).map(|queue| &queue.definition).ok_or(Refusal::QueueMissing)?;
         let sets_policy = changes.dead_letter.is_some();
-        let attributes = definition.attributes.changed(changes);
+        let attributes = definition.attributes.changed(changes).seen_from(context.group);
         attributes.check()?;
         if sets_policy {
             self.check_dead_letter(name, &attributes)?;
         }
+        attributes.check_window()?;
+        attributes.check_transaction()?;
+        attributes.check_group()?;
         self.change(id, |queue| {
+            if attributes.rewind_s == 0 {
+                queue.done.drop_all();
+            }
             queue.definition.attributes = attributes;
             queue.definition.modified = context.now;
             // Whether a new policy's queue takes dead letters is seen when the next one moves.
-            queue.counters.stall = queue.counters.stall.filter(|_| !sets_policy);
+            if sets_policy {
+                queue.counters.stall = None;
+                queue.counters.aged_retry = TimestampMs(0);
+            }
             rows.put(keys::definition(id), queue.definition.to_bytes());
         });
         Ok(Reply::Done)
     }
 
     /// Decides a deletion. Refuses: see [`crate::Command::DeleteQueue`].
-    pub(crate) fn delete(&mut self, name: &str, rows: &mut Rows) -> Result<Reply, Refusal> {
+    pub(crate) fn delete(&mut self, now: TimestampMs, name: &str, rows: &mut Rows) -> Result<Reply, Refusal> {
         let id = self.named(name)?;
         self.names.remove(&folded(name));
+        self.remove(now, id, rows);
+        Ok(Reply::Done)
+    }
+
+    /// Deletes a queue that no name leads to any more, with all that belongs to it.
+    pub(crate) fn remove(&mut self, now: TimestampMs, id: QueueId, rows: &mut Rows) {
+        self.forget_redrive(id, rows);
         self.change(id, |queue| {
-            queue.purge(rows);
+            queue.purge(now, rows);
+            queue.forget_decisions(rows);
+            queue.drop_events(rows);
             queue.definition.is_deleted = true;
             rows.put(keys::definition(id), queue.definition.to_bytes());
         });
         self.forget_if_erased(id, rows);
-        Ok(Reply::Done)
     }
 
     /// Forgets a deleted queue once nothing is left of it.
@@ -88,6 +127,7 @@ impl QueueMachine {
             // Its last pages and spans are empty by now: writing them removes their rows.
             queue.write(rows);
             rows.delete(keys::counters(id));
+            rows.delete(keys::trace(id));
             rows.delete(keys::definition(id));
             self.queues.remove(&id);
         }
@@ -100,7 +140,9 @@ impl QueueMachine {
 
     fn check_dead_letter(&self, name: &str, attributes: &Attributes) -> Result<(), Refusal> {
         let Some(policy) = &attributes.dead_letter else { return Ok(()) };
-        Refusal::DeadLetterQueueIsItself.unless(folded(&policy.queue) != folded(name))?;
-        Refusal::DeadLetterQueueMissing.unless(self.queue_id(&policy.queue).is_some())
+        let is_here = policy.group.is_none();
+        Refusal::DeadLetterQueueIsItself.unless(!is_here || folded(&policy.queue) != folded(name))?;
+        let is_there = if is_here { self.queue_id(&policy.queue).is_some() } else { is_queue_name(&policy.queue) };
+        Refusal::DeadLetterQueueMissing.unless(is_there)
     }
 }

@@ -5,7 +5,7 @@
 use machine::{Layout, RowSource, StoreFailure, TimestampMs};
 
 use crate::agenda::unreadable;
-use crate::ids::QueueId;
+use crate::ids::{MessageId, QueueId};
 use crate::keys;
 use crate::leases::Lease;
 use crate::limits::{LOOK_MAX, LOOK_OFFSET_MAX};
@@ -17,12 +17,16 @@ use crate::tries::Tries;
 /// Which messages to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeekState {
-    /// Those a receive may take, in the order of the queue.
+    /// Those a receive may take, the most urgent first, then by lane and place.
     Visible,
     /// Those under a lease, in the order of their deliveries.
     Leased,
     /// Those that wait for a time, in its order.
     Delayed,
+    /// Half messages that are not decided, in the order in which they were sent.
+    Half,
+    /// Acked ones that are kept for a rewind, in the order of the queue.
+    Done,
 }
 
 /// A message that was looked at.
@@ -32,15 +36,15 @@ pub struct Peeked {
     pub message: MessageRow,
     /// Its tries so far.
     pub tries: Tries,
-    /// When its lease or delay ends; `None`: it is visible.
+    /// When its lease or delay ends, or, of a half message, when it is asked about; `None`: it waits for nothing.
     pub until: Option<TimestampMs>,
 }
 
 /// A message with a place, before its row is read.
-struct Seen {
-    seq: u64,
-    tries: Tries,
-    until: Option<TimestampMs>,
+pub(crate) struct Seen {
+    pub(crate) seq: u64,
+    pub(crate) tries: Tries,
+    pub(crate) until: Option<TimestampMs>,
 }
 
 impl QueueMachine {
@@ -59,14 +63,23 @@ impl QueueMachine {
         let (offset, limit) = (offset.min(LOOK_OFFSET_MAX), limit.min(LOOK_MAX));
         match state {
             PeekState::Visible => {
-                let seqs = queue.places.list(u64::try_from(offset).unwrap_or(u64::MAX), limit);
-                let tries = |seq| queue.tried.get(seq).copied().unwrap_or_default();
+                let seqs = visible(queue, offset, limit);
+                let tries = |seq: &u64| queue.tries(*seq);
                 let seen = seqs.iter().map(|seq| Seen { seq: *seq, tries: tries(seq), until: None });
                 self.read_seen(rows, queue.id, seen.collect())
             }
             PeekState::Leased => {
                 let held = queue.leases.iter().map(|(_, lease)| lease).filter(|lease| !lease.is_parked);
                 let seen = held.skip(offset).take(limit).map(seen);
+                self.read_seen(rows, queue.id, seen.collect())
+            }
+            PeekState::Half => {
+                let halves = queue.halves.iter().skip(offset).take(limit);
+                self.read_halves(rows, queue.id, &halves.map(|(id, half)| (id, half.next)).collect::<Vec<_>>())
+            }
+            PeekState::Done => {
+                let done = queue.done.list(0, offset.saturating_add(limit)).into_iter().skip(offset);
+                let seen = done.map(|seq| Seen { seq, tries: Tries::default(), until: None });
                 self.read_seen(rows, queue.id, seen.collect())
             }
             PeekState::Delayed => {
@@ -80,7 +93,27 @@ impl QueueMachine {
         }
     }
 
-    fn read_seen(&self, rows: &dyn RowSource, queue: QueueId, seen: Vec<Seen>) -> Result<Vec<Peeked>, StoreFailure> {
+    /// Half messages and when they are asked about.
+    pub(crate) fn read_halves(
+        &self,
+        rows: &dyn RowSource,
+        queue: QueueId,
+        halves: &[(MessageId, TimestampMs)],
+    ) -> Result<Vec<Peeked>, StoreFailure> {
+        let mut peeked = Vec::with_capacity(halves.len());
+        for (id, next) in halves {
+            let message = self.half(rows, queue, *id)?;
+            peeked.extend(message.map(|message| Peeked { message, tries: Tries::default(), until: Some(*next) }));
+        }
+        Ok(peeked)
+    }
+
+    pub(crate) fn read_seen(
+        &self,
+        rows: &dyn RowSource,
+        queue: QueueId,
+        seen: Vec<Seen>,
+    ) -> Result<Vec<Peeked>, StoreFailure> {
         let seqs: Vec<u64> = seen.iter().map(|seen| seen.seq).collect();
         let messages = self.messages(rows, queue, &seqs)?;
         let join = |(seen, message): (Seen, Option<MessageRow>)| {
@@ -90,17 +123,43 @@ impl QueueMachine {
     }
 }
 
-const fn seen(lease: &Lease) -> Seen {
+/// Visible places by priority, lane and number.
+fn visible(queue: &Queue, offset: usize, limit: usize) -> Vec<u64> {
+    let mut left = u64::try_from(offset).unwrap_or(u64::MAX);
+    let mut seqs = Vec::new();
+    for lane in queue.lanes.by_priority() {
+        if seqs.len() >= limit {
+            break;
+        }
+        let there = queue.lanes.get(lane).map_or(0, |lane| lane.visible);
+        if left < there {
+            seqs.extend(queue.places.list(queue.visible_span(lane, 0), left, limit.saturating_sub(seqs.len())));
+        }
+        left = left.saturating_sub(there);
+    }
+    seqs
+}
+
+pub(crate) const fn seen(lease: &Lease) -> Seen {
     Seen { seq: lease.seq, tries: lease.tries, until: Some(lease.deadline) }
 }
 
 /// The first `count` delayed messages, by the time at which they are due.
 fn read_delayed(rows: &dyn RowSource, queue: &Queue, count: usize) -> Result<Vec<Peeked>, StoreFailure> {
-    let epoch = queue.counters.delay_epoch;
-    let (from, to) = (keys::delayed_epoch(queue.id, epoch), keys::delayed_epoch(queue.id, epoch.saturating_add(1)));
+    read_delayed_from(rows, queue, &keys::delayed_epoch(queue.id, queue.counters.delay_epoch), count)
+}
+
+/// The first `count` delayed messages from the key `from` on.
+pub(crate) fn read_delayed_from(
+    rows: &dyn RowSource,
+    queue: &Queue,
+    from: &[u8],
+    count: usize,
+) -> Result<Vec<Peeked>, StoreFailure> {
+    let to = keys::delayed_epoch(queue.id, queue.counters.delay_epoch.saturating_add(1));
     let mut delayed = Vec::new();
     let mut broken = None;
-    rows.scan(&from, &to, &mut |key, value| {
+    rows.scan(from, &to, &mut |key, value| {
         match MessageRow::from_bytes(&bytes::Bytes::copy_from_slice(value)) {
             _ if delayed.len() >= count => return false,
             Ok(message) => {

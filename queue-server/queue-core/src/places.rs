@@ -1,16 +1,12 @@
 //! The places of a queue: which sequence numbers are ready, which message stands at each, and how both become rows.
 //!
 //! ```text
-//!            floor
-//!   stale      │  visible ..... leased (not ready) ..... visible            next
-//!  ────────────┼─────────────────────────────────────────────────────────────┤
-//!  page 0 │ page 1 │ page 2 ...            a page = 4096 places = one row of ranges and one of ids
+//!  page 0 │ page 1 │ page 2 ...            a page = 4096 places of one lane = one row of ranges and one of ids
 //! ```
 //!
-//! Why pages: a batch rewrites the few pages it touched, and a restart reads a few bytes for 4096 messages. Why a floor: a
-//! purge and the retention drop a whole backlog at once by raising it; what is below is erased later, bit by bit.
+//! Why pages: a batch rewrites the few pages it touched, and a restart reads a few bytes for 4096 messages.
 //!
-//! Must never: let a place below the floor become visible again.
+//! Must never: know a lane's floor: what is ready is not yet visible (see `lanes`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,47 +24,35 @@ use crate::run_map::{Run, RunMap};
 pub(crate) struct Places {
     ready: RangeSet,
     ids: RunMap,
-    /// Per page: messages that stand there, ready or not. A page without is forgotten.
+    /// Per page: messages that stand there, ready, leased or done. A page without is forgotten.
     present: BTreeMap<u64, u32>,
-    floor: u64,
-    stale: u64,
     dirty_ready: BTreeSet<u64>,
     dirty_ids: BTreeSet<u64>,
 }
 
 impl Places {
-    /// Nothing below is visible.
-    pub(crate) const fn floor(&self) -> u64 {
-        self.floor
-    }
-
-    /// Messages that a receive may take.
-    pub(crate) const fn visible(&self) -> u64 {
-        self.ready.len().saturating_sub(self.stale)
-    }
-
-    /// Messages below the floor that wait to be erased.
-    pub(crate) const fn stale(&self) -> u64 {
-        self.stale
-    }
-
     /// Ranges and runs held in memory.
     pub(crate) fn pieces(&self) -> (usize, usize) {
         (self.ready.ranges(), self.ids.runs())
     }
 
-    /// The first visible place not below `seq`.
-    pub(crate) fn first_visible(&self, seq: u64) -> Option<u64> {
-        self.ready.first_from(seq.max(self.floor))
+    /// The first ready place within `from..to`.
+    pub(crate) fn first_ready(&self, (from, to): (u64, u64)) -> Option<u64> {
+        self.ready.first_from(from).filter(|seq| *seq < to)
     }
 
-    /// Visible places in order.
-    pub(crate) fn list(&self, offset: u64, count: usize) -> Vec<u64> {
-        self.ready.list(self.floor, offset, count)
+    /// Ready places within `from..to` in order, after `offset` of them.
+    pub(crate) fn list(&self, within: (u64, u64), offset: u64, count: usize) -> Vec<u64> {
+        self.ready.list(within, offset, count)
     }
 
-    pub(crate) fn is_visible(&self, seq: u64) -> bool {
-        seq >= self.floor && self.ready.contains(seq)
+    /// How many places within `from..to` are ready.
+    pub(crate) fn count_ready(&self, (from, to): (u64, u64)) -> u64 {
+        self.ready.count_within(from, to)
+    }
+
+    pub(crate) fn is_ready(&self, seq: u64) -> bool {
+        self.ready.contains(seq)
     }
 
     /// The message at `seq`. Invariant: it stands there.
@@ -78,7 +62,12 @@ impl Places {
         id.unwrap_or_default()
     }
 
-    /// Puts a message at a new place behind all others, visible.
+    /// Where `id` stands or stood: a place that was left is named until its page is empty. Looks at every run.
+    pub(crate) fn places_of(&self, id: MessageId) -> impl Iterator<Item = u64> {
+        self.ids.places_of(id)
+    }
+
+    /// Puts a message at a new place, ready.
     pub(crate) fn append(&mut self, seq: u64, id: MessageId) {
         self.ids.push(seq, Run { id, count: 1 });
         self.dirty_ids.insert(page(seq));
@@ -87,24 +76,21 @@ impl Places {
         self.make_ready(seq);
     }
 
-    /// Makes the place of a taken message ready again. Invariant: it is not below the floor.
+    /// Makes the place of a taken message ready again.
     pub(crate) fn make_ready(&mut self, seq: u64) {
-        assert!(seq >= self.floor, "nothing below the floor becomes visible");
         self.ready.insert(seq, seq.saturating_add(1));
         self.dirty_ready.insert(page(seq));
     }
 
-    /// Takes the first `count` visible places; they are not ready any more.
-    pub(crate) fn take_visible(&mut self, count: usize) -> Vec<u64> {
-        let taken = self.ready.take(self.floor, u64::MAX, count);
-        self.dirty_ready.extend(taken.iter().map(|seq| page(*seq)));
-        taken
+    /// Makes the places of done messages ready again.
+    pub(crate) fn make_range_ready(&mut self, start: u64, end: u64) {
+        self.ready.insert(start, end);
+        self.dirty_ready.extend(page(start)..=page(end.saturating_sub(1)));
     }
 
-    /// Takes the first `count` places below the floor.
-    pub(crate) fn take_stale(&mut self, count: usize) -> Vec<u64> {
-        let taken = self.ready.take(0, self.floor, count);
-        self.stale = self.stale.saturating_sub(u64::try_from(taken.len()).unwrap_or(u64::MAX));
+    /// Takes the first `count` ready places within `from..to`; they are not ready any more.
+    pub(crate) fn take(&mut self, (from, to): (u64, u64), count: usize) -> Vec<u64> {
+        let taken = self.ready.take(from, to, count);
         self.dirty_ready.extend(taken.iter().map(|seq| page(*seq)));
         taken
     }
@@ -125,14 +111,6 @@ impl Places {
         id
     }
 
-    /// Drops what is visible below `floor`. Answers: how many messages.
-    pub(crate) fn raise_floor(&mut self, floor: u64) -> u64 {
-        let dropped = self.ready.count_within(self.floor, floor);
-        self.floor = self.floor.max(floor);
-        self.stale = self.stale.saturating_add(dropped);
-        dropped
-    }
-
     /// Writes the pages that were touched since the last time.
     pub(crate) fn write(&mut self, queue: QueueId, rows: &mut Rows) {
         for page in std::mem::take(&mut self.dirty_ready) {
@@ -151,21 +129,14 @@ impl Places {
         }
     }
 
-    /// Takes in a row of ready ranges.
-    pub(crate) fn load_ready(&mut self, page: u64, row: &ReadyPage) -> Result<(), DecodeError> {
-        let first = span(page).0;
-        let mut last = None;
-        for (start, end) in &row.0 {
-            let is_behind = last.is_none_or(|last| last < start);
-            if !is_behind || start >= end || u64::from(*end) > PAGE {
-                return Err(DecodeError::Invalid("range of ready places"));
-            }
-            last = Some(end);
-            let range = (first.saturating_add(u64::from(*start)), first.saturating_add(u64::from(*end)));
-            self.ready.insert(range.0, range.1);
-            self.load_present(page, u32::from(*end).saturating_sub(u32::from(*start)));
+    /// Takes in a row of ready ranges. Answers: the ranges as places.
+    pub(crate) fn load_ready(&mut self, page: u64, row: &ReadyPage) -> Result<Vec<(u64, u64)>, DecodeError> {
+        let ranges = row.ranges(page)?;
+        for (start, end) in &ranges {
+            self.ready.insert(*start, *end);
+            self.load_present(page, u32::try_from(end.saturating_sub(*start)).unwrap_or(u32::MAX));
         }
-        Ok(())
+        Ok(ranges)
     }
 
     /// Takes in a row of ids.
@@ -189,30 +160,50 @@ impl Places {
         self.ids.get(seq).is_some() && !self.ready.contains(seq)
     }
 
-    fn load_present(&mut self, page: u64, count: u32) {
+    /// Takes in that `count` messages of a page are there: ready, leased or done.
+    pub(crate) fn load_present(&mut self, page: u64, count: u32) {
         let present = self.present.entry(page).or_insert(0);
         *present = present.saturating_add(count);
     }
 }
 
-const fn page(seq: u64) -> u64 {
+/// The page of a place.
+pub(crate) const fn page(seq: u64) -> u64 {
     seq.wrapping_div(PAGE)
 }
 
 /// The places of a page: from, to.
-const fn span(page: u64) -> (u64, u64) {
+pub(crate) const fn span(page: u64) -> (u64, u64) {
     let from = page.saturating_mul(PAGE);
     (from, from.saturating_add(PAGE))
 }
 
 /// Where `seq` lies in `page`; it lies in it, or just behind it.
-fn offset(page: u64, seq: u64) -> u16 {
+pub(crate) fn offset(page: u64, seq: u64) -> u16 {
     u16::try_from(seq.saturating_sub(span(page).0)).unwrap_or(u16::MAX)
 }
 
-/// The ready ranges of one page as offsets: start, end.
+/// The ready, or done, ranges of one page as offsets: start, end.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ReadyPage(Vec<(u16, u16)>);
+pub(crate) struct ReadyPage(pub(crate) Vec<(u16, u16)>);
+
+impl ReadyPage {
+    /// The ranges of places, if they are in order and within `page`.
+    pub(crate) fn ranges(&self, page: u64) -> Result<Vec<(u64, u64)>, DecodeError> {
+        let first = span(page).0;
+        let mut last = None;
+        let mut ranges = Vec::with_capacity(self.0.len());
+        for (start, end) in &self.0 {
+            let is_behind = last.is_none_or(|last| last < start);
+            if !is_behind || start >= end || u64::from(*end) > PAGE {
+                return Err(DecodeError::Invalid("range of places"));
+            }
+            last = Some(end);
+            ranges.push((first.saturating_add(u64::from(*start)), first.saturating_add(u64::from(*end))));
+        }
+        Ok(ranges)
+    }
+}
 
 /// The runs of one page: offset, count, first id.
 #[derive(Debug, PartialEq, Eq)]

@@ -4,24 +4,30 @@
 //!  command ──> QueueMachine ── by name ──> create, set attributes, delete        owner.rs
 //!                   │
 //!                   ├── by id ──> one queue: send, receive, settle, purge        send.rs receive.rs settle.rs purge.rs
-//!                   └── tick ───> the queues its items name                      tick.rs
+//!                   │                        rewind, confirm                     rewind.rs confirm.rs
+//!                   ├── tick ───> the queues its items name                      tick.rs
+//!                   └── topics, redrives                                         topic_owner.rs subscribe.rs publish.rs redrive_job.rs
 //! ```
 //!
 //! Must never: read a row that [`Machine::keys`] did not name, or let a refused command change anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use machine::{Context, Key, LoadError, Machine, RowSource, Rows, StoreFailure, TimestampMs};
+use bytes::Bytes;
+use machine::{Context, GroupId, Key, LoadError, Machine, RowSource, Rows, StoreFailure, TimestampMs};
 
 use crate::command::Command;
 use crate::ids::QueueId;
-use crate::limits::{BATCH_MAX, UNSETTLED_MAX};
+use crate::limits::{BATCH_MAX, LANES_MAX, REWIND_PLACES_MAX, UNSETTLED_MAX};
 use crate::queue::Queue;
 use crate::receive::Ask;
+use crate::redrive::Redrive;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
+use crate::send::Room;
 use crate::settle::Release;
-use crate::{agenda, load};
+use crate::topic::Topics;
+use crate::{agenda, dedup, keys, load};
 
 /// All queues of one group.
 ///
@@ -35,6 +41,11 @@ pub struct QueueMachine {
     pub(crate) last_queue: QueueId,
     /// Sum over the queues.
     pub(crate) unsettled: u64,
+    pub(crate) topics: Topics,
+    /// The last redrive of each queue that had one.
+    pub(crate) redrives: BTreeMap<QueueId, Redrive>,
+    /// Lanes besides the plain ones; sum over the queues.
+    pub(crate) lanes: u64,
     /// Queues with something that rows do not hold yet.
     pub(crate) dirty: BTreeSet<QueueId>,
 }
@@ -48,11 +59,17 @@ impl QueueMachine {
     /// Changes one queue, and keeps what the machine knows of it true. `None`: it is not there.
     pub(crate) fn change<R>(&mut self, id: QueueId, change: impl FnOnce(&mut Queue) -> R) -> Option<R> {
         let queue = self.queues.get_mut(&id)?;
-        let before = queue.unsettled();
+        let (before, lanes) = (queue.unsettled(), queue.lanes.count());
         let result = change(queue);
         self.unsettled = self.unsettled.saturating_add(queue.unsettled()).saturating_sub(before);
+        self.lanes = self.lanes.saturating_add(queue.lanes.count()).saturating_sub(lanes);
         self.dirty.insert(id);
         Some(result)
+    }
+
+    /// Lanes that may yet be opened.
+    pub(crate) const fn lane_room(&self) -> u64 {
+        LANES_MAX.saturating_sub(self.lanes)
     }
 
     /// Lets a live queue decide.
@@ -69,10 +86,13 @@ impl QueueMachine {
         match command {
             Command::CreateQueue { name, attributes } => self.create(context, name, attributes, rows),
             Command::SetQueueAttributes { name, changes } => self.set_attributes(context, &name, changes, rows),
-            Command::DeleteQueue { name } => self.delete(&name, rows),
+            Command::DeleteQueue { name } => self.delete(context.now, &name, rows),
             Command::Send { queue, messages } => {
                 check_count(messages.len())?;
-                self.decide(queue, |queue| queue.send(context, messages, rows))
+                // Only a publish puts messages into the queue of a subscription.
+                Refusal::QueueMissing.unless(!self.topics.subscriptions.contains_key(&queue))?;
+                let room = Room { unsettled: UNSETTLED_MAX.saturating_sub(self.unsettled), lanes: self.lane_room() };
+                self.decide(queue, |queue| queue.send(context, messages, room, rows))
             }
             Command::Receive { queue, count, lease_ms } => {
                 let count = usize::try_from(count).unwrap_or(usize::MAX);
@@ -92,8 +112,24 @@ impl QueueMachine {
                 check_count(receipts.len())?;
                 self.decide(queue, |queue| queue.release(context, &receipts, Release { delay_ms, failed }, rows))
             }
-            Command::Purge { queue } => self.decide(queue, |queue| Ok(Reply::Purged { messages: queue.purge(rows) })),
-            Command::Tick { items } => self.tick(context, &items, rows),
+            Command::Purge { queue } => {
+                self.decide(queue, |queue| Ok(Reply::Purged { messages: queue.purge(context.now, rows) }))
+            }
+            Command::Tick { items } => self.tick(context, items, rows),
+            Command::Rewind { queue, to, places } => {
+                Refusal::CountOutOfRange.unless(places.len() <= REWIND_PLACES_MAX)?;
+                self.decide(queue, |queue| queue.rewind(context.now, to, &places, rows))
+            }
+            Command::Confirm { queue, ids, is_commit } => {
+                check_count(ids.len())?;
+                self.decide(queue, |queue| Ok(queue.confirm(context, &ids, is_commit, rows)))
+            }
+            Command::QueryHalf { queue, count } => {
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                check_count(count)?;
+                self.decide(queue, |queue| queue.query_half(context.now, count, rows))
+            }
+            Command::Topic(command) => self.answer_topic(context, command, rows),
         }
     }
 }
@@ -111,8 +147,16 @@ impl Machine for QueueMachine {
     }
 
     fn keys(command: &Command, keys: &mut Vec<Key>) {
-        if let Command::Tick { items } = command {
-            keys.extend(items.iter().filter_map(crate::due::Due::key));
+        match command {
+            Command::Tick { items } => items.iter().for_each(|item| item.keys(keys)),
+            Command::Rewind { queue, places, .. } => {
+                keys.extend(places.iter().take(REWIND_PLACES_MAX).map(|seq| keys::message(*queue, *seq)));
+            }
+            Command::Confirm { queue, ids, .. } => {
+                keys.extend(ids.iter().take(BATCH_MAX).map(|id| keys::half(*queue, *id)));
+            }
+            Command::Send { queue, messages } => dedup::name_keys(*queue, messages, keys),
+            _ => {}
         }
     }
 
@@ -126,6 +170,10 @@ impl Machine for QueueMachine {
                 queue.write(rows);
             }
         }
+    }
+
+    fn deliver(&mut self, context: &Context, _source: GroupId, record: &Bytes, rows: &mut Rows) -> Result<(), String> {
+        self.unpack(context, record, rows)
     }
 
     fn due(&self, rows: &dyn RowSource, now: TimestampMs) -> Result<Option<Command>, StoreFailure> {

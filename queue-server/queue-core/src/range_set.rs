@@ -58,6 +58,11 @@ impl RangeSet {
         self.range_from(floor).map(|(start, _)| start)
     }
 
+    /// The first number from `floor` on that is not in the set.
+    pub(crate) fn first_gap(&self, floor: u64) -> u64 {
+        self.range_from(floor).filter(|(start, _)| *start == floor).map_or(floor, |(_, end)| end)
+    }
+
     /// The ranges within `from..to`, cut off at its ends.
     pub(crate) fn within(&self, from: u64, to: u64) -> impl Iterator<Item = (u64, u64)> {
         let around = self.range_from(from).filter(|(start, _)| *start == from && from < to);
@@ -70,11 +75,11 @@ impl RangeSet {
         self.within(from, to).fold(0, |count, (start, end)| count.saturating_add(end.saturating_sub(start)))
     }
 
-    /// Up to `count` numbers from `floor` on, in order, after `offset` of them.
-    pub(crate) fn list(&self, floor: u64, offset: u64, count: usize) -> Vec<u64> {
+    /// Up to `count` numbers within `from..to`, in order, after `offset` of them.
+    pub(crate) fn list(&self, (from, to): (u64, u64), offset: u64, count: usize) -> Vec<u64> {
         let mut left = offset;
         let mut numbers = Vec::with_capacity(count.min(usize::try_from(self.len).unwrap_or(count)));
-        for (start, end) in self.within(floor, u64::MAX) {
+        for (start, end) in self.within(from, to) {
             let skipped = left.min(end.saturating_sub(start));
             left = left.saturating_sub(skipped);
             numbers.extend((start.saturating_add(skipped)..end).take(count.saturating_sub(numbers.len())));
@@ -96,6 +101,21 @@ impl RangeSet {
             numbers.extend(start..end);
         }
         numbers
+    }
+
+    /// Takes out all of `from..to`. Answers: the ranges that were there.
+    pub(crate) fn take_ranges(&mut self, from: u64, to: u64) -> Vec<(u64, u64)> {
+        let ranges: Vec<_> = self.within(from, to).collect();
+        for (start, end) in &ranges {
+            self.cut(*start, *end);
+        }
+        ranges
+    }
+
+    /// The last number less than `ceiling`.
+    pub(crate) fn last_below(&self, ceiling: u64) -> Option<u64> {
+        let (_, end) = self.ranges.range(..ceiling).next_back()?;
+        Some((*end).min(ceiling).saturating_sub(1))
     }
 
     /// Takes out `start..end`. Invariant: it lies within one range.
@@ -140,6 +160,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn ranges_are_taken_cut_off_at_the_ends() {
+        let mut set = RangeSet::default();
+        set.insert(1, 5);
+        set.insert(7, 9);
+        assert_eq!(set.take_ranges(3, 8), [(3, 5), (7, 8)]);
+        assert_eq!((set.list((0, 9), 0, 9), set.len()), (vec![1, 2, 8], 3));
+        let last: Vec<_> = [1, 2, 3, 8, 9].into_iter().map(|ceiling| set.last_below(ceiling)).collect();
+        assert_eq!(last, [None, Some(1), Some(2), Some(2), Some(8)]);
+    }
+
     fn check(set: &RangeSet, model: &BTreeSet<u64>, from: u64, to: u64) {
         let listed: Vec<u64> = model.iter().copied().filter(|number| *number >= from).collect();
         let starts = model.iter().filter(|number| number.checked_sub(1).is_none_or(|before| !model.contains(&before)));
@@ -147,8 +178,9 @@ mod tests {
         assert_eq!(set.len(), model.len() as u64);
         assert_eq!(set.first_from(from), listed.first().copied());
         assert_eq!(set.contains(from), model.contains(&from));
-        assert_eq!(set.list(from, 0, 100), listed);
-        assert_eq!(set.list(from, 2, 3), listed.iter().copied().skip(2).take(3).collect::<Vec<_>>());
+        assert_eq!(Some(set.first_gap(from)), (from..).find(|number| !model.contains(number)));
+        assert_eq!(set.list((from, u64::MAX), 0, 100), listed);
+        assert_eq!(set.list((from, u64::MAX), 2, 3), listed.iter().copied().skip(2).take(3).collect::<Vec<_>>());
         let within = model.iter().filter(|number| **number >= from && **number < to).count();
         assert_eq!(set.count_within(from, to), within as u64);
         let cut: Vec<u64> = set.within(from, to).flat_map(|(start, end)| start..end).collect();

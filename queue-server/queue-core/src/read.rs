@@ -4,18 +4,22 @@
 //!
 //! Must never: show a receipt. Whoever peeks cannot ack.
 
+use std::collections::BTreeMap;
+
 use machine::{Layout, RowSource, StoreFailure, TimestampMs};
 
 use crate::agenda::unreadable;
 use crate::attributes::Attributes;
-use crate::ids::QueueId;
+use crate::ids::{MessageId, QueueId};
 use crate::keys;
-use crate::limits::LOOK_MAX;
+use crate::lanes::lane_of;
+use crate::limits::{LOOK_MAX, SEARCH_ROWS_MAX};
 use crate::message::MessageRow;
 use crate::names::folded;
 use crate::queue::Queue;
 use crate::queue_machine::QueueMachine;
-use crate::rows::DeadLetterStall;
+use crate::redrive::Redrive;
+use crate::relocate::Stall;
 use crate::totals::Totals;
 
 /// A queue as its owner sees it.
@@ -36,7 +40,7 @@ pub struct QueueStatus {
     /// What it has done.
     pub totals: Totals,
     /// Why its last dead letter could not move.
-    pub stall: Option<DeadLetterStall>,
+    pub stall: Option<Stall>,
     /// What it costs in memory.
     pub footprint: Footprint,
 }
@@ -44,12 +48,16 @@ pub struct QueueStatus {
 /// Messages of a queue by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// A receive may take them now.
+    /// Ready; those of an ordered group one after another.
     pub visible: u64,
     /// Under a lease; one that has run out counts until the next tick.
     pub leased: u64,
     /// Sent or released with a delay, or waiting for the dead-letter queue.
     pub delayed: u64,
+    /// Sent as half messages, and not decided.
+    pub half: u64,
+    /// Acked, and kept for a rewind. They do not count as held.
+    pub rewindable: u64,
     /// Dropped, and waiting to be erased.
     pub stale: u64,
 }
@@ -61,7 +69,11 @@ pub struct Footprint {
     pub ranges: usize,
     /// Runs of ids.
     pub runs: usize,
-    /// Messages that were received and are not settled.
+    /// Lanes besides the plain one.
+    pub lanes: u64,
+    /// Ranges of acked places that are kept for a rewind.
+    pub done_ranges: usize,
+    /// Messages that were received and are not settled, and half ones.
     pub unsettled: u64,
     /// Spans of time in which delays end.
     pub spans: usize,
@@ -100,7 +112,7 @@ impl QueueMachine {
         let target = folded(name);
         let sends_there = |id: &&QueueId| {
             let policy = self.live(**id).and_then(|queue| queue.definition.attributes.dead_letter.as_ref());
-            policy.is_some_and(|policy| folded(&policy.queue) == target)
+            policy.is_some_and(|policy| policy.group.is_none() && folded(&policy.queue) == target)
         };
         self.names.values().filter(sends_there).copied().collect()
     }
@@ -126,7 +138,7 @@ impl QueueMachine {
     /// Whether a receive would find something: what does not is not worth a log entry.
     #[must_use]
     pub fn has_ready(&self, queue: QueueId) -> bool {
-        self.live(queue).is_some_and(|queue| queue.places.visible() > 0)
+        self.live(queue).is_some_and(|queue| queue.lanes.has_ready())
     }
 
     /// When [`machine::Machine::due`] should be asked next; `TimestampMs(0)` = at once. `None`: nothing will be due.
@@ -134,10 +146,11 @@ impl QueueMachine {
     /// Invariant: never late. It may be early by about a second of a delay, so whoever is told "nothing" waits a little.
     #[must_use]
     pub fn next_due(&self) -> Option<TimestampMs> {
-        self.queues.values().filter_map(Queue::next_due).min()
+        let redrives = self.redrives.values().filter_map(Redrive::due);
+        self.queues.values().filter_map(Queue::next_due).chain(redrives).min()
     }
 
-    /// The message at `seq`, visible or leased. Errors: the store failed, or the row is damaged.
+    /// The message at `seq`: visible, leased, or kept for a rewind. Errors: the store failed, or the row is damaged.
     pub fn message(&self, rows: &dyn RowSource, queue: QueueId, seq: u64) -> Result<Option<MessageRow>, StoreFailure> {
         Ok(self.messages(rows, queue, &[seq])?.pop().flatten())
     }
@@ -157,25 +170,95 @@ impl QueueMachine {
         keys.iter().zip(values).map(read).collect()
     }
 
+    /// When the oldest message that is visible or leased took its place (CMQ: minMsgTime). It looks at every lease, and
+    /// reads a row for each lane with leases (1,000 of them at most) and for the lanes that may hold the oldest visible one.
+    ///
+    /// Errors: as [`Self::message`].
+    pub fn oldest_unconsumed(&self, rows: &dyn RowSource, queue: QueueId) -> Result<Option<TimestampMs>, StoreFailure> {
+        let Some(queue) = self.live(queue) else { return Ok(None) };
+        let mut leased: BTreeMap<u32, u64> = BTreeMap::new();
+        for seq in queue.leases.iter().map(|(_, lease)| lease.seq).filter(|seq| !queue.is_dropped(*seq)) {
+            let first = leased.entry(lane_of(seq)).or_insert(seq);
+            *first = seq.min(*first);
+        }
+        let seqs: Vec<u64> = leased.into_values().take(SEARCH_ROWS_MAX).collect();
+        let found = self.messages(rows, queue.id, &seqs)?;
+        let mut oldest = found.into_iter().flatten().map(|row| row.enqueued).min();
+        for (age, lane) in queue.lanes.by_age() {
+            if oldest.is_some_and(|oldest| oldest <= age) {
+                break;
+            }
+            let Some(seq) = queue.first_visible(lane, 0) else { continue };
+            let first = self.message(rows, queue.id, seq)?.map(|row| row.enqueued);
+            oldest = oldest.into_iter().chain(first).min();
+        }
+        Ok(oldest)
+    }
+
+    /// When the next question about a half message of `queue` is due.
+    #[must_use]
+    pub fn next_question(&self, queue: QueueId) -> Option<TimestampMs> {
+        let queue = self.live(queue).filter(|queue| queue.definition.attributes.transaction.is_some())?;
+        queue.halves.first_question()
+    }
+
+    /// Queues with a question that is due at `now`: a taking of them would not be empty. At most 128.
+    #[must_use]
+    pub fn queues_asking(&self, now: TimestampMs) -> Vec<QueueId> {
+        let is_due = |id: &QueueId| self.next_question(*id).is_some_and(|next| next <= now);
+        self.queues.keys().copied().filter(is_due).take(LOOK_MAX).collect()
+    }
+
+    /// A half message, for whoever asks its producer. Errors: as [`Self::message`].
+    pub fn half(
+        &self,
+        rows: &dyn RowSource,
+        queue: QueueId,
+        id: MessageId,
+    ) -> Result<Option<MessageRow>, StoreFailure> {
+        let key = keys::half(queue, id);
+        let value = rows.get(&key)?;
+        value.map(|value| MessageRow::from_bytes(&value).map_err(|error| unreadable(&key, error))).transpose()
+    }
+
     /// When the first visible message took its place: how far consumers are behind. Errors: as [`Self::message`].
     pub fn oldest_visible(&self, rows: &dyn RowSource, queue: QueueId) -> Result<Option<TimestampMs>, StoreFailure> {
-        let Some(seq) = self.live(queue).and_then(|queue| queue.places.first_visible(0)) else { return Ok(None) };
-        Ok(self.message(rows, queue, seq)?.map(|row| row.enqueued))
+        let Some(queue) = self.live(queue) else { return Ok(None) };
+        let mut oldest: Option<TimestampMs> = None;
+        // A lane's age is a bound: what comes behind it in this order cannot be older.
+        for (age, lane) in queue.lanes.by_age().take(LOOK_MAX) {
+            if oldest.is_some_and(|oldest| oldest <= age) {
+                break;
+            }
+            let Some(seq) = queue.first_visible(lane, 0) else { continue };
+            let enqueued = self.message(rows, queue.id, seq)?.map(|row| row.enqueued);
+            oldest = oldest.into_iter().chain(enqueued).min();
+        }
+        Ok(oldest)
     }
 }
 
 impl Queue {
     fn counts(&self) -> Counts {
         Counts {
-            visible: self.places.visible(),
+            visible: self.lanes.visible(),
             leased: self.leases.held(),
             delayed: self.delays.count().saturating_add(self.leases.parked()),
-            stale: self.places.stale().saturating_add(self.counters.stale_delays),
+            half: self.halves.len(),
+            rewindable: self.done.len(),
+            stale: self.lanes.stale().saturating_add(self.counters.stale_delays).saturating_add(self.done.stale()),
         }
     }
 
     fn footprint(&self) -> Footprint {
         let (ranges, runs) = self.places.pieces();
-        Footprint { ranges, runs, unsettled: self.unsettled(), spans: self.delays.spans() }
+        Footprint {
+            ranges,
+            runs,
+            lanes: self.lanes.count(),
+            done_ranges: self.done.ranges(),
+            unsettled: self.unsettled(),
+            spans: self.delays.spans(),
+        }
     }
 }

@@ -1,10 +1,11 @@
-//! Receive: a consumer takes leases on the first ready messages.
+//! Receive: a consumer takes leases on the ready messages whose turn it is.
 //!
 //! Must never: put a message under two live leases. It leaves the ready set with its lease, and comes back only when that
 //! lease has ended.
 
 use machine::{Context, Rows, TimestampMs};
 
+use crate::event::{EventKind, Step};
 use crate::ids::DeliveryNumber;
 use crate::leases::Lease;
 use crate::limits::{LEASE_MS_MAX, UNSETTLED_PER_QUEUE_MAX};
@@ -33,32 +34,50 @@ impl Queue {
     pub(crate) fn receive(&mut self, context: &Context, ask: Ask, rows: &mut Rows) -> Result<Reply, Refusal> {
         let lease_ms = ask.lease_ms.unwrap_or(self.definition.attributes.visibility_timeout_ms());
         Refusal::LeaseOutOfRange.unless(lease_fits(lease_ms))?;
-        if self.places.visible() == 0 {
+        if !self.lanes.has_ready() {
             return Ok(Reply::Empty);
         }
-        let count = self.takeable(ask);
-        Refusal::TooManyLeased.unless(count > 0)?;
-        let steps = u64::try_from(count).unwrap_or(u64::MAX).saturating_sub(1);
-        let last = self.counters.next_delivery.saturating_add(steps);
-        Refusal::NumbersExhausted.unless(DeliveryNumber::new(self.id, last).is_some())?;
         let deadline = context.now.plus(lease_ms);
-        let mut deliveries = Vec::with_capacity(count);
-        for seq in self.places.take_visible(count) {
-            deliveries.push(self.deliver(seq, context.now, deadline, rows)?);
+        let mut room = ask.room.min(UNSETTLED_PER_QUEUE_MAX.saturating_sub(self.unsettled()));
+        let mut deliveries = Vec::new();
+        while deliveries.len() < ask.count {
+            let taken = match self.next_places(ask.count.saturating_sub(deliveries.len()), &mut room) {
+                Ok(taken) => taken,
+                // Whatever ends a receive that has taken something refuses the next.
+                Err(_) if !deliveries.is_empty() => break,
+                Err(refusal) => return Err(refusal),
+            };
+            if taken.is_empty() {
+                break;
+            }
+            for seq in taken {
+                deliveries.push(self.deliver(seq, context.now, deadline, rows)?);
+            }
         }
         Ok(Reply::Received { deliveries })
     }
 
-    /// How many of the first visible messages may be taken: one that was tried before costs no further memory.
-    fn takeable(&self, ask: Ask) -> usize {
-        let mut room = ask.room.min(UNSETTLED_PER_QUEUE_MAX.saturating_sub(self.unsettled()));
+    /// Takes the places whose turn it is: one, or as many as are wanted if no other lane waits. None: no lane waits.
+    ///
+    /// A message that was tried before needs no room. Refuses: `TooManyLeased`, `NumbersExhausted`.
+    fn next_places(&mut self, wanted: usize, room: &mut u64) -> Result<Vec<u64>, Refusal> {
+        let Some((lane, is_alone)) = self.lanes.next() else { return Ok(Vec::new()) };
+        let is_grouped = self.lanes.get(lane).is_some_and(|lane| !lane.name.group.is_empty());
+        let most = if is_alone && !is_grouped { wanted } else { 1 };
         let has_room = |seq: &u64| {
             let is_new = !self.tried.contains_key(seq);
-            let fits = !is_new || room > 0;
-            room = room.saturating_sub(u64::from(is_new));
+            let fits = !is_new || *room > 0;
+            *room = room.saturating_sub(u64::from(is_new));
             fits
         };
-        self.places.list(0, ask.count).into_iter().take_while(has_room).count()
+        let span = self.visible_span(lane, 0);
+        let count = self.places.list(span, 0, most).into_iter().take_while(has_room).count();
+        Refusal::TooManyLeased.unless(count > 0)?;
+        let steps = u64::try_from(count).unwrap_or(u64::MAX);
+        let turn = self.counters.next_delivery.saturating_add(steps);
+        Refusal::NumbersExhausted.unless(DeliveryNumber::new(self.id, turn.saturating_sub(1)).is_some())?;
+        self.lanes.deliver(lane, steps, turn);
+        Ok(self.places.take(span, count))
     }
 
     fn deliver(
@@ -75,6 +94,8 @@ impl Queue {
         totals.received = totals.received.saturating_add(1);
         totals.redelivered = totals.redelivered.saturating_add(u64::from(tries.received > 1));
         self.put_lease(receipt, Lease { seq, deadline, tries, is_parked: false }, rows);
-        Ok(Delivery { seq, id: self.places.id(seq), receipt, deadline, tries })
+        let id = self.places.id(seq);
+        self.note(Step::new(now, id, EventKind::Received, receipt.0), rows);
+        Ok(Delivery { seq, id, receipt, deadline, tries })
     }
 }

@@ -15,7 +15,7 @@ use machine::{DecodeError, Layout, Reader, Writer};
 pub enum Refusal {
     /// A batch is empty, or longer than the limit.
     CountOutOfRange = 1,
-    /// A queue's name breaks the rules of names.
+    /// The name of a queue, topic or subscription breaks the rules of names.
     NameInvalid = 2,
     /// The queue is not there, or was deleted.
     QueueMissing = 3,
@@ -63,11 +63,83 @@ pub enum Refusal {
     StaleReceipt = 24,
     /// The numbers of queues, messages or deliveries are used up, or this group's number is too large for a message id.
     NumbersExhausted = 25,
+    /// A priority is not one of 0 to 9.
+    PriorityOutOfRange = 26,
+    /// A tenant's name is longer than the limit.
+    TenantOutOfRange = 27,
+    /// An ordered group's name is longer than the limit.
+    OrderedGroupOutOfRange = 28,
+    /// A deduplication id is longer than the limit.
+    DedupIdOutOfRange = 29,
+    /// `dedup_window_s` is out of its range.
+    DedupWindowOutOfRange = 30,
+    /// The messages need more lanes (priorities, tenants, ordered groups) than the queue or the machine may hold.
+    TooManyLanes = 31,
+    /// The queue remembers as many deduplication ids as it may.
+    TooManyDedupIds = 32,
+    /// The transaction policy's first question or count of questions is out of its range.
+    TransactionOutOfRange = 35,
+    /// A queue of transactions takes no delayed messages.
+    DelayInTransaction = 36,
+    /// The queue has no transaction policy: it takes no half messages and asks about none.
+    NotTransactional = 37,
+    /// The queue, or the machine, holds as many half messages as it may.
+    TooManyHalves = 38,
+    /// No half message of this id was ever sent to this queue.
+    HalfUnknown = 39,
+    /// The message is no half message any more: it was decided otherwise, or was dropped.
+    HalfSettled = 40,
+    /// The queue keeps no acked messages (CMQ: 10670).
+    RewindOff = 41,
+    /// A place of a rewind has no message any more, or one of before its time: it must be looked up again.
+    RewindPlaceMoved = 42,
+    /// A group's number is that of the directory, or too large.
+    GroupOutOfRange = 50,
+    /// The topic is not there, or was deleted.
+    TopicMissing = 51,
+    /// A topic of this name, whatever its letters' case, is there.
+    TopicExists = 52,
+    /// The machine holds as many topics as it may.
+    TooManyTopics = 53,
+    /// A topic with subscriptions is not deleted.
+    TopicHasSubscriptions = 54,
+    /// The subscription is not there.
+    SubscriptionMissing = 55,
+    /// A subscription of this name, whatever its letters' case, is there.
+    SubscriptionExists = 56,
+    /// Tags are too many, or one is empty or too long.
+    TagsOutOfRange = 57,
+    /// Binding keys are too many, or one is empty, too long, or has too many dots.
+    BindingKeysOutOfRange = 58,
+    /// A routing key is too long, or has too many dots.
+    RoutingKeyOutOfRange = 59,
+    /// An endpoint is neither a web address nor a queue's name.
+    EndpointInvalid = 60,
+    /// The endpoint's queue is not there.
+    EndpointQueueMissing = 61,
+    /// The topic, or the machine, has as many subscriptions as it may.
+    TooManySubscriptions = 62,
+    /// Nobody subscribes to the topic.
+    NoSubscription = 63,
+    /// A message matches no subscription.
+    NothingMatches = 64,
+    /// A publish would write too much: its messages times the subscriptions they match.
+    PublishTooLarge = 65,
+    /// The queue is being redriven already.
+    RedriveRunning = 70,
+    /// Nothing redrives the queue.
+    RedriveMissing = 71,
+    /// A redrive's rate is out of its range.
+    RateOutOfRange = 72,
+    /// A queue cannot be redriven to itself.
+    RedriveToItself = 73,
+    /// The queue to redrive to is not there.
+    RedriveTargetMissing = 74,
 }
 
 impl Refusal {
     /// All refusals in precedence.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 61] = [
         Self::CountOutOfRange,
         Self::NameInvalid,
         Self::QueueMissing,
@@ -93,6 +165,42 @@ impl Refusal {
         Self::TooManyLeased,
         Self::StaleReceipt,
         Self::NumbersExhausted,
+        Self::PriorityOutOfRange,
+        Self::TenantOutOfRange,
+        Self::OrderedGroupOutOfRange,
+        Self::DedupIdOutOfRange,
+        Self::DedupWindowOutOfRange,
+        Self::TooManyLanes,
+        Self::TooManyDedupIds,
+        Self::TransactionOutOfRange,
+        Self::DelayInTransaction,
+        Self::NotTransactional,
+        Self::TooManyHalves,
+        Self::HalfUnknown,
+        Self::HalfSettled,
+        Self::RewindOff,
+        Self::RewindPlaceMoved,
+        Self::GroupOutOfRange,
+        Self::TopicMissing,
+        Self::TopicExists,
+        Self::TooManyTopics,
+        Self::TopicHasSubscriptions,
+        Self::SubscriptionMissing,
+        Self::SubscriptionExists,
+        Self::TagsOutOfRange,
+        Self::BindingKeysOutOfRange,
+        Self::RoutingKeyOutOfRange,
+        Self::EndpointInvalid,
+        Self::EndpointQueueMissing,
+        Self::TooManySubscriptions,
+        Self::NoSubscription,
+        Self::NothingMatches,
+        Self::PublishTooLarge,
+        Self::RedriveRunning,
+        Self::RedriveMissing,
+        Self::RateOutOfRange,
+        Self::RedriveToItself,
+        Self::RedriveTargetMissing,
     ];
 
     /// Its number.
@@ -111,7 +219,7 @@ impl Display for Refusal {
     fn fmt(&self, f: &mut Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::CountOutOfRange => "the batch is empty or longer than the limit",
-            Self::NameInvalid => "the queue's name must be 1 to 64 letters, digits, '-' or '_', first a letter",
+            Self::NameInvalid => "the name must be 1 to 64 letters, digits, '-' or '_', first a letter",
             Self::QueueMissing => "the queue is not there, or was deleted",
             Self::QueueExists => "a queue of this name is there already (letters' case does not count)",
             Self::MaxMessagesOutOfRange => "max_messages is out of range",
@@ -135,6 +243,44 @@ impl Display for Refusal {
             Self::TooManyLeased => "too many messages are received and not settled",
             Self::StaleReceipt => "the receipt is not that of the last delivery, or its lease has ended",
             Self::NumbersExhausted => "the numbers of queues, messages or deliveries are used up",
+            Self::PriorityOutOfRange => "the priority must be 0 to 9",
+            Self::TenantOutOfRange => "the tenant's name is longer than the limit",
+            Self::OrderedGroupOutOfRange => "the ordered group's name is longer than the limit",
+            Self::DedupIdOutOfRange => "the deduplication id is longer than the limit",
+            Self::DedupWindowOutOfRange => "dedup_window_s is out of range",
+            Self::TooManyLanes => "too many priorities, tenants and ordered groups have messages",
+            Self::TooManyDedupIds => "the queue remembers as many deduplication ids as it may",
+            Self::TransactionOutOfRange => "the transaction policy is out of range",
+            Self::DelayInTransaction => "a queue of transactions takes no delayed messages",
+            Self::NotTransactional => "the queue has no transaction policy",
+            Self::TooManyHalves => "too many half messages are undecided",
+            Self::HalfUnknown => "no half message of this id was sent to this queue",
+            Self::HalfSettled => "the message is no half message any more",
+            Self::RewindOff => "the queue keeps no acked messages and cannot be rewound",
+            Self::RewindPlaceMoved => "a place of the rewind is not there any more: look it up again",
+            Self::GroupOutOfRange => "the group is not one that holds queues",
+            Self::TopicMissing => "the topic is not there, or was deleted",
+            Self::TopicExists => "a topic of this name is there already (letters' case does not count)",
+            Self::TooManyTopics => "the number of topics has reached its limit",
+            Self::TopicHasSubscriptions => "the topic has subscriptions; end them first",
+            Self::SubscriptionMissing => "the subscription is not there",
+            Self::SubscriptionExists => "a subscription of this name is there already (letters' case does not count)",
+            Self::TagsOutOfRange => "the tags are too many, or one is empty or too long",
+            Self::BindingKeysOutOfRange => {
+                "the binding keys are too many, or one is empty, too long or has too many dots"
+            }
+            Self::RoutingKeyOutOfRange => "the routing key is too long or has too many dots",
+            Self::EndpointInvalid => "the endpoint is neither an http address nor a queue's name",
+            Self::EndpointQueueMissing => "the endpoint's queue is not there",
+            Self::TooManySubscriptions => "the number of subscriptions has reached its limit",
+            Self::NoSubscription => "the topic has no subscription",
+            Self::NothingMatches => "no subscription matches the message's tags or routing key",
+            Self::PublishTooLarge => "the messages are too large for so many subscriptions together",
+            Self::RedriveRunning => "the queue is being redriven already",
+            Self::RedriveMissing => "the queue is not being redriven",
+            Self::RateOutOfRange => "the rate is out of range",
+            Self::RedriveToItself => "a queue cannot be redriven to itself",
+            Self::RedriveTargetMissing => "the queue to redrive to is not there",
         })
     }
 }
@@ -159,8 +305,8 @@ mod tests {
     #[test]
     fn every_refusal_keeps_its_number_and_has_a_text_of_its_own() {
         let mut texts: Vec<String> = Vec::new();
-        for (number, refusal) in (1_u16..).zip(Refusal::ALL) {
-            assert_eq!(refusal.number(), number);
+        assert!(Refusal::ALL.is_sorted_by(|before, after| before < after), "in their precedence");
+        for refusal in Refusal::ALL {
             assert_eq!(Refusal::from_bytes(&refusal.to_bytes()), Ok(refusal));
             assert!(!texts.contains(&refusal.to_string()), "{refusal} is said twice");
             texts.push(refusal.to_string());

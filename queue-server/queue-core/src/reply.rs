@@ -3,6 +3,8 @@
 //! ```text
 //!  tag u8 | fields in the order of the variant
 //!  0 refused  1 created  2 done  3 sent  4 received  5 empty  6 settled  7 extended  8 purged  9 ticked
+//!  15 rewound  16 questions
+//!  25 topic created  26 subscribed  27 published
 //! ```
 //!
 //! A receive answers with places, not with bodies: whoever holds the rows reads them by place afterwards, outside the
@@ -15,6 +17,7 @@ use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
 use crate::ids::{DeliveryNumber, MessageId, QueueId};
 use crate::limits::LIST_MAX;
 use crate::refusal::Refusal;
+use crate::topic::TopicId;
 use crate::tries::Tries;
 
 /// The answer to a command.
@@ -33,8 +36,10 @@ pub enum Reply {
     Sent {
         /// Their ids, in the order of the send.
         ids: Vec<MessageId>,
-        /// Sequence number of the first that is not delayed; 0 if all are.
+        /// Sequence number of the first that has a place now; 0 if none has.
         first_seq: u64,
+        /// Indices of those that were not stored: their ids are those of the messages they repeat.
+        duplicates: Vec<u32>,
     },
     /// Leases were taken; never empty.
     Received {
@@ -57,7 +62,7 @@ pub enum Reply {
     },
     /// The messages were dropped.
     Purged {
-        /// How many were visible or delayed.
+        /// How many were visible, delayed or half.
         messages: u64,
     },
     /// What was due is moved.
@@ -67,6 +72,66 @@ pub enum Reply {
         /// Queues in which messages became ready: whoever waits there may look again.
         readied: Vec<QueueId>,
     },
+    /// Acked messages are visible again.
+    Rewound {
+        /// How many.
+        messages: u64,
+    },
+    /// What producers are to be asked; never empty.
+    Questions {
+        /// One for each half message, in the order in which they were due.
+        questions: Vec<Question>,
+    },
+    /// The topic is there.
+    TopicCreated {
+        /// Its id.
+        topic: TopicId,
+    },
+    /// The subscription is there.
+    Subscribed {
+        /// Its id: that of the queue which holds its copies.
+        queue: QueueId,
+    },
+    /// The messages wait for their delivery to the subscriptions that they match.
+    Published {
+        /// Their ids, in the order of the publish.
+        ids: Vec<MessageId>,
+        /// Copies that were made.
+        copies: u32,
+        /// The queues of the subscriptions that got some.
+        readied: Vec<QueueId>,
+    },
+}
+
+/// A question to the producer of a half message: commit or roll back?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The message; its body is read by it.
+    pub id: MessageId,
+    /// When it was sent.
+    pub sent: TimestampMs,
+    /// Questions about it, this one included.
+    pub queries: u32,
+    /// When it is asked about again; after the last question, when it is rolled back.
+    pub next: TimestampMs,
+}
+
+impl Layout for Question {
+    fn encode(&self, out: &mut Writer) {
+        self.id.encode(out);
+        self.sent.encode(out);
+        out.u32(self.queries);
+        self.next.encode(out);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            id: MessageId::decode(input)?,
+            sent: TimestampMs::decode(input)?,
+            queries: input.u32()?,
+            next: TimestampMs::decode(input)?,
+        })
+    }
 }
 
 /// One message under a lease of its receiver.
@@ -116,10 +181,12 @@ impl Layout for Reply {
                 queue.encode(out);
             }
             Self::Done => out.u8(2),
-            Self::Sent { ids, first_seq } => {
+            Self::Sent { ids, first_seq, duplicates } => {
                 out.u8(3);
                 out.list(ids);
                 out.u64(*first_seq);
+                out.len(duplicates.len());
+                duplicates.iter().for_each(|index| out.u32(*index));
             }
             Self::Received { deliveries } => {
                 out.u8(4);
@@ -144,6 +211,28 @@ impl Layout for Reply {
                 out.u32(*moved);
                 out.list(readied);
             }
+            Self::Rewound { messages } => {
+                out.u8(15);
+                out.u64(*messages);
+            }
+            Self::Questions { questions } => {
+                out.u8(16);
+                out.list(questions);
+            }
+            Self::TopicCreated { topic } => {
+                out.u8(25);
+                topic.encode(out);
+            }
+            Self::Subscribed { queue } => {
+                out.u8(26);
+                queue.encode(out);
+            }
+            Self::Published { ids, copies, readied } => {
+                out.u8(27);
+                out.list(ids);
+                out.u32(*copies);
+                out.list(readied);
+            }
         }
     }
 
@@ -152,16 +241,30 @@ impl Layout for Reply {
             0 => Ok(Self::Refused(Refusal::decode(input)?)),
             1 => Ok(Self::Created { queue: QueueId::decode(input)? }),
             2 => Ok(Self::Done),
-            3 => Ok(Self::Sent { ids: input.list(LIST_MAX)?, first_seq: input.u64()? }),
+            3 => {
+                Ok(Self::Sent { ids: input.list(LIST_MAX)?, first_seq: input.u64()?, duplicates: read_indices(input)? })
+            }
             4 => Ok(Self::Received { deliveries: input.list(LIST_MAX)? }),
             5 => Ok(Self::Empty),
             6 => Ok(Self::Settled { results: read_results(input)? }),
             7 => Ok(Self::Extended { deadline: TimestampMs::decode(input)?, results: read_results(input)? }),
             8 => Ok(Self::Purged { messages: input.u64()? }),
             9 => Ok(Self::Ticked { moved: input.u32()?, readied: input.list(LIST_MAX)? }),
+            15 => Ok(Self::Rewound { messages: input.u64()? }),
+            16 => Ok(Self::Questions { questions: input.list(LIST_MAX)? }),
+            25 => Ok(Self::TopicCreated { topic: TopicId::decode(input)? }),
+            26 => Ok(Self::Subscribed { queue: QueueId::decode(input)? }),
+            27 => {
+                Ok(Self::Published { ids: input.list(LIST_MAX)?, copies: input.u32()?, readied: input.list(LIST_MAX)? })
+            }
             tag => Err(DecodeError::Unknown { what: "queue reply", tag }),
         }
     }
+}
+
+fn read_indices(input: &mut Reader) -> Result<Vec<u32>, DecodeError> {
+    let count = input.count(LIST_MAX)?;
+    (0..count).map(|_| input.u32()).collect()
 }
 
 fn put_results(out: &mut Writer, results: &[Option<Refusal>]) {

@@ -9,8 +9,12 @@
 use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
 
 use crate::attributes::Attributes;
+use crate::dedup::Remembered;
 use crate::ids::QueueId;
+use crate::lane::Marks;
+use crate::relocate::Stall;
 use crate::totals::Totals;
+use crate::turns::Turn;
 
 /// The version of all rows written by this release.
 const VERSION: u8 = 1;
@@ -47,7 +51,7 @@ pub(crate) struct Definition {
     pub(crate) is_deleted: bool,
 }
 
-/// A message no later than any visible one: the bound on when the next one outlives the retention.
+/// A message no later than any visible one of its lane: the bound on when the next one outlives the retention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Oldest {
     pub(crate) seq: u64,
@@ -55,46 +59,57 @@ pub(crate) struct Oldest {
     pub(crate) enqueued: TimestampMs,
 }
 
-/// Why the last dead letter of a queue could not move.
+/// A subscription's deliveries that fail, since the last one that did not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeadLetterStall {
-    /// The dead-letter queue is not there.
-    QueueMissing,
-    /// The dead-letter queue is full.
-    QueueFull,
+pub struct Failing {
+    /// Since when.
+    pub since: TimestampMs,
+    /// How many in a row.
+    pub times: u32,
+    /// The next message is not forwarded earlier. Pushed messages have delays of their own.
+    pub retry: TimestampMs,
+    /// Why the endpoint's queue does not take them; `None`: pushes fail.
+    pub stall: Option<Stall>,
 }
 
-/// What changes with almost every command to a queue.
+/// The row of what changes with almost every command to a queue: its counters, and its plain lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CountersRow {
+    pub(crate) plain: (Marks, Turn),
+    /// Where the next lane begins: no lane that was given back had a number as high.
+    pub(crate) fresh: u64,
+    pub(crate) counters: Counters,
+}
+
+/// What a queue counts over all its lanes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Counters {
-    pub(crate) next_seq: u64,
     pub(crate) next_message: u64,
     pub(crate) next_delivery: u64,
-    /// Places below were purged: nothing there becomes visible again.
-    pub(crate) purged_below: u64,
-    /// Places below have outlived the retention: nothing there becomes visible again.
-    pub(crate) expired_below: u64,
-    pub(crate) oldest: Option<Oldest>,
+    /// When a visible message that is too old is offered to the dead-letter queue again.
+    pub(crate) aged_retry: TimestampMs,
     /// How often delayed messages were purged.
     pub(crate) delay_epoch: u32,
     /// Delayed messages of earlier epochs that wait to be erased.
     pub(crate) stale_delays: u64,
-    pub(crate) stall: Option<DeadLetterStall>,
+    /// Why the last dead letter could not move.
+    pub(crate) stall: Option<Stall>,
+    pub(crate) failing: Option<Failing>,
+    pub(crate) remembered: Remembered,
     pub(crate) totals: Totals,
 }
 
 impl Default for Counters {
     fn default() -> Self {
         Self {
-            next_seq: 1,
             next_message: 1,
             next_delivery: 1,
-            purged_below: 0,
-            expired_below: 0,
-            oldest: None,
+            aged_retry: TimestampMs(0),
             delay_epoch: 0,
             stale_delays: 0,
             stall: None,
+            failing: None,
+            remembered: Remembered::default(),
             totals: Totals::default(),
         }
     }
@@ -145,51 +160,62 @@ impl Layout for Oldest {
     }
 }
 
-impl Layout for DeadLetterStall {
+impl Layout for Failing {
     fn encode(&self, out: &mut Writer) {
-        out.u8(match self {
-            Self::QueueMissing => 1,
-            Self::QueueFull => 2,
-        });
+        self.since.encode(out);
+        out.u32(self.times);
+        self.retry.encode(out);
+        out.option(self.stall.as_ref());
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
-        match input.u8()? {
-            1 => Ok(Self::QueueMissing),
-            2 => Ok(Self::QueueFull),
-            tag => Err(DecodeError::Unknown { what: "dead-letter stall", tag }),
-        }
+        Ok(Self {
+            since: TimestampMs::decode(input)?,
+            times: input.u32()?,
+            retry: TimestampMs::decode(input)?,
+            stall: input.option()?,
+        })
     }
 }
 
-impl Layout for Counters {
+impl Layout for CountersRow {
     fn encode(&self, out: &mut Writer) {
+        let Self { plain: (plain, turn), fresh, counters } = self;
         put_version(out);
-        out.u64(self.next_seq);
-        out.u64(self.next_message);
-        out.u64(self.next_delivery);
-        out.u64(self.purged_below);
-        out.u64(self.expired_below);
-        out.option(self.oldest.as_ref());
-        out.u32(self.delay_epoch);
-        out.u64(self.stale_delays);
-        out.option(self.stall.as_ref());
-        self.totals.encode(out);
+        out.u64(plain.next);
+        out.u64(counters.next_message);
+        out.u64(counters.next_delivery);
+        out.u64(plain.purged_below);
+        out.u64(plain.expired_below);
+        out.option(plain.oldest.as_ref());
+        turn.encode(out);
+        out.u64(*fresh);
+        counters.aged_retry.encode(out);
+        out.u32(counters.delay_epoch);
+        out.u64(counters.stale_delays);
+        out.option(counters.stall.as_ref());
+        out.option(counters.failing.as_ref());
+        counters.remembered.encode(out);
+        counters.totals.encode(out);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
         check_version(input, "counters row")?;
-        Ok(Self {
-            next_seq: input.u64()?,
-            next_message: input.u64()?,
-            next_delivery: input.u64()?,
-            purged_below: input.u64()?,
-            expired_below: input.u64()?,
-            oldest: input.option()?,
+        let (next, next_message, next_delivery) = (input.u64()?, input.u64()?, input.u64()?);
+        let (purged_below, expired_below, oldest) = (input.u64()?, input.u64()?, input.option()?);
+        let plain = (Marks { next, purged_below, expired_below, oldest }, Turn::decode(input)?);
+        let fresh = input.u64()?;
+        let counters = Counters {
+            next_message,
+            next_delivery,
+            aged_retry: TimestampMs::decode(input)?,
             delay_epoch: input.u32()?,
             stale_delays: input.u64()?,
             stall: input.option()?,
+            failing: input.option()?,
+            remembered: Remembered::decode(input)?,
             totals: Totals::decode(input)?,
-        })
+        };
+        Ok(Self { plain, fresh, counters })
     }
 }

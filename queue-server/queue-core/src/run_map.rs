@@ -30,11 +30,11 @@ impl RunMap {
         self.runs.len()
     }
 
-    /// Adds a run behind all others.
+    /// Adds a run where nothing stands yet. Invariant: it does not go on into a run behind it.
     pub(crate) fn push(&mut self, seq: u64, run: Run) {
-        if let Some((first, last)) = self.runs.iter_mut().next_back() {
+        if let Some((first, last)) = self.runs.range_mut(..=seq).next_back() {
             let end = first.saturating_add(last.count);
-            assert!(end <= seq, "a run is added behind the others");
+            assert!(end <= seq, "a place has one message");
             if end == seq && last.id.plus(last.count) == run.id {
                 last.count = last.count.saturating_add(run.count);
                 return;
@@ -48,6 +48,14 @@ impl RunMap {
         let (first, run) = self.runs.range(..=seq).next_back()?;
         let steps = seq.saturating_sub(*first);
         (steps < run.count).then(|| run.id.plus(steps))
+    }
+
+    /// The places of `id`. Looks at every run.
+    pub(crate) fn places_of(&self, id: MessageId) -> impl Iterator<Item = u64> {
+        self.runs.iter().filter_map(move |(first, run)| {
+            let steps = id.0.checked_sub(run.id.0).filter(|steps| *steps < run.count)?;
+            Some(first.saturating_add(steps))
+        })
     }
 
     /// The runs within `from..to`, cut off at its ends.
@@ -127,5 +135,10 @@ mod tests {
         let wanted: Vec<(u64, u64)> =
             model.iter().filter(|(seq, _)| **seq >= from && **seq < to).map(|(seq, id)| (*seq, *id)).collect();
         assert_eq!(listed, wanted);
+        for id in 0..64 {
+            let found: Vec<u64> = map.places_of(MessageId(id)).collect();
+            let places: Vec<u64> = model.iter().filter(|(_, at)| **at == id).map(|(seq, _)| *seq).collect();
+            assert_eq!(found, places, "{id}");
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 use machine::{Context, Rows};
 
+use crate::event::{EventKind, Step};
 use crate::ids::DeliveryNumber;
 use crate::leases::Lease;
 use crate::limits::DELAY_MS_MAX;
@@ -13,6 +14,7 @@ use crate::queue::Queue;
 use crate::receive::lease_fits;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
+use crate::role::Role;
 
 impl Queue {
     fn live_lease(&self, context: &Context, receipt: DeliveryNumber) -> Result<Lease, Refusal> {
@@ -28,7 +30,10 @@ impl Queue {
     fn ack_one(&mut self, context: &Context, receipt: DeliveryNumber, rows: &mut Rows) -> Result<(), Refusal> {
         let lease = self.live_lease(context, receipt)?;
         self.end_lease(receipt, rows);
-        self.erase(lease.seq, rows);
+        let id = self.places.id(lease.seq);
+        let is_kept = self.finish(lease.seq, rows);
+        self.note(Step::new(context.now, id, EventKind::Acked, u64::from(is_kept)), rows);
+        self.counters.failing = self.counters.failing.filter(|_| !matches!(self.role, Role::Pushed { .. }));
         self.counters.totals.acked = self.counters.totals.acked.saturating_add(1);
         Ok(())
     }
@@ -46,6 +51,8 @@ impl Queue {
         let mut extend_one = |receipt: DeliveryNumber| {
             let lease = self.live_lease(context, receipt)?;
             self.put_lease(receipt, Lease { deadline, ..lease }, rows);
+            let id = self.places.id(lease.seq);
+            self.note(Step::new(context.now, id, EventKind::Extended, deadline.0), rows);
             Ok(())
         };
         let results = receipts.iter().map(|receipt| extend_one(*receipt).err()).collect();
@@ -77,14 +84,19 @@ impl Queue {
     ) -> Result<(), Refusal> {
         let lease = self.live_lease(context, receipt)?;
         let tries = if release.failed { lease.tries.fail() } else { lease.tries };
-        let is_spent = self.definition.attributes.is_spent(&tries);
-        let is_dropped = lease.seq < self.places.floor();
+        if release.failed {
+            self.note_push_failure(context.now);
+        }
+        let is_spent = self.is_spent(&tries);
+        let is_dropped = self.is_dropped(lease.seq);
+        let kind = if release.failed { EventKind::Failed } else { EventKind::Released };
+        self.note(Step::new(context.now, self.places.id(lease.seq), kind, release.delay_ms), rows);
         if !is_dropped && (is_spent || release.delay_ms > 0) {
             let deadline = if is_spent { context.now } else { context.now.plus(release.delay_ms) };
             self.put_lease(receipt, Lease { deadline, tries, is_parked: true, ..lease }, rows);
         } else {
             self.end_lease(receipt, rows);
-            self.put_back(lease.seq, tries, None, rows);
+            self.put_back((lease.seq, tries), None, context.now, rows);
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ pub const SESSION_IDLE_MS: u64 = 3_600_000;
 /// Records in one courier delivery.
 pub const COURIER_BATCH_MAX: usize = 256;
 /// Most bytes of one courier record.
-pub const COURIER_RECORD_BYTES_MAX: usize = 1024 * 1024;
+pub const COURIER_RECORD_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Rows one command may name.
 pub const ROWS_PER_COMMAND_MAX: usize = 65_536;
 

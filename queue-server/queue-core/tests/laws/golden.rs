@@ -8,12 +8,12 @@ use bytes::Bytes;
 use machine::{Layout, TimestampMs};
 use queue_core::{
     AttributeChanges, Attributes, Command, DeadLetterCount, DeadLetterPolicy, Delivery, DeliveryNumber, Due, Header,
-    MessageId, NewMessage, QueueId, Refusal, Reply, Tries,
+    MessageId, NewMessage, Question, QueueId, Refusal, Reply, TransactionPolicy, Tries,
 };
 
-use crate::room::{Room, policy};
+use crate::room::{Room, message, policy};
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a String takes all");
         text
@@ -21,7 +21,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Holds each value against its bytes, both ways, and against every shorter input.
-fn check<T: Layout + Debug + PartialEq>(table: &[(T, &str)]) {
+pub(crate) fn check<T: Layout + Debug + PartialEq>(table: &[(T, &str)]) {
     for (value, golden) in table {
         let bytes = value.to_bytes();
         assert_eq!(hex(&bytes), golden.replace(' ', ""), "{value:?}");
@@ -34,7 +34,7 @@ fn check<T: Layout + Debug + PartialEq>(table: &[(T, &str)]) {
 }
 
 fn letters() -> DeadLetterPolicy {
-    DeadLetterPolicy { queue: "dl".to_owned(), count: DeadLetterCount::Failed, limit: 3 }
+    DeadLetterPolicy { group: None, queue: "dl".to_owned(), count: DeadLetterCount::Failed, limit: 3 }
 }
 
 #[test]
@@ -50,29 +50,39 @@ fn commands_keep_their_layout() {
     let none = AttributeChanges { dead_letter: Some(None), ..AttributeChanges::default() };
     let headers = vec![Header { name: "k".to_owned(), value: "v".to_owned() }];
     let messages = vec![
-        NewMessage { body: Bytes::from_static(b"hi"), delay_ms: 5, headers },
-        NewMessage { body: Bytes::from_static(b"x"), delay_ms: 0, headers: vec![] },
+        NewMessage {
+            body: Bytes::from_static(b"hi"),
+            delay_ms: 5,
+            headers,
+            priority: 9,
+            tenant: "t".to_owned(),
+            group: "g".to_owned(),
+            dedup_id: "d".to_owned(),
+            is_half: false,
+        },
+        NewMessage { body: Bytes::from_static(b"x"), is_half: true, ..NewMessage::default() },
     ];
     let items = vec![
         Due::Lease { queue, delivery: receipt, seq: 7 },
         Due::Delay { queue, epoch: 1, due: TimestampMs(1_000), id },
         Due::Expire { queue, seq: 8 },
         Due::Erase { queue },
+        Due::Window { queue, until: TimestampMs(1_000), id },
     ];
     check(&[
         (
             Command::CreateQueue { name: "q".to_owned(), attributes },
-            "0100000001710000000005f5e100000000000000001e0001000000054600000000000100000002646c0100000003",
+            "0100000001710000000005f5e100000000000000001e000100000005460000000000000000000100000002646c0100000003",
         ),
         (
             Command::SetQueueAttributes { name: "q".to_owned(), changes: some },
-            "020000000171010000000000000009000000010000003c00010100000002646c0100000003",
+            "020000000171010000000000000009000000010000003c0000010100000002646c0100000003",
         ),
-        (Command::SetQueueAttributes { name: "q".to_owned(), changes: none }, "0200000001710000000000000100"),
+        (Command::SetQueueAttributes { name: "q".to_owned(), changes: none }, "020000000171000000000000000100"),
         (Command::DeleteQueue { name: "q".to_owned() }, "030000000171"),
         (
             Command::Send { queue, messages },
-            "040000000200000002000000026869000000000000000500000001000000016b00000001760000000178000000000000000000000000",
+            "040000000200000002000000026869000000000000000500000001000000016b000000017609000000017400000001670000000164000000017800000000000000000000000004000000000000000000000000",
         ),
         (Command::Receive { queue, count: 16, lease_ms: Some(30_000) }, "050000000200000010010000000000007530"),
         (Command::Receive { queue, count: 1, lease_ms: None }, "050000000200000001000000000000000000"),
@@ -88,7 +98,42 @@ fn commands_keep_their_layout() {
         (Command::Purge { queue }, "0900000002"),
         (
             Command::Tick { items },
-            "0a0000000401000000020000200000000001000000000000000702000000020000000100000000000003e80000002000000001030000000200000000000000080400000002",
+            "0a0000000501000000020000200000000001000000000000000702000000020000000100000000000003e80000002000000001030000000200000000000000080400000002050000000200000000000003e80000002000000001",
+        ),
+    ]);
+}
+
+#[test]
+fn later_commands_keep_their_layout() {
+    let transaction = Some(TransactionPolicy { first_query_s: 5, max_queries: 3 });
+    let aged = DeadLetterPolicy { count: DeadLetterCount::Age, limit: 300, ..letters() };
+    let later = Attributes { dead_letter: Some(aged), transaction, trace: true, ..Attributes::default() };
+    let (queue, id) = (QueueId(2), MessageId(0x20_0000_0001));
+    let deals = AttributeChanges { transaction: Some(transaction), trace: Some(true), ..AttributeChanges::default() };
+    let later_items = vec![
+        Due::Half { queue, id },
+        Due::Forget { queue, seq: 7 },
+        Due::Events { queue, from: 3, to: 9 },
+        Due::Age { queue, seq: 8, body: None },
+    ];
+    check(&[
+        (
+            Command::CreateQueue { name: "q".to_owned(), attributes: later },
+            "0100000001710000000005f5e100000000000000001e000100000005460000000000010000000002646c020000012c01000000050000000301",
+        ),
+        (
+            Command::SetQueueAttributes { name: "q".to_owned(), changes: deals },
+            "02000000017100000000000000010100000005000000030101",
+        ),
+        (
+            Command::Rewind { queue, to: TimestampMs(1_000), places: vec![7, 8] },
+            "0b0000000200000000000003e80000000200000000000000070000000000000008",
+        ),
+        (Command::Confirm { queue, ids: vec![id], is_commit: true }, "0c0000000200000001000000200000000101"),
+        (Command::QueryHalf { queue, count: 16 }, "0d0000000200000010"),
+        (
+            Command::Tick { items: later_items },
+            "0a0000000407000000020000002000000001080000000200000000000000070900000002000000000000000300000000000000090a00000002000000000000000800",
         ),
     ]);
 }
@@ -97,12 +142,16 @@ fn commands_keep_their_layout() {
 fn replies_keep_their_layout() {
     let (queue, receipt, id) = (QueueId(2), DeliveryNumber(0x2000_0000_0001), MessageId(0x20_0000_0001));
     let tries = Tries { received: 2, failed: 1, first_received: TimestampMs(9) };
+    let question = Question { id, sent: TimestampMs(1), queries: 2, next: TimestampMs(3) };
     let delivery = Delivery { seq: 7, id, receipt, deadline: TimestampMs(30), tries };
     check(&[
         (Reply::Refused(Refusal::NumbersExhausted), "000019"),
         (Reply::Created { queue }, "0100000002"),
         (Reply::Done, "02"),
-        (Reply::Sent { ids: vec![id], first_seq: 7 }, "030000000100000020000000010000000000000007"),
+        (
+            Reply::Sent { ids: vec![id], first_seq: 7, duplicates: vec![1] },
+            "0300000001000000200000000100000000000000070000000100000001",
+        ),
         (
             Reply::Received { deliveries: vec![delivery] },
             "0400000001000000000000000700000020000000010000200000000001000000000000001e00000002000000010000000000000009",
@@ -111,6 +160,11 @@ fn replies_keep_their_layout() {
         (Reply::Settled { results: vec![None, Some(Refusal::StaleReceipt)] }, "060000000200010018"),
         (Reply::Extended { deadline: TimestampMs(30), results: vec![None] }, "07000000000000001e0000000100"),
         (Reply::Purged { messages: 3 }, "080000000000000003"),
+        (Reply::Rewound { messages: 3 }, "0f0000000000000003"),
+        (
+            Reply::Questions { questions: vec![question] },
+            "100000000100000020000000010000000000000001000000020000000000000003",
+        ),
         (Reply::Ticked { moved: 4, readied: vec![queue] }, "09000000040000000100000002"),
     ]);
 }
@@ -119,7 +173,8 @@ fn replies_keep_their_layout() {
 fn every_kind_of_row() -> Room {
     let mut room = Room::new();
     let dead = room.create("dead", Attributes::default());
-    let queue = room.create("Orders", policy("dead", DeadLetterCount::Failed, 2));
+    let attributes = Attributes { dedup_window_s: 60, ..policy("dead", DeadLetterCount::Failed, 2) };
+    let queue = room.create("Orders", attributes);
     room.send(queue, &[("a", 0), ("b", 0), ("c", 0), ("d", 0), ("e", 0), ("f", 3_600_000)]);
     let first = room.receive(queue, 4, 60_000);
     room.release(queue, first[0].receipt, 0, true);
@@ -129,7 +184,10 @@ fn every_kind_of_row() -> Room {
     room.release(queue, again[0].receipt, 0, true);
     room.pass(1);
     room.tick();
-    assert_eq!((room.counts(queue), room.counts(dead)), ((2, 1, 2), (1, 0, 0)));
+    let (tenant, group, dedup_id) = ("t".to_owned(), "g".to_owned(), "d".to_owned());
+    let ordered = NewMessage { priority: 9, tenant, group, dedup_id, ..message("g", 0) };
+    room.run(&Command::Send { queue, messages: vec![ordered] });
+    assert_eq!((room.counts(queue), room.counts(dead)), ((3, 1, 2), (1, 0, 0)));
     room
 }
 
@@ -139,46 +197,118 @@ fn rows_keep_their_layout() {
         ("10", "0100000002"),
         (
             "11 00000001",
-            "0100000004646561640000000005f5e100000000000000001e000100000005460000000000000000018bcfe568000000018bcfe5680000",
+            "0100000004646561640000000005f5e100000000000000001e00010000000546000000000000000000000000018bcfe568000000018bcfe5680000",
         ),
         (
             "11 00000002",
-            "01000000064f72646572730000000005f5e100000000000000001e00010000000546000000000001000000046465616401000000020000018bcfe568000000018bcfe5680000",
+            "01000000064f72646572730000000005f5e100000000000000001e0001000000054600000000000000003c01000000046465616401000000020000018bcfe568000000018bcfe5680000",
         ),
         (
             "12 00000001",
-            "01000000000000000200000000000000010000000000000001000000000000000000000000000000000100000000000000010000018bcfe568010000000000000000000000000000000000000000000000000000000001000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+            "01000000000000000200000000000000010000000000000001000000000000000000000000000000000100000000000000010000018bcfe56801000000000000000000000000000000000000000000000001000000000000000000000000000000000000000000000000000000000000000000000000000000000000000001000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
         ),
         (
             "12 00000002",
-            "01000000000000000600000000000000070000000000000006000000000000000000000000000000000100000000000000010000018bcfe568000000000000000000000000000000000000000000060000000000000000000000000000000500000000000000010000000000000000000000000000000000000000000000000000000000000001",
+            "01000000000000000600000000000000080000000000000006000000000000000000000000000000000100000000000000010000018bcfe568000000000000000006000000000000000600000000000000010000000000000000000000000000000000000000010000018bcfe6526100000000000000070000000000000000000000000000000500000000000000010000000000000000000000000000000000000000000000000000000000000001",
         ),
         (
             "13 00000001 0000000000000001",
-            "0107000020000000010000018bcfe568000000018bcfe56801000000010000000001000000020000018bcfe5680000000002000000020000018bcfe5680001",
+            "0107000020000000010000018bcfe568000000018bcfe56801000000010000000001000000020000018bcfe5680000000002000000020000018bcfe5680001040000000000000000",
         ),
-        ("13 00000002 0000000000000002", "0107000020000000020000018bcfe568000000018bcfe56800000000010000000000"),
-        ("13 00000002 0000000000000003", "0107000020000000030000018bcfe568000000018bcfe56800000000010000000000"),
-        ("13 00000002 0000000000000004", "0107000020000000040000018bcfe568000000018bcfe56800000000010000000000"),
-        ("13 00000002 0000000000000005", "0107000020000000050000018bcfe568000000018bcfe56800000000010000000000"),
         (
-            "14 00000002 00000000 0000018bd01c5680 0700002000000006",
-            "0107000020000000060000018bcfe568000000018bd01c5680000000010000000000",
+            "13 00000002 0000000000000002",
+            "0107000020000000020000018bcfe568000000018bcfe56800000000010000000000040000000000000000",
+        ),
+        (
+            "13 00000002 0000000000000003",
+            "0107000020000000030000018bcfe568000000018bcfe56800000000010000000000040000000000000000",
+        ),
+        (
+            "13 00000002 0000000000000004",
+            "0107000020000000040000018bcfe568000000018bcfe56800000000010000000000040000000000000000",
+        ),
+        (
+            "13 00000002 0000000000000005",
+            "0107000020000000050000018bcfe568000000018bcfe56800000000010000000000040000000000000000",
+        ),
+        (
+            "13 00000002 0000010000000001",
+            "0107000020000000070000018bcfe568010000018bcfe568010000000100000000000900000001740000000167",
+        ),
+        (
+            "14 00000002 000000000000018bd01c56800700002000000006",
+            "0107000020000000060000018bcfe568000000018bd01c5680000000010000000000040000000000000000",
         ),
         ("15 00000002 0000200000000003", "0100000000000000030000018bcfe6c79000000001000000000000018bcfe5680001"),
         ("15 00000002 0000200000000004", "0100000000000000040000018bcfe6526000000001000000000000018bcfe5680000"),
         ("16 00000002 0000000000000002", "0100000001000000000000018bcfe56800"),
         ("17 00000001 0000000000000000", "010000000100010002"),
         ("17 00000002 0000000000000000", "01000000020002000300050006"),
+        ("17 00000002 0000000010000000", "010000000100010002"),
         ("18 00000001 0000000000000000", "0100000001000100010700002000000001"),
         ("18 00000002 0000000000000000", "0100000001000100050700002000000001"),
+        ("18 00000002 0000000010000000", "0100000001000100010700002000000007"),
         ("19 00000002 0000000062f40715", "0100000001"),
+        (
+            "1a 00000002 0000000000000001",
+            "0109000000017400000001670000010000000002000000000000000000000000000000000100000100000000010000018bcfe56801000000000000000600000000000000060000000000000000",
+        ),
+        ("1b 00000002 64", "010000018bcfe652610700002000000007"),
+        ("1c 00000002 0000018bcfe652610700002000000007", "010000000164"),
     ];
-    let room = every_kind_of_row();
+    check_rows(&every_kind_of_row(), 0x10, golden);
+}
+
+/// A queue that keeps what was acked, half messages, decisions and events.
+fn every_kind_of_later_row() -> Room {
+    let transaction = Some(TransactionPolicy { first_query_s: 5, max_queries: 1 });
+    let (mut room, queue) =
+        Room::with_queue(Attributes { transaction, rewind_s: 60, trace: true, ..Attributes::default() });
+    room.send(queue, &[("a", 0)]);
+    let receipt = room.receive(queue, 1, 60_000)[0].receipt;
+    room.ack(queue, &[receipt]);
+    let half = NewMessage { is_half: true, ..message("h", 0) };
+    let reply = room.run(&Command::Send { queue, messages: vec![half; 2] });
+    let Reply::Sent { ids, .. } = reply else { panic!("it is sent, not {reply:?}") };
+    room.pass(5_000);
+    room.run(&Command::QueryHalf { queue, count: 1 });
+    room.run(&Command::Confirm { queue, ids: ids[1..].to_vec(), is_commit: false });
+    room
+}
+
+#[test]
+fn later_rows_keep_their_layout() {
+    let golden: &[(&str, &str)] = &[
+        ("1d 00000001 0000000000000000", "010000000100010002"),
+        ("1e 00000001 0700001000000002", "0107000010000000020000018bcfe568000000018bcfe5680000000001000000000000"),
+        ("1f 00000001 0000000000000000", "010000018bcfe56800070000100000000101000000000000000100000000"),
+        ("1f 00000001 0000000000000001", "010000018bcfe56800070000100000000104000010000000000100000000"),
+        ("1f 00000001 0000000000000002", "010000018bcfe5680007000010000000010c000000000000000100000000"),
+        ("1f 00000001 0000000000000003", "010000018bcfe568000700001000000002100000018bcfe57b8800000000"),
+        ("1f 00000001 0000000000000004", "010000018bcfe568000700001000000003100000018bcfe57b8800000000"),
+        ("1f 00000001 0000000000000005", "010000018bcfe57b88070000100000000213000000000000000100000000"),
+        ("1f 00000001 0000000000000006", "010000018bcfe57b88070000100000000312000000000000000000000000"),
+        ("20 0700001000000001 00000001 0000000000000000", ""),
+        ("20 0700001000000001 00000001 0000000000000001", ""),
+        ("20 0700001000000001 00000001 0000000000000002", ""),
+        ("20 0700001000000002 00000001 0000000000000003", ""),
+        ("20 0700001000000002 00000001 0000000000000005", ""),
+        ("20 0700001000000003 00000001 0000000000000004", ""),
+        ("20 0700001000000003 00000001 0000000000000006", ""),
+        ("21 00000001 0700001000000002", "010000018bcfe568000000018bcfe5a2980000000101"),
+        ("22 00000001 0000000000000000", "01070000100000000300"),
+        ("23 00000001", "010000000000000007000000000000000000000000000000000000018bcfe56800"),
+        ("24 00000001 0000000000000000", "01000000000000000000000000000000010000000000000000"),
+    ];
+    check_rows(&every_kind_of_later_row(), 0x1d, golden);
+}
+
+/// Holds the rows of a kind, and all kinds behind it, against their bytes.
+fn check_rows(room: &Room, first_kind: u8, golden: &[(&str, &str)]) {
     let rows: Vec<(String, String)> = room
         .store
         .rows()
-        .filter(|(key, _)| key.first().is_some_and(|kind| *kind >= 0x10))
+        .filter(|(key, _)| key.first().is_some_and(|kind| *kind >= first_kind))
         .map(|(key, value)| (hex(key), hex(value)))
         .collect();
     let golden: Vec<(String, String)> =
@@ -188,10 +318,11 @@ fn rows_keep_their_layout() {
 
 #[test]
 fn a_row_of_another_version_stops_the_load() {
-    let room = every_kind_of_row();
-    let kinds = 0x10..=0x19_u8;
-    // Messages, visible or delayed, are not read by a load.
-    for kind in kinds.filter(|kind| ![0x13, 0x14].contains(kind)) {
+    let (room, later) = (every_kind_of_row(), every_kind_of_later_row());
+    // Messages, whatever their state, deduplication ids and events are not read by a load.
+    let kinds = (0x10..=0x1c_u8).filter(|kind| ![0x13, 0x14, 0x1b, 0x1c].contains(kind));
+    let later_kinds = [0x1d, 0x21, 0x22, 0x23, 0x24_u8];
+    for (room, kind) in kinds.map(|kind| (&room, kind)).chain(later_kinds.map(|kind| (&later, kind))) {
         let mut store = room.store.clone();
         let mut rows: std::collections::BTreeMap<_, _> =
             store.rows().map(|(key, value)| (key.clone(), value.clone())).collect();

@@ -58,16 +58,16 @@ fn a_peek_shows_messages_by_state_without_taking_them() {
 fn a_door_reads_what_a_receive_names() {
     let (mut room, queue) = Room::with_queue(Attributes::default());
     let headers = vec![Header { name: "trace".to_owned(), value: "7".to_owned() }];
-    let new = NewMessage { body: Bytes::from_static(b"body"), delay_ms: 0, headers: headers.clone() };
+    let new = NewMessage { body: Bytes::from_static(b"body"), headers: headers.clone(), ..NewMessage::default() };
     let reply = room.run(&Command::Send { queue, messages: vec![new.clone(), new] });
-    let Reply::Sent { ids, first_seq } = reply else { panic!("it is sent, not {reply:?}") };
+    let Reply::Sent { ids, first_seq, .. } = reply else { panic!("it is sent, not {reply:?}") };
     let seqs: Vec<u64> = room.receive(queue, 9, 1_000).iter().map(|delivery| delivery.seq).collect();
     assert_eq!(seqs, [first_seq, first_seq + 1]);
     let rows = room.machine().messages(&room.store, queue, &[seqs[1], 99, seqs[0]]).expect("rows can be read");
     let found: Vec<_> = rows.iter().map(|row| row.as_ref().map(|row| row.id)).collect();
     assert_eq!(found, [Some(ids[1]), None, Some(ids[0])]);
     let row = rows[0].as_ref().expect("it was found");
-    assert_eq!((&row.headers, row.body_bytes, row.sent, row.origin), (&headers, 4, START, None));
+    assert_eq!((&row.headers, row.body_bytes, row.sent, &row.origin), (&headers, 4, START, &None));
 }
 
 #[test]

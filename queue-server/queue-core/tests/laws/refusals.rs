@@ -5,15 +5,15 @@
 
 use bytes::Bytes;
 use queue_core::limits::{
-    DELAY_MS_MAX, DELAYED_PER_QUEUE_MAX, LEASE_MS_MAX, MESSAGE_BITS, QUEUE_ID_MAX, QUEUES_MAX, TICK_ITEMS_MAX,
-    UNSETTLED_PER_QUEUE_MAX,
+    DELAY_MS_MAX, DELAYED_PER_QUEUE_MAX, HALVES_PER_QUEUE_MAX, LEASE_MS_MAX, MESSAGE_BITS, QUEUE_ID_MAX, QUEUES_MAX,
+    REWIND_PLACES_MAX, TICK_ITEMS_MAX, UNSETTLED_PER_QUEUE_MAX,
 };
 use queue_core::{
-    AttributeChanges, Attributes, Command, DeadLetterCount, DeadLetterPolicy, DeliveryNumber, Due, Header, NewMessage,
-    QueueId, Refusal, Reply,
+    AttributeChanges, Attributes, Command, DeadLetterCount, DeadLetterPolicy, DeliveryNumber, Due, Header, MessageId,
+    NewMessage, QueueId, Refusal, Reply, TransactionPolicy,
 };
 
-use crate::room::{Room, message, policy};
+use crate::room::{Room, START, message, policy};
 
 const NOWHERE: QueueId = QueueId(99);
 
@@ -28,8 +28,12 @@ type Mend = fn(&mut Attributes);
 
 /// Attributes that break every rule, mended step by step.
 fn attribute_ladder(own_name: &str) -> Vec<(Attributes, Refusal)> {
-    let letters =
-        |queue: &str, limit| DeadLetterPolicy { queue: queue.to_owned(), count: DeadLetterCount::Failed, limit };
+    let letters = |queue: &str, limit| DeadLetterPolicy {
+        group: None,
+        queue: queue.to_owned(),
+        count: DeadLetterCount::Failed,
+        limit,
+    };
     let broken = Attributes {
         max_messages: 0,
         polling_wait_s: 31,
@@ -37,7 +41,10 @@ fn attribute_ladder(own_name: &str) -> Vec<(Attributes, Refusal)> {
         max_message_bytes: 1_023,
         retention_s: 59,
         rewind_s: 61,
+        dedup_window_s: 86_401,
         dead_letter: Some(letters(own_name, 0)),
+        transaction: Some(TransactionPolicy { first_query_s: 0, max_queries: 1 }),
+        trace: true,
     };
     let mends: [(Mend, Refusal); 7] = [
         (|_| {}, Refusal::MaxMessagesOutOfRange),
@@ -54,9 +61,11 @@ fn attribute_ladder(own_name: &str) -> Vec<(Attributes, Refusal)> {
         mend(&mut mended);
         ladder.push((mended.clone(), refusal));
     }
+    mended.dead_letter = None;
     let with = |policy| Attributes { dead_letter: Some(policy), ..mended.clone() };
     ladder.push((with(letters(own_name, 1_000)), Refusal::DeadLetterQueueIsItself));
     ladder.push((with(letters("nobody", 1_000)), Refusal::DeadLetterQueueMissing));
+    ladder.push((mended.clone(), Refusal::DedupWindowOutOfRange));
     ladder
 }
 
@@ -68,8 +77,16 @@ fn changes(attributes: Attributes) -> AttributeChanges {
         max_message_bytes: Some(attributes.max_message_bytes),
         retention_s: Some(attributes.retention_s),
         rewind_s: Some(attributes.rewind_s),
+        dedup_window_s: Some(attributes.dedup_window_s),
         dead_letter: Some(attributes.dead_letter),
+        transaction: Some(attributes.transaction),
+        trace: Some(attributes.trace),
     }
+}
+
+fn broken_transactions() -> [TransactionPolicy; 4] {
+    [(0, 1), (3_601, 1), (1, 0), (1, 101)]
+        .map(|(first_query_s, max_queries)| TransactionPolicy { first_query_s, max_queries })
 }
 
 #[test]
@@ -83,15 +100,20 @@ fn create_is_refused_in_precedence() {
     for (attributes, refusal) in ladder.clone() {
         refused(&mut room, &create("New", attributes), refusal);
     }
+    for transaction in broken_transactions() {
+        let attributes = Attributes { transaction: Some(transaction), ..Attributes::default() };
+        refused(&mut room, &create("New", attributes), Refusal::TransactionOutOfRange);
+    }
+    let worst = Attributes { transaction: Some(broken_transactions()[0]), ..Attributes::default() };
     room.plant([(vec![0x10], [vec![1], QUEUE_ID_MAX.to_be_bytes().to_vec()].concat())]);
-    refused(&mut room, &create("New", Attributes::default()), Refusal::NumbersExhausted);
+    refused(&mut room, &create("New", worst.clone()), Refusal::NumbersExhausted);
 
     let mut room = Room::new();
     for number in 0..QUEUES_MAX {
         room.run_fast(&create(&format!("q{number}"), Attributes::default()));
     }
     refused(&mut room, &create("New", ladder[8].0.clone()), Refusal::DeadLetterQueueMissing);
-    refused(&mut room, &create("New", Attributes::default()), Refusal::TooManyQueues);
+    refused(&mut room, &create("New", worst), Refusal::TooManyQueues);
     room.run(&Command::DeleteQueue { name: "q5".to_owned() });
     room.create("New", policy("Q6", DeadLetterCount::Failed, 1_000));
 }
@@ -106,6 +128,11 @@ fn set_attributes_and_delete_are_refused_in_precedence() {
     refused(&mut room, &set("nobody", ladder[0].0.clone()), Refusal::QueueMissing);
     for (attributes, refusal) in ladder {
         refused(&mut room, &set("Orders", attributes), refusal);
+    }
+    for transaction in broken_transactions() {
+        let changes = AttributeChanges { transaction: Some(Some(transaction)), ..AttributeChanges::default() };
+        let set = Command::SetQueueAttributes { name: "Orders".to_owned(), changes };
+        refused(&mut room, &set, Refusal::TransactionOutOfRange);
     }
     refused(&mut room, &Command::DeleteQueue { name: String::new() }, Refusal::NameInvalid);
     refused(&mut room, &Command::DeleteQueue { name: "nobody".to_owned() }, Refusal::QueueMissing);
@@ -122,6 +149,7 @@ fn send_is_refused_in_precedence() {
         body: body.clone(),
         delay_ms,
         headers: headers.to_vec(),
+        ..NewMessage::default()
     };
     let good = message("x", 0);
     let late = new(&Bytes::new(), DELAY_MS_MAX + 1, &unnamed);
@@ -151,7 +179,7 @@ fn a_send_is_refused_by_what_only_a_great_queue_reaches() {
     let attributes = Attributes { max_message_bytes: 1_048_576, ..Attributes::default() };
     let (mut room, queue) = Room::with_queue(attributes.clone());
     let body = Bytes::from(vec![b'x'; 1_048_576]);
-    let megabyte = NewMessage { body, delay_ms: 0, headers: vec![] };
+    let megabyte = NewMessage { body, ..NewMessage::default() };
     let mut messages = vec![megabyte; 16];
     messages.push(message("x", 1));
     refused(&mut room, &Command::Send { queue, messages }, Refusal::SendTooLarge);
@@ -258,4 +286,52 @@ fn verbs_of_a_receipt_are_refused_in_precedence() {
     let extended = room.run(&extend(queue, 1, LEASE_MS_MAX));
     assert_eq!(extended, Reply::Extended { deadline: room.now.plus(LEASE_MS_MAX), results: stale.clone() });
     assert_eq!(room.run(&release(queue, 1, DELAY_MS_MAX)), Reply::Settled { results: stale });
+}
+
+#[test]
+fn half_messages_are_refused_in_precedence() {
+    let transaction = Some(TransactionPolicy { first_query_s: 1, max_queries: 1 });
+    let attributes = Attributes { max_messages: 200_000, ..Attributes::default() };
+    let (mut room, plain) = Room::with_queue(attributes.clone());
+    let deals = room.create("deals", Attributes { transaction, ..attributes });
+    let half = |delay_ms| NewMessage { is_half: true, ..message("x", delay_ms) };
+    let asked = |seq: u64| {
+        let key = [vec![0x21], deals.0.to_be_bytes().to_vec(), seq.to_be_bytes().to_vec()].concat();
+        (key, [vec![1], vec![0xff; 16], vec![0; 5]].concat())
+    };
+    room.plant((0..HALVES_PER_QUEUE_MAX).map(asked));
+    let send = |queue, messages| Command::Send { queue, messages };
+    let confirm = |queue, count| Command::Confirm { queue, ids: vec![MessageId(1); count], is_commit: true };
+    let query = |queue, count| Command::QueryHalf { queue, count };
+    let table = [
+        (send(deals, vec![half(1)]), Refusal::DelayInTransaction),
+        (send(deals, vec![message("x", 1)]), Refusal::DelayInTransaction),
+        (send(deals, vec![half(0)]), Refusal::TooManyHalves),
+        (send(plain, vec![half(0)]), Refusal::NotTransactional),
+        (send(plain, vec![half(1)]), Refusal::NotTransactional),
+        (confirm(NOWHERE, 0), Refusal::CountOutOfRange),
+        (confirm(NOWHERE, 129), Refusal::CountOutOfRange),
+        (confirm(NOWHERE, 1), Refusal::QueueMissing),
+        (query(NOWHERE, 0), Refusal::CountOutOfRange),
+        (query(NOWHERE, 129), Refusal::CountOutOfRange),
+        (query(NOWHERE, 1), Refusal::QueueMissing),
+        (query(plain, 1), Refusal::NotTransactional),
+    ];
+    for (command, refusal) in table {
+        refused(&mut room, &command, refusal);
+    }
+    room.send(deals, &[("plain", 0)]);
+}
+
+#[test]
+fn rewind_is_refused_in_precedence() {
+    let (mut room, queue) = Room::with_queue(Attributes::default());
+    let rewind = |queue, places| Command::Rewind { queue, to: START, places };
+    refused(&mut room, &rewind(NOWHERE, vec![1; REWIND_PLACES_MAX + 1]), Refusal::CountOutOfRange);
+    refused(&mut room, &rewind(NOWHERE, vec![1]), Refusal::QueueMissing);
+    refused(&mut room, &rewind(queue, vec![1]), Refusal::RewindOff);
+    let changes = AttributeChanges { rewind_s: Some(1), ..AttributeChanges::default() };
+    room.run(&Command::SetQueueAttributes { name: "orders".to_owned(), changes });
+    refused(&mut room, &rewind(queue, vec![1]), Refusal::RewindPlaceMoved);
+    assert_eq!(room.run(&rewind(queue, vec![])), Reply::Rewound { messages: 0 });
 }

@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use machine::{GroupId, Host, Key, LogIndex, Machine, MemoryStore, TimestampMs};
+use machine::{
+    Answer, EntryWriter, GroupId, Host, Key, LogIndex, Machine, MemoryStore, RequestId, System, TimestampMs,
+};
 use queue_core::{
     Attributes, Command, Counts, DeadLetterCount, DeadLetterPolicy, Delivery, DeliveryNumber, MessageId, NewMessage,
-    QueueId, QueueMachine, QueueStatus, Refusal, Reply,
+    QueueId, QueueMachine, QueueStatus, Refusal, Reply, TopicCommand,
 };
 
 /// The group of all tests.
@@ -22,6 +24,7 @@ pub(crate) struct Room {
     pub(crate) store: MemoryStore,
     pub(crate) host: Host<QueueMachine>,
     pub(crate) now: TimestampMs,
+    pub(crate) group: GroupId,
     index: u64,
 }
 
@@ -32,9 +35,14 @@ pub(crate) fn released() -> Reply {
 
 impl Room {
     pub(crate) fn new() -> Self {
+        Self::of(GROUP)
+    }
+
+    /// A room of another group.
+    pub(crate) fn of(group: GroupId) -> Self {
         let store = MemoryStore::default();
-        let host = store.host(GROUP).expect("an empty store loads");
-        Self { store, host, now: START, index: 0 }
+        let host = store.host(group).expect("an empty store loads");
+        Self { store, host, now: START, group, index: 0 }
     }
 
     /// A room with one queue.
@@ -62,8 +70,26 @@ impl Room {
         reply
     }
 
+    /// Applies an entry of one system command.
+    pub(crate) fn run_system(&mut self, command: System) -> Bytes {
+        self.index += 1;
+        let mut entry = EntryWriter::default();
+        entry.push(RequestId::NONE, &machine::Command::System(command));
+        let entries = [(LogIndex(self.index), entry.finish(self.now, 1))];
+        let outcome = self.host.apply(&entries, &self.store).expect("rows in memory can be read");
+        self.store.commit(&outcome.rows);
+        self.check_reload();
+        let answer = outcome.answers.into_iter().flatten().next();
+        let Some(Answer::Reply(reply)) = answer else { panic!("a system command is answered, not {answer:?}") };
+        reply
+    }
+
+    pub(crate) fn topic(&mut self, command: TopicCommand) -> Reply {
+        self.run(&Command::Topic(command))
+    }
+
     pub(crate) fn check_reload(&self) {
-        let rebuilt = self.store.host::<QueueMachine>(GROUP).expect("its own rows load");
+        let rebuilt = self.store.host::<QueueMachine>(self.group).expect("its own rows load");
         assert_eq!(rebuilt.machine(), self.machine(), "the machine is a function of its rows");
     }
 
@@ -74,7 +100,7 @@ impl Room {
         rows.extend(planted.into_iter().map(|(key, value)| (Key::from(key), Bytes::from(value))));
         let bodies = self.store.bodies().map(|(body, bytes)| (body, bytes.clone())).collect();
         self.store.replace(rows, bodies);
-        self.host = self.store.host(GROUP).expect("the planted rows load");
+        self.host = self.store.host(self.group).expect("the planted rows load");
     }
 
     pub(crate) fn pass(&mut self, ms: u64) {
@@ -146,18 +172,19 @@ impl Room {
         (visible, leased, delayed)
     }
 
-    /// Rows and bodies of messages, leases, pages and so on: all but definitions, counters and the host's own.
+    /// Rows and bodies of messages, leases, pages and so on: all but definitions, counters, topics' and the host's own.
     pub(crate) fn remains(&self) -> usize {
-        let rows = self.store.rows().filter(|(key, _)| key.first().is_some_and(|kind| *kind > 0x12)).count();
+        let rows =
+            self.store.rows().filter(|(key, _)| key.first().is_some_and(|kind| (0x13..0x28).contains(kind))).count();
         rows + self.store.bodies().count()
     }
 }
 
 pub(crate) fn message(body: &'static str, delay_ms: u64) -> NewMessage {
-    NewMessage { body: Bytes::from_static(body.as_bytes()), delay_ms, headers: Vec::new() }
+    NewMessage { body: Bytes::from_static(body.as_bytes()), delay_ms, ..NewMessage::default() }
 }
 
 pub(crate) fn policy(queue: &str, count: DeadLetterCount, limit: u32) -> Attributes {
-    let dead_letter = Some(DeadLetterPolicy { queue: queue.to_owned(), count, limit });
+    let dead_letter = Some(DeadLetterPolicy { group: None, queue: queue.to_owned(), count, limit });
     Attributes { dead_letter, ..Attributes::default() }
 }
