@@ -20,7 +20,7 @@
 //! | `queue`, `places`, `leases`, `delays`, `range_set`, `run_map`, `tries`, `totals` | the state |
 //! | `keys`, `rows`, `message`, `load` | the state on disk |
 //! | `attributes`, `names`, `ids`, `limits` | the words |
-//! | `directory` | the machine of the meta group: which group holds a queue |
+//! | `directory`, `access` | the machine of the meta group: which group holds a queue, and whose keys may use it |
 #![deny(
     clippy::arithmetic_side_effects,
     clippy::float_arithmetic,
@@ -28,6 +28,7 @@
     clippy::iter_over_hash_type
 )]
 
+mod access;
 mod agenda;
 mod attributes;
 mod command;
@@ -61,9 +62,10 @@ mod tick;
 mod totals;
 mod tries;
 
+pub use access::{Grant, KeyCommand, KeyPair, KeyRefusal, Right, Secret, is_key_id};
 pub use attributes::{AttributeChanges, Attributes, DeadLetterCount, DeadLetterPolicy};
 pub use command::{Command, Header, NewMessage};
-pub use directory::{DirectoryMachine, Place, PlaceQueue, PlaceRefusal, Placed};
+pub use directory::{DirectoryCommand, DirectoryMachine, DirectoryReply, Place, PlaceQueue, PlaceRefusal};
 pub use due::Due;
 pub use ids::{DeliveryNumber, MessageId, QueueId};
 pub use message::{MessageRow, Origin};

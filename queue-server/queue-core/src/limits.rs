@@ -73,6 +73,15 @@ pub const UNSETTLED_PER_QUEUE_MAX: u64 = 200_000;
 /// The same over all queues: about 150 bytes of memory each.
 pub const UNSETTLED_MAX: u64 = 2_000_000;
 
+/// Key pairs of a cluster.
+pub const KEY_PAIRS_MAX: usize = 1_000;
+/// Grants of one key pair.
+pub const GRANTS_MAX: usize = 64;
+/// Bytes of a key's id.
+pub const KEY_ID_BYTES_MAX: usize = 64;
+/// Bytes of a secret.
+pub const SECRET_BYTES_MAX: usize = 128;
+
 /// Things one tick moves.
 pub const TICK_ITEMS_MAX: usize = 256;
 /// Messages one item of a tick erases.
