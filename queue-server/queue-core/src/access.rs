@@ -295,8 +295,7 @@ fn read_row(key: &[u8], value: &[u8]) -> Result<KeyPair, DecodeError> {
         tag => return Err(DecodeError::Unknown { what: "version of a key pair", tag }),
     }
     let secret = Secret(input.str()?);
-    let former =
-        if input.bool()? { Some((Secret(input.str()?), TimestampMs::decode(&mut input)?)) } else { None };
+    let former = if input.bool()? { Some((Secret(input.str()?), TimestampMs::decode(&mut input)?)) } else { None };
     let grants = input.list(GRANTS_MAX)?;
     let (created, rotated) = (TimestampMs::decode(&mut input)?, TimestampMs::decode(&mut input)?);
     input.end()?;
@@ -369,11 +368,7 @@ impl KeyCommand {
         // The list's bound is generous: what lies above the limit of grants is refused, not unreadable.
         const LIST_MAX: usize = crate::limits::LIST_MAX;
         match tag {
-            2 => Ok(Self::Create {
-                id: input.str()?,
-                secret: Secret(input.str()?),
-                grants: input.list(LIST_MAX)?,
-            }),
+            2 => Ok(Self::Create { id: input.str()?, secret: Secret(input.str()?), grants: input.list(LIST_MAX)? }),
             3 => Ok(Self::Rotate { id: input.str()?, secret: Secret(input.str()?), overlap_ms: input.u64()? }),
             4 => Ok(Self::Grant { id: input.str()?, grants: input.list(LIST_MAX)? }),
             5 => Ok(Self::Revoke { id: input.str()? }),

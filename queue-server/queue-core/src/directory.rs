@@ -338,8 +338,14 @@ mod tests {
         for (pattern, rights, right, queue, expected) in table {
             let now = TimestampMs(1);
             let grants = grant(pattern, rights);
-            let pair =
-                KeyPair { id: "AKIDa".to_owned(), secret: secret("hush"), former: None, grants, created: now, rotated: now };
+            let pair = KeyPair {
+                id: "AKIDa".to_owned(),
+                secret: secret("hush"),
+                former: None,
+                grants,
+                created: now,
+                rotated: now,
+            };
             assert_eq!(pair.allows(right, queue), expected, "{pattern} {rights} {right:?} {queue:?}");
             assert!(!format!("{pair:?}").contains("hush"));
         }
@@ -383,7 +389,8 @@ mod tests {
             store.run(&mut host, LogIndex(index), TimestampMs(index), &command).expect("it is applied");
         }
         let row = store.rows().find(|(key, _)| key.first() == Some(&0x21)).map(|(key, value)| (hex(key), hex(value)));
-        let golden = "01 0000000174 01 0000000173 0000000000000007 00000001 00000002712a03 0000000000000001 0000000000000002";
+        let golden =
+            "01 0000000174 01 0000000173 0000000000000007 00000001 00000002712a03 0000000000000001 0000000000000002";
         assert_eq!(row, Some(("21414b494461".to_owned(), golden.replace(' ', ""))));
     }
 }

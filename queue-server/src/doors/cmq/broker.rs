@@ -5,11 +5,11 @@
 //!
 //! Must never: know which door asks.
 
+use super::flaw::Flaw;
 use super::words::{
     Caller, CheckBack, Listed, Named, Outgoing, Page, Published, QueueFacts, QueueWish, Said, SubscriptionFacts,
     SubscriptionName, SubscriptionWish, Taken, TopicFacts, TopicWish, TraceStep, Verdict, Wanted,
 };
-use super::flaw::Flaw;
 
 /// Queues and their messages.
 #[tonic::async_trait]

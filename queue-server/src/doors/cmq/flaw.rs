@@ -44,6 +44,11 @@ impl From<No> for Flaw {
 }
 
 impl Flaw {
+    /// An error unless `is_good`.
+    pub(crate) fn unless(is_good: bool, no: impl Into<Self>) -> Result<(), Self> {
+        if is_good { Ok(()) } else { Err(no.into()) }
+    }
+
     /// The text as it travels: `(module)text`.
     pub(crate) fn message(&self) -> String {
         format!("({}){}", self.module, self.text)
@@ -98,10 +103,13 @@ pub(crate) mod no {
     pub(crate) const TOO_MANY_QUEUES: No = row(4450, 10220, "number of queues has reached the limit");
     pub(crate) const QUEUE_EXISTS: No = row(4460, 4460, "queue is already existed, case insensitive");
     pub(crate) const BATCH_BYTES: No = row(4470, 10300, "total message size exceed 1MB");
+    pub(crate) const MESSAGE_ID: No = row(4490, 10770, "message id is invalid");
     pub(crate) const BLANK_URL: No = row(4510, 10570, "url connot contain any blank characters");
     pub(crate) const UNKNOWN: No = row(6000, 10050, "server internal error");
     pub(crate) const SOME_NOT_DELETED: No = row(6010, 10150, "delete message partially failed");
     pub(crate) const NONE_DELETED: No = row(6020, 10290, "batch delete message failed");
+    pub(crate) const NOT_CONFIRMED: No = row(6040, 10750, "transaction confirmation failed");
+    pub(crate) const SOME_NOT_CONFIRMED: No = row(6040, 10760, "transaction confirmation partially failed");
     pub(crate) const TOO_MANY_UNACKED: No = row(6070, 10690, "too many unacked(inactive) messages or delayed messages");
     pub(crate) const NO_MESSAGE: No = row(7000, 10200, "no message");
 }

@@ -16,8 +16,8 @@ mod on_node;
 mod on_node_later;
 mod words;
 
-pub(crate) use broker::{Broker, FurtherVerbs, QueueVerbs};
-pub(crate) use flaw::{Flaw, no};
+pub(crate) use broker::Broker;
+pub(crate) use flaw::{Flaw, No, no};
 pub(crate) use limits::*;
 pub(crate) use on_node::NodeBroker;
 pub(crate) use words::*;
