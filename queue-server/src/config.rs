@@ -23,12 +23,19 @@ pub struct Config {
     /// Address of gRPC, for clients, operators and the other nodes.
     #[arg(long)]
     pub grpc: SocketAddr,
-    /// Address of HTTP: health, readiness, metrics.
+    /// Address of HTTP: CMQ's API, health, readiness, metrics.
     #[arg(long)]
     pub http: SocketAddr,
-    /// Address kept for CMQ's TCP protocol.
+    /// Address of CMQ's TCP protocol.
     #[arg(long)]
     pub tcp: SocketAddr,
+    /// An address of CMQ's TCP protocol that clients are told when they ask for a queue's route. Once per node; without
+    /// any, this node's own.
+    #[arg(long = "tcp-route")]
+    pub tcp_routes: Vec<String>,
+    /// Accept CMQ's key pair AKIDlocal / local, with every right. For local clusters.
+    #[arg(long)]
+    pub local_key: bool,
     /// A first member of the cluster, this node included: ID=GRPC_ADDRESS. Once per member.
     #[arg(long = "member", value_parser = parse_member, required = true)]
     pub members: Vec<(u64, String)>,
@@ -42,6 +49,12 @@ impl Config {
     #[must_use]
     pub fn members(&self) -> BTreeMap<u64, String> {
         self.members.iter().cloned().collect()
+    }
+
+    /// The addresses of CMQ's TCP protocol that clients are told.
+    #[must_use]
+    pub fn tcp_routes(&self) -> Vec<String> {
+        if self.tcp_routes.is_empty() { vec![self.tcp.to_string()] } else { self.tcp_routes.clone() }
     }
 
     /// The node's name in status and cluster files.

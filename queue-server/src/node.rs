@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use machine::{GroupId, RequestId};
 use parking_lot::RwLock;
-use queue_core::{DirectoryMachine, Place, PlaceQueue, PlaceRefusal, QueueId, QueueMachine};
+use queue_core::{
+    DirectoryCommand, DirectoryMachine, DirectoryReply, Place, PlaceQueue, PlaceRefusal, QueueId, QueueMachine,
+};
 use replica::{Group, ProposeError, ReadError, Replica, Role, StartError};
 
 use crate::config::Config;
@@ -138,8 +140,12 @@ impl Node {
         let groups = (1..=self.group_count).map(GroupId).collect();
         let place = PlaceQueue { name: name.to_owned(), groups, beside: beside.to_owned() };
         // Placing twice is placing once: no request id is needed.
-        let applied = directory.propose_anywhere(RequestId::NONE, &place, READ_DEADLINE).await?;
-        Ok(applied.reply.0)
+        let command = DirectoryCommand::Place(place);
+        let applied = directory.propose_anywhere(RequestId::NONE, &command, READ_DEADLINE).await?;
+        match applied.reply {
+            DirectoryReply::Placed(placed) => Ok(placed),
+            DirectoryReply::KeyDone(_) => Err(ProposeError::Unknown("the directory gave another reply".to_owned())),
+        }
     }
 
     /// The queue `name` in its group, which this node must lead.

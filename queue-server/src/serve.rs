@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::doors::{http_router, serve_grpc};
+use crate::doors::{CmqHttp, KeyRing, NodeBroker, http_router, serve_grpc, serve_http, serve_tcp};
 use crate::node::Node;
 
 /// Time that calls under way get at a stop.
@@ -43,6 +43,7 @@ fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> RunError {
 pub async fn run(config: Config) -> Result<(), RunError> {
     let grpc = TcpListener::bind(config.grpc).await.map_err(io(format!("listening on {}", config.grpc)))?;
     let http = TcpListener::bind(config.http).await.map_err(io(format!("listening on {}", config.http)))?;
+    let tcp = TcpListener::bind(config.tcp).await.map_err(io(format!("listening on {}", config.tcp)))?;
     let replica = Arc::new(Replica::open(ReplicaConfig {
         node: config.node,
         folder: config.data.clone(),
@@ -53,14 +54,13 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let node = Arc::new(Node::new(&config, Arc::clone(&replica)));
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(serve_grpc(Arc::clone(&node), grpc, stopped.clone()));
-    let http_node = Arc::clone(&node);
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(http, http_router(http_node)).await {
-            tracing::error!(%error, "the HTTP server ended");
-        }
-    });
+    let broker = Arc::new(NodeBroker::new(Arc::clone(&node), config.tcp_routes()));
+    let keys = Arc::new(KeyRing::new(Arc::clone(&node), config.local_key));
+    let cmq = CmqHttp::new(Arc::clone(&broker) as _, Arc::clone(&keys)).router();
+    tokio::spawn(serve_tcp(tcp, broker, keys));
+    tokio::spawn(serve_http(http, http_router(Arc::clone(&node)).merge(cmq)));
     node.open_groups(config.groups).await?;
-    tracing::info!(node = config.node, grpc = %config.grpc, http = %config.http, "serving");
+    tracing::info!(node = config.node, grpc = %config.grpc, http = %config.http, tcp = %config.tcp, "serving");
 
     wait_for_signal().await.map_err(io("waiting for a signal"))?;
     tracing::info!("stopping: handing over what this node leads");

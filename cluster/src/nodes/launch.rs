@@ -54,7 +54,12 @@ fn arguments(cluster: &ClusterFile, kind: Kind, entry: &NodeEntry) -> Vec<String
     }
     let groups = GROUPS.to_string();
     match kind {
-        Kind::Queue => say("--groups", &groups),
+        Kind::Queue => {
+            say("--groups", &groups);
+            cluster.queue.iter().filter_map(|node| node.tcp.as_deref()).for_each(|tcp| say("--tcp-route", tcp));
+            // A local cluster takes CMQ's key pair AKIDlocal / local.
+            words.push("--local-key".to_owned());
+        }
         Kind::App => {
             cluster.queue.iter().for_each(|node| say("--queue", &node.grpc));
             say("--ledger-groups", &groups);
@@ -103,7 +108,7 @@ mod tests {
         let cluster = sample();
         let words = arguments(&cluster, Kind::Queue, &cluster.queue[0]).join(" ");
         let expected = "--node 1 --grpc 127.0.0.1:100 --http 127.0.0.1:101 --tcp 127.0.0.1:102 \
-                        --member 1=127.0.0.1:100 --groups 2";
+                        --member 1=127.0.0.1:100 --groups 2 --tcp-route 127.0.0.1:102 --local-key";
         assert_eq!(words, expected);
     }
 

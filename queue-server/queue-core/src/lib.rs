@@ -29,7 +29,7 @@
 //! | `topic`, `subscription`, `role` | the state of topics |
 //! | `keys`, `rows`, `message`, `event`, `load` | the state on disk |
 //! | `attributes`, `names`, `ids`, `limits` | the words |
-//! | `directory` | the machine of the meta group: which group holds a queue or a topic |
+//! | `directory`, `access` | the machine of the meta group: which group holds a queue or a topic, and whose keys may use it |
 #![deny(
     clippy::arithmetic_side_effects,
     clippy::float_arithmetic,
@@ -37,6 +37,7 @@
     clippy::iter_over_hash_type
 )]
 
+mod access;
 mod age;
 mod agenda;
 mod attributes;
@@ -99,9 +100,10 @@ mod trace;
 mod tries;
 mod turns;
 
+pub use access::{Grant, KeyCommand, KeyPair, KeyRefusal, Right, Secret, is_key_id};
 pub use attributes::{AttributeChanges, Attributes, DeadLetterCount, DeadLetterPolicy, TransactionPolicy};
 pub use command::{Command, Header, NewMessage};
-pub use directory::{DirectoryMachine, Place, PlaceKind, PlaceQueue, PlaceRefusal, Placed};
+pub use directory::{DirectoryCommand, DirectoryMachine, DirectoryReply, Place, PlaceKind, PlaceQueue, PlaceRefusal};
 pub use due::{Due, Pick, Stretch};
 pub use event::{Event, EventKind};
 pub use explain::{Explained, Explanation};

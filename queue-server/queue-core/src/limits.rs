@@ -178,6 +178,15 @@ pub const SEARCH_BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes a search looks for in a body.
 pub const SEARCH_BYTES_MAX: usize = 256;
 
+/// Key pairs of a cluster.
+pub const KEY_PAIRS_MAX: usize = 1_000;
+/// Grants of one key pair.
+pub const GRANTS_MAX: usize = 64;
+/// Bytes of a key's id.
+pub const KEY_ID_BYTES_MAX: usize = 64;
+/// Bytes of a secret.
+pub const SECRET_BYTES_MAX: usize = 128;
+
 /// Things one tick moves.
 pub const TICK_ITEMS_MAX: usize = 256;
 /// Messages one item of a tick erases.

@@ -1,9 +1,17 @@
 //! The doors: each validates what comes in, hands it to the node, and translates what goes out.
 
+mod cmq;
+mod cmq_http;
+mod cmq_tcp;
 mod convert;
 mod grpc;
 mod http;
+mod keys;
 mod overview;
 
+pub(crate) use cmq::NodeBroker;
+pub(crate) use cmq_http::CmqHttp;
+pub(crate) use cmq_tcp::serve_tcp;
 pub(crate) use grpc::serve_grpc;
-pub(crate) use http::http_router;
+pub(crate) use http::{http_router, serve_http};
+pub(crate) use keys::KeyRing;

@@ -1,5 +1,6 @@
 //! End to end, with real processes that are killed: what was acknowledged is there, once.
 
+mod cmq_sdk;
 mod dead_letters;
 mod demo;
 mod history;

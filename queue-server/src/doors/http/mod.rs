@@ -1,6 +1,8 @@
-//! The HTTP door: health, readiness, metrics.
+//! The HTTP address: health, readiness, metrics. CMQ's API stands beside them, in `cmq_http`.
 
+mod listen;
 mod metrics;
+mod wire;
 
 use std::sync::Arc;
 
@@ -9,6 +11,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 
+pub(crate) use self::listen::serve_http;
 use crate::node::Node;
 
 /// The routes of a queue node's HTTP address.

@@ -1,0 +1,83 @@
+//! A connection of the HTTP address: it ends if its client stops reading, and tells when what was written has left.
+//!
+//! Must never: report a flush before everything that HTTP had buffered was taken by the socket.
+
+use std::future::Future as _;
+use std::io::{Error, ErrorKind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+use crate::doors::cmq_http::Slot;
+
+/// A client that takes nothing for this long is gone.
+const STALL_MAX: Duration = Duration::from_secs(30);
+
+/// The connection.
+pub(super) struct Wire {
+    stream: TokioIo<TcpStream>,
+    slot: Slot,
+    stall: Option<Pin<Box<Sleep>>>,
+}
+
+impl Wire {
+    pub(super) fn new(stream: TcpStream, slot: Slot) -> Self {
+        Self { stream: TokioIo::new(stream), slot, stall: None }
+    }
+
+    /// Passes a write's outcome on; one that waits too long fails.
+    fn timed<T>(&mut self, outcome: Poll<Result<T, Error>>, context: &mut Context<'_>) -> Poll<Result<T, Error>> {
+        if outcome.is_ready() {
+            self.stall = None;
+            return outcome;
+        }
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(STALL_MAX)));
+        ready!(stall.as_mut().poll(context));
+        Poll::Ready(Err(Error::from(ErrorKind::TimedOut)))
+    }
+}
+
+impl Read for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<Result<(), Error>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl Write for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
+        let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.timed(outcome, context)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        self.slot.flushed();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[std::io::IoSlice<'_>],
+    ) -> Poll<Result<usize, Error>> {
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.timed(outcome, context)
+    }
+}
