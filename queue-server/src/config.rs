@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::push::Reach;
+
 /// One node of the queue: three copies of every message, fsynced on a majority before every yes.
 ///
 /// Example:
@@ -33,6 +35,9 @@ pub struct Config {
     /// any, this node's own.
     #[arg(long = "tcp-route")]
     pub tcp_routes: Vec<String>,
+    /// Let HTTP subscribers of topics stand at addresses of this kind, besides public ones. May be given more than once.
+    #[arg(long, value_enum)]
+    pub push_allow: Vec<PushAllow>,
     /// Accept CMQ's key pair AKIDlocal / local, with every right. For local clusters.
     #[arg(long)]
     pub local_key: bool,
@@ -44,7 +49,22 @@ pub struct Config {
     pub groups: u32,
 }
 
+/// Addresses that are not public.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum PushAllow {
+    /// This machine's own.
+    Loopback,
+    /// Those of private networks.
+    Private,
+}
+
 impl Config {
+    /// What HTTP subscribers of topics may stand at, besides public addresses.
+    pub(crate) fn push_reach(&self) -> Reach {
+        let allows = |what| self.push_allow.contains(&what);
+        Reach { loopback: allows(PushAllow::Loopback), private: allows(PushAllow::Private) }
+    }
+
     /// The members by id.
     #[must_use]
     pub fn members(&self) -> BTreeMap<u64, String> {

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //!  main ─> config, Node::start
-//!  doors/grpc ─┐                       ┌─> directory group (name -> group)
-//!  doors/http ─┴─> node (routes) ──────┴─> queue groups (QueueMachine) ─> replica
+//!  doors/grpc ─────┐                       ┌─> directory group (name -> group, key pairs)
+//!  doors/cmq_http ─┼─> node (routes) ──────┴─> queue groups (QueueMachine) ─> replica
+//!  doors/cmq_tcp ──┘                               │
+//!                    push ── POST ──> subscribers <┘ what topics hold for them
 //! ```
 //!
 //! Must never: decide anything about a message. Doors validate and translate, the machine decides.
@@ -11,6 +13,7 @@
 pub mod config;
 mod doors;
 mod node;
+mod push;
 mod serve;
 
 pub use serve::{RunError, run};

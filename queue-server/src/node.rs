@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use machine::{GroupId, RequestId};
 use parking_lot::RwLock;
 use queue_core::{
-    DirectoryCommand, DirectoryMachine, DirectoryReply, Place, PlaceQueue, PlaceRefusal, QueueId, QueueMachine,
+    DirectoryCommand, DirectoryMachine, DirectoryReply, Place, PlaceKind, PlaceQueue, PlaceRefusal, QueueAddress,
+    QueueId, QueueMachine, TopicId,
 };
 use replica::{Group, ProposeError, ReadError, Replica, Role, StartError};
 
@@ -117,16 +118,41 @@ impl Node {
         reasons
     }
 
-    /// The place of a queue's name: from this node's copy of the directory, or after a fresh look if that knows none.
+    /// The place of a queue's name.
     pub(crate) async fn place(&self, name: &str) -> Result<Place, LocateError> {
+        self.place_of(PlaceKind::Queue, name).await
+    }
+
+    /// The place of a topic's name.
+    pub(crate) async fn place_of_topic(&self, name: &str) -> Result<Place, LocateError> {
+        self.place_of(PlaceKind::Topic, name).await
+    }
+
+    /// The place of a name: from this node's copy of the directory, or after a fresh look if that knows none.
+    async fn place_of(&self, kind: PlaceKind, name: &str) -> Result<Place, LocateError> {
         let unavailable = |error: ReadError| LocateError::Unavailable(error.to_string());
         let starting = || LocateError::Unavailable("the node is starting".to_owned());
         let directory = self.directory().ok_or_else(starting)?;
-        if let Some(place) = directory.read_stale(|view| view.machine.place(name)).map_err(unavailable)? {
+        if let Some(place) = directory.read_stale(|view| view.machine.place_of(kind, name)).map_err(unavailable)? {
             return Ok(place);
         }
-        let fresh = directory.read_anywhere(READ_DEADLINE, |view| view.machine.place(name)).await;
+        let fresh = directory.read_anywhere(READ_DEADLINE, |view| view.machine.place_of(kind, name)).await;
         fresh.map_err(unavailable)?.ok_or(LocateError::Unknown)
+    }
+
+    /// The addresses of queues that somebody names, each in its group. Errors: `Unknown`, one was never created.
+    pub(crate) async fn addresses<const N: usize>(
+        &self,
+        queues: [Option<String>; N],
+    ) -> Result<[Option<QueueAddress>; N], LocateError> {
+        let mut addresses = [const { None }; N];
+        for (address, queue) in addresses.iter_mut().zip(queues) {
+            if let Some(queue) = queue {
+                let group = Some(self.place(&queue).await?.group);
+                *address = Some(QueueAddress { group, queue });
+            }
+        }
+        Ok(addresses)
     }
 
     /// Chooses a place for a queue that is about to be created.
@@ -135,10 +161,24 @@ impl Node {
         name: &str,
         beside: &str,
     ) -> Result<Result<Place, PlaceRefusal>, ProposeError> {
+        self.place_kind(PlaceKind::Queue, name, beside).await
+    }
+
+    /// Chooses a place for a topic that is about to be created.
+    pub(crate) async fn place_new_topic(&self, name: &str) -> Result<Result<Place, PlaceRefusal>, ProposeError> {
+        self.place_kind(PlaceKind::Topic, name, "").await
+    }
+
+    async fn place_kind(
+        &self,
+        kind: PlaceKind,
+        name: &str,
+        beside: &str,
+    ) -> Result<Result<Place, PlaceRefusal>, ProposeError> {
         let starting = || ProposeError::NotApplied("the node is starting".to_owned());
         let directory = self.directory().ok_or_else(starting)?;
         let groups = (1..=self.group_count).map(GroupId).collect();
-        let place = PlaceQueue { name: name.to_owned(), groups, beside: beside.to_owned() };
+        let place = PlaceQueue { kind, name: name.to_owned(), groups, beside: beside.to_owned() };
         // Placing twice is placing once: no request id is needed.
         let command = DirectoryCommand::Place(place);
         let applied = directory.propose_anywhere(RequestId::NONE, &command, READ_DEADLINE).await?;
@@ -150,23 +190,39 @@ impl Node {
 
     /// The queue `name` in its group, which this node must lead.
     pub(crate) async fn locate(&self, name: &str) -> Result<Located, LocateError> {
-        let place = self.place(name).await?;
+        let group = self.led(self.place(name).await?)?;
+        let queue = find(&group, |machine| machine.queue_id(name)).await?;
+        Ok(Located { group, queue })
+    }
+
+    /// The topic `name` in its group, which this node must lead.
+    pub(crate) async fn locate_topic(&self, name: &str) -> Result<LocatedTopic, LocateError> {
+        let group = self.led(self.place_of_topic(name).await?)?;
+        let topic = find(&group, |machine| machine.topic_id(name)).await?;
+        Ok(LocatedTopic { group, topic })
+    }
+
+    /// The group of a place, which this node must lead.
+    fn led(&self, place: Place) -> Result<Group<QueueMachine>, LocateError> {
         let not_served = || LocateError::Unavailable(format!("group {} is not served here", place.group.0));
         let group = self.group(place.group).ok_or_else(not_served)?;
-        if !group.is_leader() {
-            return Err(LocateError::NotHere(group));
-        }
-        let unavailable = |error: ReadError| LocateError::Unavailable(error.to_string());
-        let known = group.read_stale(|view| view.machine.queue_id(name)).map_err(unavailable)?;
-        let queue = match known {
-            Some(queue) => queue,
-            // A new leader may not have applied the create yet: only a barrier makes "unknown" certain.
-            None => match group.read(|view| view.machine.queue_id(name)).await {
-                Ok(queue) => queue.ok_or(LocateError::Unknown)?,
-                Err(ReadError::NotLeader { .. }) => return Err(LocateError::NotHere(group)),
-                Err(error) => return Err(unavailable(error)),
-            },
-        };
-        Ok(Located { group, queue })
+        if group.is_leader() { Ok(group) } else { Err(LocateError::NotHere(group)) }
+    }
+}
+
+/// Looks something up by name in a group that this node leads.
+async fn find<T: Send>(
+    group: &Group<QueueMachine>,
+    look: impl Fn(&QueueMachine) -> Option<T> + Send + Sync,
+) -> Result<T, LocateError> {
+    let unavailable = |error: ReadError| LocateError::Unavailable(error.to_string());
+    if let Some(found) = group.read_stale(|view| look(view.machine)).map_err(unavailable)? {
+        return Ok(found);
+    }
+    // A new leader may not have applied the create yet: only a barrier makes "unknown" certain.
+    match group.read(|view| look(view.machine)).await {
+        Ok(found) => found.ok_or(LocateError::Unknown),
+        Err(ReadError::NotLeader { .. }) => Err(LocateError::NotHere(group.clone())),
+        Err(error) => Err(unavailable(error)),
     }
 }

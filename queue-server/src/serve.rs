@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::doors::{CmqHttp, KeyRing, NodeBroker, http_router, serve_grpc, serve_http, serve_tcp};
 use crate::node::Node;
+use crate::push;
 
 /// Time that calls under way get at a stop.
 const STOP_GRACE: Duration = Duration::from_secs(2);
@@ -60,6 +61,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     tokio::spawn(serve_tcp(tcp, broker, keys));
     tokio::spawn(serve_http(http, http_router(Arc::clone(&node)).merge(cmq)));
     node.open_groups(config.groups).await?;
+    tokio::spawn(push::run(node.groups(), config.push_reach(), stopped));
     tracing::info!(node = config.node, grpc = %config.grpc, http = %config.http, tcp = %config.tcp, "serving");
 
     wait_for_signal().await.map_err(io("waiting for a signal"))?;

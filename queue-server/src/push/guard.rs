@@ -9,11 +9,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Addresses beyond the public ones that endpoints may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reach {
+pub(crate) struct Reach {
     /// This machine's own (127.0.0.0/8, ::1).
-    pub loopback: bool,
+    pub(crate) loopback: bool,
     /// Those of private networks (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, fc00::/7).
-    pub private: bool,
+    pub(crate) private: bool,
 }
 
 /// What an address is for.
@@ -28,7 +28,7 @@ enum Kind {
 
 impl Reach {
     /// Whether an endpoint may stand at `address`.
-    pub(crate) fn allows(self, address: IpAddr) -> bool {
+    pub(super) fn allows(self, address: IpAddr) -> bool {
         match kind(address) {
             Kind::Public => true,
             Kind::Loopback => self.loopback,
@@ -52,12 +52,9 @@ fn kind_v4(address: Ipv4Addr) -> Kind {
         (10, ..) | (172, 16..=31, _) | (192, 168, _) | (100, 64..=127, _) => Kind::Private,
         // This network, link-local (where clouds keep secrets), protocol assignments, documentation, benchmarks,
         // multicast and reserved: RFC 6890.
-        (0 | 224.., ..)
-        | (169, 254, _)
-        | (192, 0, 0 | 2)
-        | (198, 18 | 19, _)
-        | (198, 51, 100)
-        | (203, 0, 113) => Kind::Special,
+        (0 | 224.., ..) | (169, 254, _) | (192, 0, 0 | 2) | (198, 18 | 19, _) | (198, 51, 100) | (203, 0, 113) => {
+            Kind::Special
+        }
         _ => Kind::Public,
     }
 }

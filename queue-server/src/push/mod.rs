@@ -16,5 +16,5 @@ mod notice;
 mod post;
 mod worker;
 
-pub use guard::Reach;
+pub(crate) use guard::Reach;
 pub(crate) use worker::run;

@@ -42,7 +42,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Pushes for every group this node leads, until `stopped` is true.
 pub(crate) async fn run(groups: Vec<Group<QueueMachine>>, reach: Reach, mut stopped: watch::Receiver<bool>) {
     let posts = Arc::new(Semaphore::new(POSTS_MAX));
-    let watches = groups.into_iter().map(|group| tokio::spawn(keep(Pusher { group, reach, posts: Arc::clone(&posts) })));
+    let watches =
+        groups.into_iter().map(|group| tokio::spawn(keep(Pusher { group, reach, posts: Arc::clone(&posts) })));
     let watches: Vec<_> = watches.collect();
     // A closed channel stops the pushers too: the node is gone.
     let _ = stopped.wait_for(|stopped| *stopped).await;

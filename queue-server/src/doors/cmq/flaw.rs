@@ -68,7 +68,6 @@ pub(crate) mod no {
     pub(crate) const BODY_EMPTY: No = row(4000, 10120, "message body can't be empty");
     pub(crate) const NO_ACTION: No = row(4000, 10280, "action is not existed");
     pub(crate) const KEY_FORMAT: No = row(4000, 10310, "error: parameter %s key format error");
-    pub(crate) const NO_SUCH_PARAMETER: No = row(4000, 10320, "no such parameter %s");
     pub(crate) const NOT_REPEATABLE: No = row(4000, 10330, "parameter %s is NOT a repeatable parameter");
     pub(crate) const OUT_OF_RANGE: No = row(4000, 10350, "parameter %s value or length is out of range");
     pub(crate) const WRONG_TYPE: No = row(4000, 10360, "parameter %s error type");
@@ -86,6 +85,11 @@ pub(crate) mod no {
     pub(crate) const PROTOCOL: No = row(4000, 10510, "undefined protocol");
     pub(crate) const STRATEGY: No = row(4000, 10520, "undefined notify retry stragety");
     pub(crate) const CONTENT_FORMAT: No = row(4000, 10530, "undefined notify content format");
+    pub(crate) const HAS_SUBSCRIPTIONS: No = row(
+        4000,
+        10540,
+        "there exists subscriptions under this topic, please unsubscribe all of them before DeleteTopic",
+    );
     pub(crate) const SUBSCRIPTION_NAME: No = row(4000, 10580, "subscription name format error");
     pub(crate) const TOPIC_NAME: No = row(4000, 10620, "topic name format error");
     pub(crate) const BINDING_KEYS: No = row(4000, 10680, "too many bindingKey");
@@ -100,16 +104,28 @@ pub(crate) mod no {
     pub(crate) const THROTTLED: No = row(4420, 10250, "qps throttling");
     pub(crate) const STALE_HANDLE: No = row(4430, 10260, "receipt handle is invalid");
     pub(crate) const QUEUE_MISSING: No = row(4440, 10100, "queue is not existed, or deleted");
+    pub(crate) const TOPIC_MISSING: No = row(4440, 10600, "topic is not existed, or deleted");
     pub(crate) const TOO_MANY_QUEUES: No = row(4450, 10220, "number of queues has reached the limit");
+    pub(crate) const TOO_MANY_TOPICS: No = row(4450, 10610, "number of topics has reached the limit");
     pub(crate) const QUEUE_EXISTS: No = row(4460, 4460, "queue is already existed, case insensitive");
+    pub(crate) const TOPIC_EXISTS: No = row(4460, 4460, "topic is already existed, case insensitive");
     pub(crate) const BATCH_BYTES: No = row(4470, 10300, "total message size exceed 1MB");
+    pub(crate) const SUBSCRIPTION_EXISTS: No = row(4490, 10470, "subscribtion is already existed");
     pub(crate) const MESSAGE_ID: No = row(4490, 10770, "message id is invalid");
+    pub(crate) const NOT_ALLOWED: No = row(4490, 10780, "message operation is not allowed");
+    pub(crate) const NOT_TRANSACTIONAL: No = row(4490, 10790, "transaction message is not supported");
+    pub(crate) const TOO_MANY_SUBSCRIPTIONS: No = row(4500, 10480, "number of subscription has reached the limit");
     pub(crate) const BLANK_URL: No = row(4510, 10570, "url connot contain any blank characters");
     pub(crate) const UNKNOWN: No = row(6000, 10050, "server internal error");
     pub(crate) const SOME_NOT_DELETED: No = row(6010, 10150, "delete message partially failed");
     pub(crate) const NONE_DELETED: No = row(6020, 10290, "batch delete message failed");
+    pub(crate) const NO_SUBSCRIPTION: No =
+        row(6030, 10650, "topic has no subscription, please create a subscription before publishing message");
+    pub(crate) const NOTHING_MATCHES: No =
+        row(6030, 10730, "no bindingKey or filterTag matches the routingKey or msgTag");
     pub(crate) const NOT_CONFIRMED: No = row(6040, 10750, "transaction confirmation failed");
     pub(crate) const SOME_NOT_CONFIRMED: No = row(6040, 10760, "transaction confirmation partially failed");
+    pub(crate) const NOT_REWINDABLE: No = row(6050, 10670, "your queue cannot be rewinded");
     pub(crate) const TOO_MANY_UNACKED: No = row(6070, 10690, "too many unacked(inactive) messages or delayed messages");
     pub(crate) const NO_MESSAGE: No = row(7000, 10200, "no message");
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  cmq_http ─┐                    ┌─> on_node        the verbs of today, on this node's groups
-//!  cmq_tcp  ─┴─> Broker (trait) ──┴─> on_node_later  the verbs to come: each says that it is not served
+//!  cmq_tcp  ─┴─> Broker (trait) ──┴─> on_node_further, on_node_topics
 //! ```
 //!
 //! Must never: decide anything about a message, or name a type of either wire.
@@ -13,7 +13,8 @@ pub(crate) mod fake;
 mod flaw;
 mod limits;
 mod on_node;
-mod on_node_later;
+mod on_node_further;
+mod on_node_topics;
 mod words;
 
 pub(crate) use broker::Broker;

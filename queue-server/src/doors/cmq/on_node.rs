@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::broker::QueueVerbs;
 use super::flaw::{Flaw, no};
 use super::limits::ANSWER_MAX;
-use super::on_node_later::{attribute_changes, facts, send_half};
+use super::on_node_further::facts;
 use super::words::{Caller, Listed, Named, Outgoing, Page, QueueFacts, QueueWish, Said, Taken, TakenFrom, Wanted};
 use crate::node::{LocateError, Node};
 
@@ -94,7 +94,7 @@ impl QueueVerbs for NodeBroker {
         Flaw::unless(is_queue_name(name), no::QUEUE_NAME)?;
         let until = Instant::now() + ANSWER_MAX;
         let beside = wish.dead_letter.as_ref().map_or("", |rule| rule.queue.as_str()).to_owned();
-        let attributes = queue_core::Attributes::default().changed(attribute_changes(wish)?);
+        let attributes = queue_core::Attributes::default().changed(self.attribute_changes(wish, until).await?);
         let placed = timeout_at(until, self.node.place_new(name, &beside)).await;
         // A place without a queue harms nobody: whatever happened to it, no queue was made.
         let placed = placed.map_err(|_| unavailable("no answer in time"))?.map_err(|error| not_placed(&error))?;
@@ -108,7 +108,7 @@ impl QueueVerbs for NodeBroker {
     }
 
     async fn set_queue(&self, name: &str, wish: QueueWish) -> Said<QueueFacts> {
-        let changes = attribute_changes(wish)?;
+        let changes = self.attribute_changes(wish, Instant::now() + ANSWER_MAX).await?;
         let (group, applied) =
             self.named(name, &Command::SetQueueAttributes { name: name.to_owned(), changes }).await?;
         done(applied.reply)?;
@@ -152,10 +152,10 @@ impl QueueVerbs for NodeBroker {
 
     async fn send(&self, messages: Outgoing) -> Said<Vec<u64>> {
         if messages.half.is_some() {
-            return send_half(self, messages).await;
+            return self.send_half(messages).await;
         }
         let delay_ms = u64::from(messages.delay_s) * 1_000;
-        let new = |body: &bytes::Bytes| NewMessage { body: body.clone(), delay_ms, headers: Vec::new() };
+        let new = |body: &bytes::Bytes| NewMessage { body: body.clone(), delay_ms, ..NewMessage::default() };
         let bodies = &messages.bodies;
         let command = |queue| Command::Send { queue, messages: bodies.iter().map(new).collect() };
         let (_, applied) = self.command(&messages.queue, Instant::now() + ANSWER_MAX, command).await?;
@@ -256,7 +256,7 @@ async fn read_taken(spot: &Spot, index: u64, deliveries: &[Delivery]) -> Said<Ve
         for (delivery, stored) in deliveries.iter().zip(stored) {
             let Some((stored, body)) = stored.zip(view.rows.body(delivery.id.body())?) else { continue };
             let origin = stored.origin.map(|origin| TakenFrom {
-                queue: view.machine.status(origin.queue).map(|status| status.name).unwrap_or_default(),
+                queue: origin.name,
                 enqueued_ms: origin.enqueued.0,
                 dequeued: origin.tries.received,
             });
@@ -311,7 +311,7 @@ pub(super) fn queue_text(group: u32, queue: QueueId) -> String {
     format!("queue-{group:02x}{:05x}", queue.0)
 }
 
-fn left(until: Instant) -> Duration {
+pub(super) fn left(until: Instant) -> Duration {
     until.saturating_duration_since(Instant::now())
 }
 
@@ -330,7 +330,7 @@ fn not_placed(error: &ProposeError) -> Flaw {
     unavailable(&error.to_string())
 }
 
-fn unread(error: &ReadError) -> Flaw {
+pub(super) fn unread(error: &ReadError) -> Flaw {
     unavailable(&error.to_string())
 }
 
@@ -339,7 +339,7 @@ pub(super) fn unavailable(reason: &str) -> Flaw {
     no::THROTTLED.because(reason)
 }
 
-fn done(reply: Reply) -> Said<()> {
+pub(super) fn done(reply: Reply) -> Said<()> {
     match reply {
         Reply::Done => Ok(()),
         other => Err(refused(other)),
@@ -380,6 +380,28 @@ pub(super) fn flaw_of(refusal: Refusal) -> Flaw {
         Refusal::QueueFull | Refusal::NumbersExhausted => no::HEAP.into(),
         Refusal::TooManyDelayed | Refusal::TooManyLeased => no::TOO_MANY_UNACKED.into(),
         Refusal::StaleReceipt => no::STALE_HANDLE.into(),
+        Refusal::TransactionOutOfRange => no::OUT_OF_RANGE.about("firstQueryInterval"),
+        Refusal::DelayInTransaction => no::DELAY.into(),
+        Refusal::NotTransactional => no::NOT_TRANSACTIONAL.into(),
+        Refusal::TooManyHalves => no::TOO_MANY_UNACKED.into(),
+        Refusal::HalfUnknown => no::MESSAGE_ID.into(),
+        Refusal::HalfSettled => no::NOT_ALLOWED.into(),
+        Refusal::RewindOff => no::NOT_REWINDABLE.into(),
+        Refusal::TopicMissing => no::TOPIC_MISSING.into(),
+        Refusal::TopicExists => no::TOPIC_EXISTS.into(),
+        Refusal::TooManyTopics => no::TOO_MANY_TOPICS.into(),
+        Refusal::TopicHasSubscriptions => no::HAS_SUBSCRIPTIONS.into(),
+        Refusal::SubscriptionMissing => no::REQUEST.because("subscription is not existed"),
+        Refusal::SubscriptionExists => no::SUBSCRIPTION_EXISTS.into(),
+        Refusal::TooManySubscriptions => no::TOO_MANY_SUBSCRIPTIONS.into(),
+        Refusal::TagsOutOfRange => no::MESSAGE_TAGS.into(),
+        Refusal::BindingKeysOutOfRange => no::BINDING_KEYS.into(),
+        Refusal::RoutingKeyOutOfRange => no::OUT_OF_RANGE.about("routingKey"),
+        Refusal::EndpointInvalid => no::ENDPOINT.into(),
+        Refusal::EndpointQueueMissing => no::QUEUE_MISSING.into(),
+        Refusal::NoSubscription => no::NO_SUBSCRIPTION.into(),
+        Refusal::NothingMatches => no::NOTHING_MATCHES.into(),
+        Refusal::PublishTooLarge => no::BATCH_BYTES.into(),
         // Nothing that CMQ has a word for.
         _ => no::REQUEST.into(),
     }

@@ -136,12 +136,12 @@ pub(crate) fn read_cursor(bytes: &Bytes) -> Result<Option<Cursor>, DecodeError> 
 pub(crate) fn event(machine: &QueueMachine, event: &Event) -> wire::MessageEvent {
     let name = |queue: QueueId| machine.status(queue).map(|status| status.name).unwrap_or_default();
     wire::MessageEvent {
-        at_ms: event.at.0,
-        id: event.message.0,
+        at_ms: event.time.0,
+        id: event.message.map_or(0, |message| message.0),
         kind: kind(event.kind).to_owned(),
         detail: event.detail,
         queue: name(event.queue),
-        other_queue: name(event.other),
+        other_queue: event.other.map(name).unwrap_or_default(),
     }
 }
 

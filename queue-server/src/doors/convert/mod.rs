@@ -12,22 +12,43 @@ pub(crate) use topic::{
 use bytes::Bytes;
 use proto::outcome::{Hint, unknown};
 use proto::queue::v1::{self as wire, MessageState, PeekedMessage};
+use queue_core::limits::PRIORITY_DEFAULT;
 use queue_core::{
-    AttributeChanges, Attributes, DeadLetterCount, DeadLetterPolicy, DeadLetterStall, Delivery, Header, MessageRow,
-    NewMessage, PeekState, Peeked, QueueMachine, Refusal, Reply, Tries,
+    AttributeChanges, Attributes, Counts, DeadLetterCount, DeadLetterPolicy, Delivery, Header, MessageRow, NewMessage,
+    PeekState, Peeked, Refusal, Reply, Stall, Totals, TransactionPolicy, Tries,
 };
 use tonic::{Code, Status};
 
 pub(crate) const fn refusal_code(refusal: Refusal) -> Code {
     match refusal {
-        Refusal::QueueMissing | Refusal::DeadLetterQueueMissing => Code::NotFound,
-        Refusal::QueueExists => Code::AlreadyExists,
+        Refusal::QueueMissing
+        | Refusal::DeadLetterQueueMissing
+        | Refusal::TopicMissing
+        | Refusal::SubscriptionMissing
+        | Refusal::EndpointQueueMissing
+        | Refusal::RedriveTargetMissing
+        | Refusal::HalfUnknown => Code::NotFound,
+        Refusal::QueueExists | Refusal::TopicExists | Refusal::SubscriptionExists => Code::AlreadyExists,
         Refusal::TooManyQueues
         | Refusal::QueueFull
         | Refusal::TooManyDelayed
         | Refusal::TooManyLeased
-        | Refusal::NumbersExhausted => Code::ResourceExhausted,
-        Refusal::StaleReceipt => Code::FailedPrecondition,
+        | Refusal::NumbersExhausted
+        | Refusal::TooManyLanes
+        | Refusal::TooManyDedupIds
+        | Refusal::TooManyHalves
+        | Refusal::TooManyTopics
+        | Refusal::TooManySubscriptions => Code::ResourceExhausted,
+        Refusal::StaleReceipt
+        | Refusal::HalfSettled
+        | Refusal::RewindOff
+        | Refusal::RewindPlaceMoved
+        | Refusal::NotTransactional
+        | Refusal::TopicHasSubscriptions
+        | Refusal::NoSubscription
+        | Refusal::NothingMatches
+        | Refusal::RedriveRunning
+        | Refusal::RedriveMissing => Code::FailedPrecondition,
         _ => Code::InvalidArgument,
     }
 }
@@ -54,21 +75,27 @@ pub(crate) fn new_message(message: wire::NewMessage) -> NewMessage {
 
 const fn wire_count(count: DeadLetterCount) -> wire::DeadLetterCount {
     match count {
+        DeadLetterCount::Age => wire::DeadLetterCount::Age,
         DeadLetterCount::Received => wire::DeadLetterCount::Received,
         DeadLetterCount::Failed => wire::DeadLetterCount::Failed,
     }
 }
 
 /// A message as it is stored, without receipt and lease.
-fn stored_message(machine: &QueueMachine, stored: MessageRow, tries: Tries, body: Bytes) -> wire::Message {
+fn stored_message(stored: MessageRow, tries: Tries, body: Bytes) -> wire::Message {
     let origin = stored.origin.map(|origin| wire::Origin {
-        // A queue that was deleted since has a number, but no name any more.
-        queue: machine.status(origin.queue).map(|status| status.name).unwrap_or_default(),
+        queue: origin.name,
         queue_id: origin.queue.0,
         enqueued_ms: origin.enqueued.0,
         times_received: origin.tries.received,
         times_failed: origin.tries.failed,
-        reason: wire_count(origin.reason).into(),
+        reason: origin.reason.map_or(wire::DeadLetterCount::Unspecified, wire_count).into(),
+        times_redriven: origin.redriven,
+    });
+    let published = stored.published.map(|published| wire::Published {
+        topic: published.topic,
+        id: published.id.0,
+        tags: published.tags,
     });
     wire::Message {
         id: stored.id.0,
@@ -81,37 +108,31 @@ fn stored_message(machine: &QueueMachine, stored: MessageRow, tries: Tries, body
         times_received: tries.received,
         times_failed: tries.failed,
         origin,
+        priority: u32::from(stored.priority),
+        tenant: stored.tenant,
+        group: stored.group,
+        published,
     }
 }
 
 /// A message under a lease.
-pub(crate) fn delivered_message(
-    machine: &QueueMachine,
-    delivery: &Delivery,
-    stored: MessageRow,
-    body: Bytes,
-) -> wire::Message {
+pub(crate) fn delivered_message(delivery: &Delivery, stored: MessageRow, body: Bytes) -> wire::Message {
     wire::Message {
         receipt: delivery.receipt.0,
         lease_until_ms: delivery.deadline.0,
-        ..stored_message(machine, stored, delivery.tries, body)
+        ..stored_message(stored, delivery.tries, body)
     }
 }
 
 /// A message that was looked at.
-pub(crate) fn peeked_message(
-    machine: &QueueMachine,
-    peeked: Peeked,
-    state: MessageState,
-    body: Bytes,
-) -> PeekedMessage {
+pub(crate) fn peeked_message(peeked: Peeked, state: MessageState, body: Bytes) -> PeekedMessage {
     let until = peeked.until.map_or(0, |until| until.0);
-    let mut message = stored_message(machine, peeked.message, peeked.tries, body);
+    let mut message = stored_message(peeked.message, peeked.tries, body);
     let mut due_ms = 0;
     match state {
         MessageState::Leased => message.lease_until_ms = until,
-        MessageState::Delayed => due_ms = until,
-        MessageState::Visible | MessageState::Unspecified => {}
+        MessageState::Delayed | MessageState::Half => due_ms = until,
+        MessageState::Visible | MessageState::Rewindable | MessageState::Unspecified => {}
     }
     PeekedMessage { message: Some(message), state: state.into(), due_ms }
 }
@@ -121,15 +142,38 @@ pub(crate) const fn peek_state(state: MessageState) -> Option<PeekState> {
         MessageState::Visible => Some(PeekState::Visible),
         MessageState::Leased => Some(PeekState::Leased),
         MessageState::Delayed => Some(PeekState::Delayed),
+        MessageState::Half => Some(PeekState::Half),
+        MessageState::Rewindable => Some(PeekState::Rewindable),
         MessageState::Unspecified => None,
     }
 }
 
-pub(crate) fn stall_text(stall: Option<DeadLetterStall>) -> String {
-    match stall {
-        None => String::new(),
-        Some(DeadLetterStall::QueueMissing) => "the dead-letter queue does not exist".to_owned(),
-        Some(DeadLetterStall::QueueFull) => "the dead-letter queue is full".to_owned(),
+/// Why something does not move; empty if it does.
+pub(crate) fn stall_text(stall: Option<Stall>) -> String {
+    stall.map_or_else(String::new, |stall| stall.to_string())
+}
+
+/// What a queue holds and has done.
+pub(crate) const fn counters(counts: &Counts, totals: &Totals) -> wire::QueueCounters {
+    wire::QueueCounters {
+        visible: counts.visible,
+        leased: counts.leased,
+        delayed: counts.delayed,
+        sent: totals.sent,
+        received: totals.received,
+        acked: totals.acked,
+        redelivered: totals.redelivered,
+        expired: totals.expired,
+        purged: totals.purged,
+        dead_lettered: totals.dead_lettered,
+        sent_bytes: totals.sent_bytes,
+        arrived: totals.arrived,
+        half: counts.half,
+        rolled_back: totals.half_rolled_back,
+        half_expired: totals.half_expired,
+        rewindable: counts.rewindable,
+        rewound: totals.rewound,
+        redriven: totals.redriven,
     }
 }
 
@@ -150,9 +194,10 @@ fn policy(wire: &wire::DeadLetterPolicy) -> Result<Option<DeadLetterPolicy>, Ref
     let count = match wire.count() {
         wire::DeadLetterCount::Received => DeadLetterCount::Received,
         wire::DeadLetterCount::Failed => DeadLetterCount::Failed,
+        wire::DeadLetterCount::Age => DeadLetterCount::Age,
         wire::DeadLetterCount::Unspecified => return Err(Refusal::DeadLetterLimitOutOfRange),
     };
-    Ok(Some(DeadLetterPolicy { queue: wire.queue.clone(), count, limit: wire.times_max }))
+    Ok(Some(DeadLetterPolicy { group: None, queue: wire.queue.clone(), count, limit: wire.times_max }))
 }
 
 pub(crate) fn changes(wire: &wire::QueueAttributes) -> Result<AttributeChanges, Refusal> {
@@ -164,6 +209,12 @@ pub(crate) fn changes(wire: &wire::QueueAttributes) -> Result<AttributeChanges, 
         retention_s: wire.retention_s,
         rewind_s: wire.rewind_s,
         dead_letter: wire.dead_letter.as_ref().map(policy).transpose()?,
+        dedup_window_s: wire.dedup_window_s,
+        transaction: wire.transaction.map(|policy| {
+            let wanted = TransactionPolicy { first_query_s: policy.first_query_s, max_queries: policy.queries_max };
+            (policy.first_query_s > 0).then_some(wanted)
+        }),
+        trace: wire.trace,
     })
 }
 
@@ -180,5 +231,11 @@ pub(crate) fn wire_attributes(attributes: &Attributes) -> wire::QueueAttributes 
             count: wire_count(policy.count).into(),
             times_max: policy.limit,
         }),
+        dedup_window_s: Some(attributes.dedup_window_s),
+        transaction: attributes.transaction.map(|policy| wire::TransactionPolicy {
+            first_query_s: policy.first_query_s,
+            queries_max: policy.max_queries,
+        }),
+        trace: Some(attributes.trace),
     }
 }

@@ -136,7 +136,10 @@ pub(crate) fn subscription(status: SubscriptionStatus) -> wire::GetSubscriptionR
     };
     let blocked = match (status.failing, status.stall) {
         (_, Some(stall)) => stall_text(Some(stall)),
-        (Some(failing), None) => format!("deliveries fail since {}: {}", failing.since.0, failing.reason),
+        (Some(failing), None) => {
+            let stall = failing.stall.map_or_else(String::new, |stall| format!(": {stall}"));
+            format!("{} deliveries have failed since {} ms{stall}", failing.times, failing.since.0)
+        }
         (None, None) => String::new(),
     };
     let counts = status.counts;

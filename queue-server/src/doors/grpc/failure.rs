@@ -19,7 +19,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub(crate) enum DoorRefusal {
-    /// The directory or the group, asked before anything was proposed, knows no such queue.
+    /// The directory or the group, asked before anything was proposed, knows no such queue or topic.
     QueueNotFound = 2,
     /// A wait is longer than 30 s.
     WaitTooLong = 3,
@@ -48,6 +48,12 @@ pub(crate) fn machine_refused(refusal: Refusal) -> Status {
 /// No such queue, found before anything was proposed: a repeated request learns nothing of its earlier attempts from it.
 pub(crate) fn queue_missing() -> Status {
     let text = Refusal::QueueMissing.to_string();
+    refused(Code::NotFound, DOOR_REFUSALS + DoorRefusal::QueueNotFound as u16, &text)
+}
+
+/// No such topic, found before anything was proposed.
+pub(crate) fn topic_missing() -> Status {
+    let text = Refusal::TopicMissing.to_string();
     refused(Code::NotFound, DOOR_REFUSALS + DoorRefusal::QueueNotFound as u16, &text)
 }
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use machine::RequestId;
+use machine::{RequestId, StoreFailure};
 use proto::limits::WAIT_MS_MAX;
 use proto::outcome::{Hint, unknown};
 use proto::queue::v1::{
-    ConfirmHalfReply, ConfirmHalfRequest, HalfResult, Message, QueryHalfReply, QueryHalfRequest,
+    ConfirmHalfReply, ConfirmHalfRequest, HalfResult, Message, MessageState, QueryHalfReply, QueryHalfRequest,
 };
-use queue_core::{Command, MessageId, Question, QueueMachine, Reply};
+use queue_core::{Command, MessageId, Peeked, Question, QueueMachine, Reply, Tries};
 use replica::View;
 use tokio::time::Instant;
 use tonic::Status;
@@ -51,9 +51,13 @@ pub(super) async fn query(node: &Node, call: QueryHalfRequest) -> Result<QueryHa
     let command = Command::QueryHalf { queue: located.queue, count: call.messages_max };
     let until = Instant::now() + Duration::from_millis(u64::from(call.wait_ms));
     loop {
-        let due = located.group.read_stale(|view| view.machine.next_question(located.queue, view.now));
-        let due = due.map_err(read_failed)?;
-        if due.is_none_or(|wait_ms| wait_ms == 0) {
+        // A queue without a policy is refused by the machine.
+        let is_worth_it = located.group.read_stale(|view| {
+            let has_policy = view.machine.status(located.queue)?.attributes.transaction.is_some();
+            let is_due = view.machine.next_question(located.queue).is_some_and(|next| next <= view.now);
+            Some(is_due || !has_policy)
+        });
+        if is_worth_it.map_err(read_failed)?.unwrap_or(true) {
             match located.group.propose(request, &command).await.map_err(propose_failed)?.reply {
                 Reply::Questions { questions } => return read(&located, &questions),
                 Reply::Refused(refusal) => return Err(machine_refused(refusal)),
@@ -78,14 +82,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The messages that are asked about. What has been confirmed since is left out.
 fn read(located: &Located, questions: &[Question]) -> Result<QueryHalfReply, Status> {
-    let read = |view: &View<'_, QueueMachine>| {
-        let mut messages: Vec<Message> = Vec::with_capacity(questions.len());
-        for half in view.machine.half_messages(view.rows, located.queue, questions)? {
-            if let Some(body) = view.rows.body(half.message.id.body())? {
-                messages.extend(convert::peeked_message(half, proto::queue::v1::MessageState::Half, body).message);
+    let read = |view: &View<'_, QueueMachine>| -> Result<Vec<Message>, StoreFailure> {
+        let mut messages = Vec::with_capacity(questions.len());
+        for question in questions {
+            let half = view.machine.half(view.rows, located.queue, question.id)?;
+            if let Some((message, body)) = half.zip(view.rows.body(question.id.body())?) {
+                let peeked = Peeked { message, tries: Tries::default(), until: Some(question.next) };
+                messages.extend(convert::peeked_message(peeked, MessageState::Half, body).message);
             }
         }
-        Ok::<_, machine::StoreFailure>(messages)
+        Ok(messages)
     };
     let messages = located.group.read_stale(read).map_err(read_failed)?;
     // The questions are taken; the same request id brings them once the rows can be read again.

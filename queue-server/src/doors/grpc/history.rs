@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use machine::StoreFailure;
+use machine::{RequestId, StoreFailure, TimestampMs};
 use proto::outcome::{Hint, not_applied};
 use proto::queue::v1::history_server::History;
 use proto::queue::v1::*;
-use queue_core::{Command, MessageId, QueueMachine, Reply, TimestampMs, TopicCommand};
+use queue_core::{Command, MessageId, QueueMachine, Refusal, Reply, TopicCommand};
 use replica::View;
 use tonic::{Request, Response, Status};
 
@@ -17,6 +17,8 @@ use crate::doors::convert::{self, unexpected};
 use crate::node::Node;
 
 const EVENTS_MAX: u32 = 1_000;
+/// Each round brings back what up to 1024 lanes hold.
+const REWIND_ROUNDS_MAX: usize = 128;
 
 /// Answers calls about what has been.
 #[derive(Clone)]
@@ -154,19 +156,35 @@ async fn list_events(node: &Node, call: ListEventsRequest) -> Result<ListEventsR
     located.group.read(read).await.map_err(read_failed)?.map_err(|failure| unreadable(&failure))
 }
 
-/// Finds the places from which messages come back, then proposes to bring them back. A place that moved between the two
-/// (its message has gone for good) is looked for once more.
+/// Finds the places from which messages come back, then proposes to bring them back. A place whose message has gone for
+/// good between the two is looked for anew; a queue with very many lanes takes several rounds.
 async fn rewind(node: &Node, call: RewindRequest) -> Result<RewindReply, Status> {
     let (located, request) = locate(node, &call.queue, call.request.as_ref()).await?;
-    let to = TimestampMs(call.to_ms);
-    let places = located.group.read(|view| view.machine.rewind_places(view.rows, located.queue, to)).await;
-    let places = places.map_err(read_failed)?.map_err(|failure| unreadable(&failure))?;
-    let command = Command::Rewind { queue: located.queue, to, places };
-    match located.group.propose(request, &command).await.map_err(propose_failed)?.reply {
-        Reply::Rewound { messages } => Ok(RewindReply { messages }),
-        Reply::Refused(refusal) => Err(machine_refused(refusal)),
-        other => Err(unexpected(&other)),
+    if request != RequestId::NONE
+        && let Some(Reply::Rewound { messages }) = located.group.former_reply(request)
+    {
+        return Ok(RewindReply { messages });
     }
+    let to = TimestampMs(call.to_ms);
+    let mut sum = 0;
+    for round in 0..REWIND_ROUNDS_MAX {
+        let places = located.group.read(|view| view.machine.rewind_places(view.rows, located.queue, to)).await;
+        let places = places.map_err(read_failed)?.map_err(|failure| unreadable(&failure))?;
+        if places.is_empty() && round > 0 {
+            break;
+        }
+        let command = Command::Rewind { queue: located.queue, to, places };
+        // The first round carries the request's id; a repeat is answered from it.
+        let id = if round == 0 { request } else { RequestId::NONE };
+        match located.group.propose(id, &command).await.map_err(propose_failed)?.reply {
+            Reply::Rewound { messages: 0 } => break,
+            Reply::Rewound { messages } => sum += messages,
+            Reply::Refused(Refusal::RewindPlaceMoved) => {}
+            Reply::Refused(refusal) => return Err(machine_refused(refusal)),
+            other => return Err(unexpected(&other)),
+        }
+    }
+    Ok(RewindReply { messages: sum })
 }
 
 async fn dead_letter_sources(
@@ -176,9 +194,10 @@ async fn dead_letter_sources(
     let place = node.place(&call.queue).await.map_err(locate_failed)?;
     let mut queues = Vec::new();
     for group in node.groups() {
+        let id = group.id();
         let sources = group.read_anywhere(super::topics::DEADLINE, |view| {
             let name = |id| view.machine.status(id).map(|status| status.name);
-            let sources = view.machine.dead_letter_sources(place.group, &call.queue);
+            let sources = view.machine.dead_letter_sources(id, place.group, &call.queue);
             sources.into_iter().filter_map(name).collect::<Vec<_>>()
         });
         queues.append(&mut sources.await.map_err(read_failed)?);

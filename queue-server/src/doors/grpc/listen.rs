@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use proto::admin::v1::admin_server::AdminServer;
 use proto::limits::WIRE_BYTES_MAX;
+use proto::queue::v1::history_server::HistoryServer;
 use proto::queue::v1::queue_server::QueueServer;
+use proto::queue::v1::topics_server::TopicsServer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
-use super::{AdminDoor, QueueDoor};
+use super::{AdminDoor, HistoryDoor, QueueDoor, TopicsDoor};
 use crate::node::Node;
 
 /// Serves until `stopped` is true. Errors: text; the server ended by itself.
@@ -22,6 +24,8 @@ pub(crate) async fn serve_grpc(
 ) -> Result<(), String> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<QueueServer<QueueDoor>>().await;
+    health.set_serving::<TopicsServer<TopicsDoor>>().await;
+    health.set_serving::<HistoryServer<HistoryDoor>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
         .build_v1()
@@ -29,6 +33,8 @@ pub(crate) async fn serve_grpc(
     let queue = QueueServer::new(QueueDoor::new(Arc::clone(&node)))
         .max_decoding_message_size(WIRE_BYTES_MAX)
         .max_encoding_message_size(WIRE_BYTES_MAX);
+    let topics = TopicsServer::new(TopicsDoor::new(Arc::clone(&node))).max_decoding_message_size(WIRE_BYTES_MAX);
+    let history = HistoryServer::new(HistoryDoor::new(Arc::clone(&node))).max_encoding_message_size(WIRE_BYTES_MAX);
     Server::builder()
         .initial_stream_window_size(4 * 1024 * 1024)
         .initial_connection_window_size(16 * 1024 * 1024)
@@ -38,6 +44,8 @@ pub(crate) async fn serve_grpc(
         .add_service(health_service)
         .add_service(reflection)
         .add_service(queue)
+        .add_service(topics)
+        .add_service(history)
         .add_service(AdminServer::new(AdminDoor::new(node)))
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
             // A closed channel stops the server too: the node is gone.

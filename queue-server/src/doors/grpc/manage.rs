@@ -5,10 +5,10 @@ use std::time::Duration;
 use machine::{GroupId, RequestId};
 use proto::queue::v1::{
     CreateQueueReply, CreateQueueRequest, DeleteQueueReply, DeleteQueueRequest, GetQueueReply, GetQueueRequest,
-    ListQueuesReply, ListQueuesRequest, LocateReply, LocateRequest, PurgeQueueReply, PurgeQueueRequest, QueueCounters,
-    QueueName, SetQueueAttributesReply, SetQueueAttributesRequest,
+    ListQueuesReply, ListQueuesRequest, LocateReply, LocateRequest, PurgeQueueReply, PurgeQueueRequest,
+    QueueAttributes, QueueName, SetQueueAttributesReply, SetQueueAttributesRequest,
 };
-use queue_core::{Attributes, Command, PlaceRefusal, QueueMachine, QueueStatus, Refusal, Reply};
+use queue_core::{AttributeChanges, Attributes, Command, PlaceRefusal, QueueMachine, Refusal, Reply};
 use replica::{Group, ProposeError};
 use tonic::Status;
 
@@ -16,8 +16,8 @@ use super::failure::{
     DoorRefusal, door_refused, locate_failed, machine_refused, not_here, propose_failed, queue_missing, read_failed,
 };
 use super::service::{locate as locate_queue, request_id};
-use crate::doors::convert::{changes, stall_text, unexpected, wire_attributes};
-use crate::node::Node;
+use crate::doors::convert::{changes, counters, stall_text, unexpected, wire_attributes};
+use crate::node::{LocateError, Node};
 
 const MANAGE_DEADLINE: Duration = Duration::from_secs(3);
 const PAGE_MAX: u32 = 1000;
@@ -32,7 +32,10 @@ pub(super) async fn open_session(node: &Node, group: u32) -> Result<u64, Propose
 }
 
 pub(super) async fn locate(node: &Node, call: LocateRequest) -> Result<LocateReply, Status> {
-    let place = node.place(&call.queue).await.map_err(locate_failed)?;
+    let place = match call.topic.as_str() {
+        "" => node.place(&call.queue).await.map_err(locate_failed)?,
+        topic => node.place_of_topic(topic).await.map_err(locate_failed)?,
+    };
     let leader = node.group(place.group).and_then(|group| group.leader());
     let leader = leader.map_or_else(String::new, |leader| leader.address);
     Ok(LocateReply { group: place.group.0, epoch: place.epoch, leader })
@@ -40,16 +43,11 @@ pub(super) async fn locate(node: &Node, call: LocateRequest) -> Result<LocateRep
 
 /// Places the name, then creates the queue in its group. A crash between the two leaves a place and no queue: harmless.
 pub(super) async fn create(node: &Node, call: CreateQueueRequest) -> Result<CreateQueueReply, Status> {
-    let wanted = call.attributes.as_ref().map(changes).transpose().map_err(machine_refused)?.unwrap_or_default();
+    let wanted = wanted(node, call.attributes.as_ref()).await?;
     let attributes = Attributes::default().changed(wanted);
     let beside = attributes.dead_letter.as_ref().map_or("", |policy| policy.queue.as_str());
-    let place = match node.place_new(&call.queue, beside).await.map_err(propose_failed)? {
-        Ok(place) => place,
-        Err(PlaceRefusal::NameInvalid) => return Err(machine_refused(Refusal::NameInvalid)),
-        Err(PlaceRefusal::NoGroup | PlaceRefusal::DirectoryFull) => {
-            return Err(door_refused(DoorRefusal::DirectoryFull, "the directory takes no more names"));
-        }
-    };
+    let placed = node.place_new(&call.queue, beside).await.map_err(propose_failed)?;
+    let place = placed.map_err(not_placed)?;
     let group = group_of(node, place.group)?;
     let command = Command::CreateQueue { name: call.queue, attributes };
     match settle(&group, &command).await? {
@@ -57,6 +55,29 @@ pub(super) async fn create(node: &Node, call: CreateQueueRequest) -> Result<Crea
         Reply::Refused(refusal) => Err(machine_refused(refusal)),
         other => Err(unexpected(&other)),
     }
+}
+
+pub(super) fn not_placed(refusal: PlaceRefusal) -> Status {
+    match refusal {
+        PlaceRefusal::NameInvalid => machine_refused(Refusal::NameInvalid),
+        PlaceRefusal::NoGroup | PlaceRefusal::DirectoryFull => {
+            door_refused(DoorRefusal::DirectoryFull, "the directory takes no more names")
+        }
+    }
+}
+
+/// What the caller wants of a queue; its dead-letter queue is looked up, for it may stand in another group.
+async fn wanted(node: &Node, attributes: Option<&QueueAttributes>) -> Result<AttributeChanges, Status> {
+    let mut wanted = attributes.map(changes).transpose().map_err(machine_refused)?.unwrap_or_default();
+    if let Some(Some(policy)) = &mut wanted.dead_letter {
+        policy.group = match node.place(&policy.queue).await {
+            Ok(place) => Some(place.group),
+            // The machine refuses it, in the order of its rules.
+            Err(LocateError::Unknown) => None,
+            Err(error) => return Err(locate_failed(error)),
+        };
+    }
+    Ok(wanted)
 }
 
 pub(super) async fn delete(node: &Node, call: DeleteQueueRequest) -> Result<DeleteQueueReply, Status> {
@@ -121,39 +142,27 @@ pub(super) async fn get(node: &Node, call: GetQueueRequest) -> Result<GetQueueRe
         .read_anywhere(MANAGE_DEADLINE, |view| {
             let queue = view.machine.queue_id(&call.queue)?;
             let status = view.machine.status(queue)?;
-            Some((status, view.machine.oldest_visible(view.rows, queue)))
+            let oldest = view.machine.oldest_visible(view.rows, queue);
+            let unconsumed = view.machine.oldest_unconsumed(view.rows, queue);
+            Some((status, oldest.and_then(|oldest| Ok((oldest, unconsumed?)))))
         })
         .await
         .map_err(read_failed)?;
     let (status, oldest) = found.ok_or_else(queue_missing)?;
-    let oldest =
+    let (oldest, unconsumed) =
         oldest.map_err(|failure| proto::outcome::not_applied(&failure.to_string(), proto::outcome::Hint::default()))?;
     Ok(GetQueueReply {
         queue: status.name.clone(),
         queue_id: status.queue.0,
         group: place.group.0,
         attributes: Some(wire_attributes(&status.attributes)),
-        counters: Some(counters(&status)),
+        counters: Some(counters(&status.counts, &status.totals)),
         created_ms: status.created.0,
         modified_ms: status.modified.0,
         oldest_visible_ms: oldest.map_or(0, |oldest| oldest.0),
         dead_letter_blocked: stall_text(status.stall),
+        oldest_unconsumed_ms: unconsumed.map_or(0, |oldest| oldest.0),
     })
-}
-
-const fn counters(status: &QueueStatus) -> QueueCounters {
-    QueueCounters {
-        visible: status.counts.visible,
-        leased: status.counts.leased,
-        delayed: status.counts.delayed,
-        sent: status.totals.sent,
-        received: status.totals.received,
-        acked: status.totals.acked,
-        redelivered: status.totals.redelivered,
-        expired: status.totals.expired,
-        purged: status.totals.purged,
-        dead_lettered: status.totals.dead_lettered,
-    }
 }
 
 pub(super) async fn set_attributes(
@@ -166,7 +175,7 @@ pub(super) async fn set_attributes(
     if !group.is_leader() {
         return Err(not_here(&group));
     }
-    let changes = call.attributes.as_ref().map(changes).transpose().map_err(machine_refused)?.unwrap_or_default();
+    let changes = wanted(node, call.attributes.as_ref()).await?;
     let command = Command::SetQueueAttributes { name: call.queue.clone(), changes };
     match group.propose(request, &command).await.map_err(propose_failed)?.reply {
         Reply::Done => {}

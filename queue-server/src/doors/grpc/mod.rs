@@ -1,15 +1,22 @@
 //! The gRPC door of the queue: one file a verb.
 
 mod admin;
+mod consume;
 mod exchange;
 mod failure;
+mod half;
+mod history;
 mod listen;
 mod manage;
 mod receive;
 mod send;
 mod service;
 mod settle;
+mod subscriptions;
+mod topics;
 
 use admin::AdminDoor;
+use history::HistoryDoor;
 pub(crate) use listen::serve_grpc;
 use service::QueueDoor;
+use topics::TopicsDoor;

@@ -76,7 +76,7 @@ fn read_messages(located: &Located, deliveries: &[Delivery]) -> Result<ReceiveRe
         for (delivery, stored) in deliveries.iter().zip(stored) {
             let body = view.rows.body(delivery.id.body())?;
             if let Some((stored, body)) = stored.zip(body) {
-                messages.push(delivered_message(view.machine, delivery, stored, body));
+                messages.push(delivered_message(delivery, stored, body));
             }
         }
         Ok(messages)
@@ -107,7 +107,7 @@ pub(super) async fn peek(node: &Node, call: PeekRequest) -> Result<PeekReply, St
         let mut messages = Vec::with_capacity(page.len());
         for peeked in page {
             if let Some(body) = view.rows.body(peeked.message.id.body())? {
-                messages.push(peeked_message(view.machine, peeked, state, body));
+                messages.push(peeked_message(peeked, state, body));
             }
         }
         Ok(messages)

@@ -17,15 +17,16 @@ pub(super) async fn send(node: &Node, call: SendRequest) -> Result<SendReply, St
     let command = Command::Send { queue: located.queue, messages };
     let applied = located.group.propose(request, &command).await.map_err(propose_failed)?;
     match applied.reply {
-        Reply::Sent { ids, .. } => Ok(SendReply {
+        Reply::Sent { ids, duplicates, .. } => Ok(SendReply {
             ids: ids.into_iter().map(|id| id.0).collect(),
             durability: Some(durability(applied.receipt)),
+            duplicates,
         }),
         Reply::Refused(refusal) => Err(machine_refused(refusal)),
         other => Err(unexpected(&other)),
     }
 }
 
-fn durability(receipt: Receipt) -> Durability {
+pub(super) fn durability(receipt: Receipt) -> Durability {
     Durability { group: receipt.group.0, term: receipt.term, index: receipt.index, copies: receipt.copies }
 }

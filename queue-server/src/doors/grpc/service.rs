@@ -9,7 +9,7 @@ use proto::queue::v1::*;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::failure::{locate_failed, other_group, propose_failed};
-use super::{exchange, manage, receive, send, settle};
+use super::{consume, exchange, half, manage, receive, send, settle};
 use crate::node::{Located, Node};
 
 /// Answers the queue's calls.
@@ -108,6 +108,20 @@ impl Queue for QueueDoor {
 
     async fn peek(&self, request: Request<PeekRequest>) -> Answer<PeekReply> {
         receive::peek(&self.node, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn confirm_half(&self, request: Request<ConfirmHalfRequest>) -> Answer<ConfirmHalfReply> {
+        half::confirm(&self.node, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn query_half(&self, request: Request<QueryHalfRequest>) -> Answer<QueryHalfReply> {
+        half::query(&self.node, request.into_inner()).await.map(Response::new)
+    }
+
+    type ConsumeStream = BoxStream<'static, Result<ConsumeReply, Status>>;
+
+    async fn consume(&self, request: Request<Streaming<ConsumeRequest>>) -> Answer<Self::ConsumeStream> {
+        Ok(Response::new(consume::consume(Arc::clone(&self.node), request.into_inner())))
     }
 
     type ExchangeStream = BoxStream<'static, Result<ExchangeReply, Status>>;
