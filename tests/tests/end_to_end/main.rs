@@ -2,5 +2,7 @@
 
 mod dead_letters;
 mod demo;
+mod failing_disk;
+mod failover;
 mod killed_leader;
 mod restart;
