@@ -13,7 +13,7 @@ use crate::doors::{http_router, serve_grpc};
 use crate::node::Node;
 
 /// Time that calls under way get at a stop.
-const STOP_GRACE: Duration = Duration::from_millis(300);
+const STOP_GRACE: Duration = Duration::from_millis(200);
 
 /// Why a node does not run.
 #[derive(Debug, thiserror::Error)]

@@ -27,7 +27,7 @@ use crate::shard::Shard;
 use crate::workers;
 
 /// How long workers may take to finish what they are at.
-const FINISH: Duration = Duration::from_millis(500);
+const FINISH: Duration = Duration::from_millis(300);
 
 /// Where the doors find the roles, once they stand.
 pub(crate) type Slot = Arc<OnceLock<Arc<App>>>;

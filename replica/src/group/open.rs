@@ -65,12 +65,8 @@ impl GroupSetup {
         let clock = Arc::new(MachineClock::new(Arc::clone(&self.wall)));
         let (proposals, waiting) = mpsc::channel(PROPOSALS_WAITING_MAX);
         let standing = Arc::new(Standing::new(self.id, self.node, self.timers, self.failed.clone()));
-        let road = Road {
-            raft: raft.clone(),
-            clock: Arc::clone(&clock),
-            standing: Arc::clone(&standing),
-            proposals: waiting,
-        };
+        let road =
+            Road { raft: raft.clone(), clock: Arc::clone(&clock), standing: Arc::clone(&standing), proposals: waiting };
         let group = Group(Arc::new(Inner {
             id: self.id,
             node: self.node,

@@ -12,7 +12,9 @@ use parking_lot::Mutex;
 use super::errors::ProposeError;
 use super::handle::Group;
 use crate::codec;
-use crate::net::{AppendResult, GroupPort, Hello, Incoming, ProposeAnswer, Request, write_append_result, write_vote_response};
+use crate::net::{
+    AppendResult, GroupPort, Hello, Incoming, ProposeAnswer, Request, write_append_result, write_vote_response,
+};
 use crate::raft_types::{Config, Snapshot, SnapshotMeta, Vote};
 use crate::state::SnapshotFile;
 

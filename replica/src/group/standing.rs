@@ -74,7 +74,7 @@ impl Standing {
         let mut cut_off = self.is_cut_off.subscribe();
         if cut_off.wait_for(|is_cut_off| *is_cut_off).await.is_err() {
             // The replica is gone, and with it whoever would answer.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -10,6 +10,7 @@ use crate::loopback::write;
 use crate::register::Register;
 
 type Simulated = SimulatedCluster<Register>;
+type Break = fn(&Simulated, u64);
 
 const CALL: Duration = Duration::from_secs(5);
 
@@ -26,7 +27,7 @@ async fn until_failed(cluster: &Simulated, node: u64) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_fsync_or_commit_ends_the_process_and_the_others_go_on() {
-    let table: [(&str, fn(&Simulated, u64), bool, &str); 4] = [
+    let table: [(&str, Break, bool, &str); 4] = [
         ("fsync of the leader", Simulated::break_log, true, "fsync failed"),
         ("fsync of a follower", Simulated::break_log, false, "fsync failed"),
         ("rows of the leader", Simulated::break_rows, true, "write failed"),

@@ -33,7 +33,7 @@ pub(crate) struct Node {
     pub groups: BTreeMap<GroupId, Group<Register>>,
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
-    _runtime: NodeRuntime,
+    runtime: NodeRuntime,
 }
 
 /// A runtime that may be dropped anywhere; what it runs ends soon after.
@@ -87,11 +87,7 @@ pub(crate) fn write(client: u32, number: u64) -> Command {
 
 type Opened = (Replica, BTreeMap<GroupId, Group<Register>>, oneshot::Sender<()>, JoinHandle<()>);
 
-async fn open(
-    config: ReplicaConfig,
-    ids: Vec<GroupId>,
-    listener: std::net::TcpListener,
-) -> Result<Opened, StartError> {
+async fn open(config: ReplicaConfig, ids: Vec<GroupId>, listener: std::net::TcpListener) -> Result<Opened, StartError> {
     let replica = Replica::open(config)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let served = tonic::transport::Server::builder().add_service(replica.service());
@@ -155,7 +151,7 @@ impl Loopback {
         async move {
             let boot = runtime.handle().spawn(open(config, ids, listener));
             let (replica, groups, stop, server) = boot.await.expect("a node's start does not panic")?;
-            Ok(Node { replica, groups, stop, server, _runtime: runtime })
+            Ok(Node { replica, groups, stop, server, runtime })
         }
     }
 
@@ -170,7 +166,7 @@ impl Loopback {
         let receiver = std::sync::Arc::new(parking_lot::Mutex::new(receiver));
         for _ in 0..2 * NODE_THREADS {
             let receiver = std::sync::Arc::clone(&receiver);
-            self.nodes[&node]._runtime.handle().spawn(async move {
+            self.nodes[&node].runtime.handle().spawn(async move {
                 // Blocks its thread until the sender is gone; nothing is ever sent.
                 let _ = receiver.lock().recv();
             });
@@ -180,10 +176,11 @@ impl Loopback {
 
     /// Stops a node as SIGTERM does, and waits until its folder is free again.
     pub(crate) async fn stop(&mut self, node: u64) {
-        let Node { replica, groups, stop, server, _runtime } = self.nodes.remove(&node).expect("the node runs");
+        let Node { replica, groups, stop, server, runtime } = self.nodes.remove(&node).expect("the node runs");
         replica.stop().await;
         drop((stop, groups, replica));
         tokio::time::timeout(DEADLINE, server).await.expect("the server stops in time").expect("the server is well");
+        drop(runtime);
     }
 
     /// Starts a node again on its folder and port.

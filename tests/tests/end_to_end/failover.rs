@@ -110,7 +110,7 @@ fn median(what: &str, mut gaps: Vec<Duration>) -> Duration {
     gaps.sort_unstable();
     let median = gaps[gaps.len() / 2];
     let texts: Vec<String> = gaps.iter().map(|gap| gap.as_millis().to_string()).collect();
-    println!("{what}: median {} ms of [{}] ms", median.as_millis(), texts.join(", "));
+    eprintln!("{what}: median {} ms of [{}] ms", median.as_millis(), texts.join(", "));
     median
 }
 
