@@ -203,8 +203,8 @@ async fn calls_that_look_for_a_leader_take_turns() {
         calls.spawn(async move { client.send("q", vec![message(1)]).await });
     }
     while let Some(call) = in_time(calls.join_next()).await {
-        let error = call.expect("its task ends");
-        assert!(matches!(error, Err(Error::NotApplied { .. })), "{error:?}");
+        // One that is on its way when the time is over is unknown.
+        call.expect("its task ends").expect_err("nobody leads");
     }
     // Each call once at the node that led, then one call at a time.
     let most = CALLS + usize::try_from(SOON.as_millis() / SEARCH_EVERY.as_millis()).expect("a small number");

@@ -31,6 +31,9 @@ const READ_INDEX_TIMEOUT: Duration = Duration::from_secs(1);
 const LEAD_PAUSE: Duration = Duration::from_millis(10);
 const LEAD_PAUSE_MAX: Duration = Duration::from_millis(100);
 
+/// A leader that was followed by another one may still answer what it had committed.
+const LAST_WORD: Duration = Duration::from_millis(20);
+
 /// A reply and the proof of its durability.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied<R> {
@@ -229,7 +232,7 @@ impl<M: Machine> Group<M> {
             done = &mut work => return Some(done),
             () = self.other_leader(Some(leader)) => {}
         }
-        tokio::time::timeout(LEAD_PAUSE_MAX, work).await.ok()
+        tokio::time::timeout(LAST_WORD, work).await.ok()
     }
 
     async fn forward(

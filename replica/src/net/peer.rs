@@ -120,7 +120,7 @@ impl RaftNetworkV2<Config> for Peer {
 
     fn stream_append<'s, S>(
         &'s mut self,
-        mut input: S,
+        input: S,
         _option: RPCOption,
     ) -> BoxFuture<'s, Result<BoxStream<'s, Result<StreamAppendResult<Config>, RPCError<Config>>>, RPCError<Config>>>
     where
@@ -130,6 +130,8 @@ impl RaftNetworkV2<Config> for Peer {
         Box::pin(async move {
             // openraft waits out its back-off inside the input: a stream opened before its first request would try a dead
             // peer again at once, thousands of times a second.
+            // It may end before its first request, and must not be polled after that.
+            let mut input = input.fuse();
             let first = input.next().await;
             if let (Lane::Control, Some(heartbeat)) = (self.lane, &first) {
                 let answer = self.heartbeat(heartbeat.clone()).await?;
