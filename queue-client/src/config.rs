@@ -29,9 +29,10 @@ impl ClientConfig {
             nodes: nodes.into_iter().map(Into::into).collect(),
             call_timeout: Duration::from_secs(30),
             attempt_timeout: Duration::from_secs(5),
-            connect_timeout: Duration::from_secs(2),
-            keepalive_interval: Duration::from_secs(5),
-            keepalive_timeout: Duration::from_secs(3),
+            connect_timeout: Duration::from_millis(500),
+            // Together less than the followers of a leader that hangs need to elect another one.
+            keepalive_interval: Duration::from_millis(300),
+            keepalive_timeout: Duration::from_millis(400),
         }
     }
 }

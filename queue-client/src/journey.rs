@@ -16,7 +16,7 @@ use std::time::Duration;
 use proto::outcome::{DOOR_REFUSALS, Hint, Outcome, REQUEST_TOO_OLD, outcome_of};
 use proto::queue::v1::RequestId;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, timeout, timeout_at};
 use tonic::Status;
 
 use crate::backoff::Backoff;
@@ -111,7 +111,7 @@ impl<'a, V: Verb> Journey<'a, V> {
         while Instant::now() < self.terms.deadline {
             let group = self.find_group().await?;
             self.take_id(group).await?;
-            let node = self.road.cluster.pick(group);
+            let node = self.pick(group).await?;
             let Some(result) = self.attempt(&node).await else {
                 // The wait was ended from here; the node may have answered all the same.
                 self.in_doubt = true;
@@ -131,9 +131,7 @@ impl<'a, V: Verb> Journey<'a, V> {
             if Instant::now() + pause >= self.terms.deadline {
                 break;
             }
-            if !pause.is_zero() {
-                sleep(pause).await;
-            }
+            self.rest(group, pause).await;
         }
         Err(self.late())
     }
@@ -170,6 +168,27 @@ impl<'a, V: Verb> Journey<'a, V> {
         Ok(())
     }
 
+    /// The node to try. Errors: the deadline is over before it is this call's turn.
+    async fn pick(&self, group: Option<u32>) -> Result<Arc<Node>, Error> {
+        let picked = timeout_at(self.terms.deadline, self.road.cluster.pick(group)).await;
+        picked.map_err(|_| self.late())
+    }
+
+    /// Pauses; while no leader is known, no longer than until one is found.
+    async fn rest(&self, group: Option<u32>, pause: Duration) {
+        let cluster = &self.road.cluster;
+        let found = async {
+            match group.filter(|group| !cluster.knows(*group)) {
+                Some(group) => cluster.finds(group).await,
+                None => std::future::pending().await,
+            }
+        };
+        if !pause.is_zero() {
+            // Either end of the pause will do.
+            let _ = timeout(pause, found).await;
+        }
+    }
+
     /// Tries once. `None`: the caller hurried a wait.
     async fn attempt(&mut self, node: &Node) -> Option<Result<V::Reply, Status>> {
         let wait = self.terms.wait_until.saturating_duration_since(Instant::now());
@@ -191,7 +210,7 @@ impl<'a, V: Verb> Journey<'a, V> {
     /// Draws the conclusions from a failure. Errors: the journey ends here.
     fn learn(&mut self, group: Option<u32>, node: &Arc<Node>, status: &Status) -> Result<Hint, Error> {
         self.reason = format!("{}: {}", node.address(), status.message());
-        let hint = match outcome_of(status) {
+        let mut hint = match outcome_of(status) {
             Outcome::Refused { number: REQUEST_TOO_OLD } if V::LANE.is_some() => {
                 if self.in_doubt {
                     return Err(self.late());
@@ -214,8 +233,14 @@ impl<'a, V: Verb> Journey<'a, V> {
                 hint
             }
         };
-        if let Some(group) = group {
-            self.road.cluster.failed(group, node, hint.leader.as_deref());
+        if hint == Hint::default() {
+            // What a node answers says where or when to try again; this came of the connection.
+            self.road.cluster.suspect(node);
+        }
+        if let Some(group) = group
+            && !self.road.cluster.failed(group, node, hint.leader.as_deref())
+        {
+            hint.retry_after = Some(BACKOFF_FIRST);
         }
         if let Some((named, name)) = self.home.name()
             && hint.group.is_some()

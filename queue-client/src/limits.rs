@@ -33,6 +33,11 @@ pub const BACKOFF_FIRST: Duration = Duration::from_millis(10);
 /// Longest pause between tries.
 pub const BACKOFF_CAP: Duration = Duration::from_secs(2);
 
+/// A node that gave no sign of life is passed over for this long: a follower may still name it as the leader.
+pub const SUSPECT_FOR: Duration = Duration::from_millis(300);
+/// While the leader of a group is not known, one call looks for it this often.
+pub const SEARCH_EVERY: Duration = Duration::from_millis(4);
+
 /// HTTP/2 window of one call: bodies must not wait for window updates.
 pub const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// HTTP/2 window of one connection.
@@ -42,5 +47,6 @@ const _: () = assert!(STREAM_BACKLOG <= wire::SESSION_WINDOW);
 const _: () = assert!(wire::BODY_BYTES_PER_CALL_MAX < CALL_BYTES_MAX);
 const _: () = assert!(SEND_BYTES_SOFT <= wire::BODY_BYTES_PER_CALL_MAX);
 const _: () = assert!(wire::BODY_BYTES_PER_CALL_MAX <= PRODUCER_BYTES_MAX as usize);
+const _: () = assert!(SEARCH_EVERY.as_millis() < BACKOFF_FIRST.as_millis());
 const _: () = assert!(SEND_MESSAGES_MAX <= PRODUCER_MESSAGES_MAX);
 const _: () = assert!(STREAM_WINDOW_BYTES <= CONNECTION_WINDOW_BYTES);

@@ -14,7 +14,7 @@ use crate::node::Node;
 use crate::push;
 
 /// Time that calls under way get at a stop.
-const STOP_GRACE: Duration = Duration::from_secs(2);
+const STOP_GRACE: Duration = Duration::from_millis(200);
 
 /// Why a node does not run.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,20 @@ pub enum RunError {
     /// A server ended by itself.
     #[error("the gRPC server ended: {0}")]
     Server(String),
+    /// A write or an fsync has failed. The process must end at once, without a clean stop.
+    #[error("the replica has failed, and what it wrote last may not be on disk: {0}")]
+    Failed(String),
+}
+
+impl RunError {
+    /// The exit code for it: 70 for a replica that has failed, so that whoever starts the node again looks first.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 70,
+            Self::Start(_) | Self::Io { .. } | Self::Server(_) => 1,
+        }
+    }
 }
 
 fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> RunError {
@@ -60,11 +74,16 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let cmq = CmqHttp::new(Arc::clone(&broker) as _, Arc::clone(&keys)).router();
     tokio::spawn(serve_tcp(tcp, broker, keys));
     tokio::spawn(serve_http(http, http_router(Arc::clone(&node)).merge(cmq)));
-    node.open_groups(config.groups).await?;
-    tokio::spawn(push::run(node.groups(), config.push_reach(), stopped));
-    tracing::info!(node = config.node, grpc = %config.grpc, http = %config.http, tcp = %config.tcp, "serving");
-
-    wait_for_signal().await.map_err(io("waiting for a signal"))?;
+    let serve = async {
+        node.open_groups(config.groups).await?;
+        tokio::spawn(push::run(node.groups(), config.push_reach(), stopped));
+        tracing::info!(node = config.node, grpc = %config.grpc, http = %config.http, tcp = %config.tcp, "serving");
+        wait_for_signal().await.map_err(io("waiting for a signal"))
+    };
+    tokio::select! {
+        served = serve => served?,
+        reason = replica.failed() => return Err(RunError::Failed(reason)),
+    }
     tracing::info!("stopping: handing over what this node leads");
     replica.stop().await;
     stop.send_replace(true);

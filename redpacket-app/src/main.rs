@@ -21,7 +21,8 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the node has ended");
-            ExitCode::FAILURE
+            // At once: a runtime that is dropped waits for work that waits for a disk.
+            std::process::exit(error.exit_code().into())
         }
     }
 }

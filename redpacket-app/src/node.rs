@@ -27,7 +27,7 @@ use crate::shard::Shard;
 use crate::workers;
 
 /// How long workers may take to finish what they are at.
-const FINISH: Duration = Duration::from_secs(3);
+const FINISH: Duration = Duration::from_millis(300);
 
 /// Where the doors find the roles, once they stand.
 pub(crate) type Slot = Arc<OnceLock<Arc<App>>>;
@@ -52,6 +52,20 @@ pub enum NodeError {
     /// A door has closed by itself.
     #[error("a door has closed: {0}")]
     Door(String),
+    /// A write or an fsync has failed. The process must end at once, without a clean stop.
+    #[error("the replica has failed, and what it wrote last may not be on disk: {0}")]
+    Failed(String),
+}
+
+impl NodeError {
+    /// The exit code for it: 70 for a replica that has failed, so that whoever starts the node again looks first.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 70,
+            Self::Listen { .. } | Self::Replica(_) | Self::Queue(_) | Self::Door(_) => 1,
+        }
+    }
 }
 
 /// Runs a node until `stop` completes. Errors: it cannot start, or a door failed.
@@ -69,7 +83,10 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), N
     let mut grpc = tokio::spawn(doors::grpc::serve(grpc, replica.service(), Arc::clone(&slot)));
     let mut http = tokio::spawn(doors::http::serve(http, Arc::clone(&slot)));
 
-    let homes = Arc::new(join(&config, &replica).await?);
+    let homes = tokio::select! {
+        joined = join(&config, &replica) => Arc::new(joined?),
+        reason = replica.failed() => return Err(NodeError::Failed(reason)),
+    };
     let app = Arc::new(App::new(&config, Arc::clone(&replica), homes)?);
     let (stopping, stopped) = watch::channel(false);
     let mut workers = workers::start(&app, &stopped);
@@ -82,6 +99,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), N
         () = stop => Ok(()),
         end = &mut grpc => Err(door_end(end)),
         end = &mut http => Err(door_end(end)),
+        reason = replica.failed() => return Err(NodeError::Failed(reason)),
     };
     stopping.send_replace(true);
     let finished = async { while workers.join_next().await.is_some() {} };

@@ -11,27 +11,36 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use machine::{Delivery, GroupId, Machine, System};
 use parking_lot::RwLock;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
 use crate::clock::WallClock;
 use crate::errors::StartError;
-use crate::group::{Addressee, Group, GroupControl, GroupSetup, GroupStatus};
+use crate::group::{Addressee, Group, GroupControl, GroupSetup, GroupStatus, Role};
 use crate::log::{FsyncGauge, LogEngine, RocksLog};
 use crate::net::{Carrier, GrpcTransport, ReplicationService, Switchboard, Transport};
 use crate::state::{RocksBudget, RocksRows};
 
 const FORMAT: &str = "tercet-1";
 
-/// Raft's timers. Units: milliseconds. A follower asks for votes after the leader's lease and one election timeout.
+/// A lead is handed over in a few milliseconds; after this nobody takes it.
+const HAND_OVER_MAX: Duration = Duration::from_millis(250);
+const HAND_OVER_LOOK_EVERY: Duration = Duration::from_millis(2);
+const SHUTDOWN_MAX: Duration = Duration::from_secs(1);
+
+/// Raft's timers. Units: milliseconds. A follower of a silent leader asks for votes after the leader's lease and one
+/// election timeout; one whose leader's process is gone waits for neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timers {
     /// Between two heartbeats of a leader.
     pub heartbeat_ms: u64,
-    /// Shortest election timeout.
+    /// Shortest election timeout, and how long a vote may take: two fsyncs and the way.
     pub election_ms_min: u64,
     /// Longest election timeout, and the leader's lease.
     pub election_ms_max: u64,
@@ -39,7 +48,9 @@ pub struct Timers {
 
 impl Default for Timers {
     fn default() -> Self {
-        Self { heartbeat_ms: 100, election_ms_min: 400, election_ms_max: 700 }
+        // Together 800 ms of silence, so that a client sees less than a second of it. Neither a slow disk nor a busy CPU
+        // keeps heartbeats back for so long. The range is small: pre-votes and ordered ids keep votes from being split.
+        Self { heartbeat_ms: 50, election_ms_min: 390, election_ms_max: 410 }
     }
 }
 
@@ -67,6 +78,7 @@ pub struct Replica {
     gauge: Arc<FsyncGauge>,
     budget: RocksBudget,
     groups: Arc<Groups>,
+    failed: watch::Sender<Option<String>>,
     _lock: File,
 }
 
@@ -107,6 +119,7 @@ impl Replica {
             gauge,
             budget: RocksBudget::default(),
             groups: Arc::default(),
+            failed: watch::Sender::new(None),
             _lock: lock,
         })
     }
@@ -132,10 +145,20 @@ impl Replica {
             switchboard: Arc::clone(&self.switchboard),
             addressee: Arc::clone(&self.groups) as Arc<dyn Addressee>,
             wall: Arc::clone(&self.config.wall),
+            failed: self.failed.clone(),
         };
         let group: Group<M> = setup.open().await?;
         self.groups.0.write().insert(id, Arc::new(group.clone()));
         Ok(group)
+    }
+
+    /// Completes with the reason when the replica has failed for good: a write or an fsync of log or rows has failed, and
+    /// what it covered may or may not be on disk. The process must end without another word; started again, it finds out.
+    pub async fn failed(&self) -> String {
+        let mut failed = self.failed.subscribe();
+        let reason = failed.wait_for(Option::is_some).await;
+        // The sender is here, so the wait ends with a reason.
+        reason.map(|reason| reason.clone()).ok().flatten().unwrap_or_default()
     }
 
     /// This node's id.
@@ -179,32 +202,37 @@ impl Replica {
         self.groups.find(id)?.flush(kept).await
     }
 
-    /// A clean stop: hands every lead to another node, then stops the groups.
+    /// A clean stop: hands every lead to another node, then stops the groups. Takes a quarter of a second at most if
+    /// nobody is there to take over (all nodes may be stopping), and a second more for a group that does not stop.
     pub async fn stop(&self) {
         let groups: Vec<_> = self.groups.0.read().values().map(Arc::clone).collect();
-        for group in &groups {
-            if group.transfer_leader(None).await.is_ok() {
-                wait_for_another_leader(&**group).await;
+        join_all(groups.iter().map(|group| hand_over(&**group))).await;
+        join_all(groups.iter().map(|group| async {
+            if timeout(SHUTDOWN_MAX, group.shutdown()).await.is_err() {
+                tracing::warn!("a group did not stop within {SHUTDOWN_MAX:?}");
             }
-        }
-        for group in &groups {
-            let stopped = tokio::time::timeout(std::time::Duration::from_secs(5), group.shutdown()).await;
-            if stopped.is_err() {
-                tracing::warn!("a group did not stop within 5 s");
-            }
-        }
+        }))
+        .await;
         self.switchboard.close();
         self.groups.0.write().clear();
     }
 }
 
-async fn wait_for_another_leader(group: &dyn GroupControl) {
-    for _ in 0..100 {
-        let status = group.status();
-        if status.role != crate::group::Role::Leader && status.leader.is_some() {
-            return;
+/// Hands a lead over and waits until another node has it. Who takes over may be stopping, too: then nobody has it.
+async fn hand_over(group: &dyn GroupControl) {
+    let handed_over = async {
+        if group.transfer_leader(None).await.is_ok() {
+            loop {
+                let status = group.status();
+                if status.role != Role::Leader && status.leader.is_some() {
+                    return;
+                }
+                sleep(HAND_OVER_LOOK_EVERY).await;
+            }
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    };
+    if timeout(HAND_OVER_MAX, handed_over).await.is_err() {
+        tracing::info!("a lead is left to an election");
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::outcome::{self, Hint, REQUEST_TOO_OLD};
-use queue_client::limits::CALL_BYTES_MAX;
+use queue_client::limits::{CALL_BYTES_MAX, SEARCH_EVERY};
 use queue_client::{Client, ClientConfig, Error, MessageState, QueueAttributes, Receive, Release};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -170,6 +170,46 @@ async fn silent_node_is_left_after_the_attempt_timeout_under_the_same_id() {
     next.play("OpenSession", Play::Fail(led_by(&silent.name())));
     in_time(client.send("q", vec![message(1)])).await.expect("the next node answers");
     assert_eq!(silent.calls("Send")[0].request, next.calls("Send")[0].request);
+}
+
+#[tokio::test]
+async fn silent_node_is_passed_over_though_others_still_name_it() {
+    let (silent, next) = (Node::start(), Node::start());
+    let mut config = ClientConfig::new([silent.name(), next.name()]);
+    config.attempt_timeout = SOON;
+    let client = Client::new(config).expect("the addresses are good");
+    silent.play("Send", Play::Hang);
+    next.play("OpenSession", Play::Fail(led_by(&silent.name())));
+    for _ in 0..3 {
+        next.play("Send", Play::Fail(led_by(&silent.name())));
+    }
+    in_time(client.send("q", vec![message(1)])).await.expect("the next node leads in the end");
+    assert_eq!((silent.calls("Send").len(), next.calls("Send").len()), (1, 4));
+}
+
+#[tokio::test]
+async fn calls_that_look_for_a_leader_take_turns() {
+    const CALLS: usize = 64;
+    let node = Node::start();
+    let client = client(&[&node]);
+    in_time(client.send("q", vec![message(1)])).await.expect("the node leads");
+    let come_back = Hint { retry_after: Some(Duration::from_millis(1)), ..Hint::default() };
+    for _ in 0..CALLS * 1000 {
+        node.play("Send", Play::Fail(outcome::not_applied("nobody leads", come_back.clone())));
+    }
+    let mut calls = JoinSet::new();
+    for _ in 0..CALLS {
+        let client = client.with_timeout(SOON);
+        calls.spawn(async move { client.send("q", vec![message(1)]).await });
+    }
+    while let Some(call) = in_time(calls.join_next()).await {
+        // One that is on its way when the time is over is unknown.
+        call.expect("its task ends").expect_err("nobody leads");
+    }
+    // Each call once at the node that led, then one call at a time.
+    let most = CALLS + usize::try_from(SOON.as_millis() / SEARCH_EVERY.as_millis()).expect("a small number");
+    let seen = node.calls("Send").len() - 1;
+    assert!(seen <= 2 * most, "{seen} tries of {CALLS} calls, {most} at a turn each");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use machine::{
     Answer, Command, CourierStatus, GroupId, Host, Layout, Machine, Record, RequestId, RowSource, StoreFailure, System,
     TimestampMs,
 };
+use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::errors::{LinearizableReadError, RaftError};
 use openraft::{Raft, ReadPolicy};
 use parking_lot::Mutex;
@@ -15,7 +16,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::errors::{Leader, ProposeError, ReadError};
-use super::road::{Proposal, leader_known, leader_of};
+use super::road::Proposal;
+use super::standing::Standing;
 use crate::clock::MachineClock;
 use crate::limits::COURIER_BYTES_MAX;
 use crate::net::{Lane, ProposeAnswer, Request, Transport, TransportError, call};
@@ -24,6 +26,13 @@ use crate::state::{self, Driver};
 
 /// How long a follower waits for the leader to name an index before it asks again.
 const READ_INDEX_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long to wait for a leader before the next look: first, and at most.
+const LEAD_PAUSE: Duration = Duration::from_millis(10);
+const LEAD_PAUSE_MAX: Duration = Duration::from_millis(100);
+
+/// A leader that was followed by another one may still answer what it had committed.
+const LAST_WORD: Duration = Duration::from_millis(20);
 
 /// A reply and the proof of its durability.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +74,7 @@ pub(super) struct Inner<M: Machine> {
     pub raft: Raft<Config, Driver<M>>,
     pub state: Arc<state::Applied<M>>,
     pub clock: Arc<MachineClock>,
+    pub standing: Arc<Standing>,
     pub transport: Arc<dyn Transport>,
     pub proposals: mpsc::Sender<Proposal>,
     pub closed: watch::Sender<bool>,
@@ -151,6 +161,9 @@ impl<M: Machine> Group<M> {
         if let Some(reason) = self.parked() {
             return Err(ProposeError::NotApplied(reason));
         }
+        if self.0.standing.is_cut_off() {
+            return Err(ProposeError::NotLeader { leader: None });
+        }
         let (answer, answered) = oneshot::channel();
         self.0.proposals.try_send(Proposal { request, command, answer }).map_err(|refused| {
             ProposeError::NotApplied(match refused {
@@ -158,9 +171,11 @@ impl<M: Machine> Group<M> {
                 mpsc::error::TrySendError::Closed(_) => "the replica is stopping".to_owned(),
             })
         })?;
-        answered
-            .await
-            .unwrap_or_else(|_| Err(ProposeError::Unknown("the replica stopped, or the group is parked".to_owned())))
+        tokio::select! {
+            biased;
+            answer = answered => answer.unwrap_or_else(|_| unknown("the replica stopped, or the group is parked")),
+            () = self.0.standing.cut_off() => unknown("the leader has lost its majority"),
+        }
     }
 
     pub(crate) async fn submit_anywhere(
@@ -170,24 +185,54 @@ impl<M: Machine> Group<M> {
         deadline: Duration,
     ) -> Result<(Answer, LogId), ProposeError> {
         let until = tokio::time::Instant::now() + deadline;
-        let mut pause = Duration::from_millis(10);
+        let mut pause = LEAD_PAUSE;
         loop {
             let left = until.saturating_duration_since(tokio::time::Instant::now());
             let result = match self.leader() {
                 Some(leader) if leader.node != self.0.node => self.forward(&leader, request, &command, left).await,
                 _ => match tokio::time::timeout(left, self.submit(request, command.clone())).await {
                     Ok(result) => result,
-                    Err(_) => Err(ProposeError::Unknown("no answer in time".to_owned())),
+                    Err(_) => unknown("no answer in time"),
                 },
             };
             match result {
                 Err(ProposeError::NotLeader { .. }) if left > pause => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_millis(100));
+                    self.wait_for_a_lead(pause).await;
+                    pause = (pause * 2).min(LEAD_PAUSE_MAX);
                 }
                 other => return other,
             }
         }
+    }
+
+    /// Waits until the lead changes, or for `pause`: a new leader may not serve yet, and an old one be gone.
+    async fn wait_for_a_lead(&self, pause: Duration) {
+        let now = self.0.raft.server_metrics().borrow_watched().current_leader;
+        // Either end of the pause will do.
+        let _ = tokio::time::timeout(pause, self.other_leader(now)).await;
+    }
+
+    /// Completes once this node follows another leader than `leader`.
+    async fn other_leader(&self, leader: Option<u64>) {
+        let mut metrics = self.0.raft.server_metrics();
+        while metrics.borrow_and_update().current_leader == leader {
+            if metrics.changed().await.is_err() {
+                // A Raft that has stopped changes no more.
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// Does `work`, which waits for an answer of `leader`, as long as that node leads, and a little longer. A leader that
+    /// hangs does not end a connection; that another one leads is seen much sooner than its silence is long enough.
+    async fn while_led_by<T>(&self, leader: u64, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            biased;
+            done = &mut work => return Some(done),
+            () = self.other_leader(Some(leader)) => {}
+        }
+        tokio::time::timeout(LAST_WORD, work).await.ok()
     }
 
     async fn forward(
@@ -202,10 +247,12 @@ impl<M: Machine> Group<M> {
             Command::Machine(bytes) => (false, bytes.clone()),
         };
         let message = Request::Propose { request, is_system, command: bytes }.encode(self.0.id);
-        let body = match call(&*self.0.transport, Lane::Control, &leader.address, message, left).await {
-            Ok(body) => body,
-            Err(TransportError::Unreachable { .. }) => return Err(ProposeError::NotLeader { leader: None }),
-            Err(error @ TransportError::Broken { .. }) => return Err(ProposeError::Unknown(error.to_string())),
+        let forwarded = call(&*self.0.transport, Lane::Forward, &leader.address, message, left);
+        let body = match self.while_led_by(leader.node, forwarded).await {
+            None => return unknown("the leader changed before it answered"),
+            Some(Ok(body)) => body,
+            Some(Err(TransportError::Unreachable { .. })) => return Err(ProposeError::NotLeader { leader: None }),
+            Some(Err(error @ TransportError::Broken { .. })) => return unknown(&error.to_string()),
         };
         match ProposeAnswer::from_bytes(&body) {
             Ok(ProposeAnswer::Applied { answer, log_id }) => Ok((answer, log_id)),
@@ -223,8 +270,8 @@ impl<M: Machine> Group<M> {
         // Boxed: openraft's own futures nest so deeply that callers would meet the compiler's limit.
         match Box::pin(self.0.raft.ensure_linearizable(ReadPolicy::ReadIndex)).await {
             Ok(_) => self.read_stale(read),
-            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward))) => {
-                Err(ReadError::NotLeader { leader: leader_of(&forward) })
+            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_))) => {
+                Err(ReadError::NotLeader { leader: self.leader() })
             }
             Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_))) => {
                 Err(ReadError::NotLeader { leader: None })
@@ -248,7 +295,7 @@ impl<M: Machine> Group<M> {
             loop {
                 match self.barrier_index().await {
                     Ok(index) => return Ok(index),
-                    Err(ReadError::NotLeader { .. }) => tokio::time::sleep(Duration::from_millis(20)).await,
+                    Err(ReadError::NotLeader { .. }) => self.wait_for_a_lead(LEAD_PAUSE).await,
                     Err(stopped) => return Err(stopped),
                 }
             }
@@ -268,8 +315,9 @@ impl<M: Machine> Group<M> {
             return self.read_index().await;
         };
         let message = Request::ReadIndex.encode(self.0.id);
-        let asked = call(&*self.0.transport, Lane::Control, &leader.address, message, READ_INDEX_TIMEOUT).await;
-        let index = asked.ok().and_then(|body| machine::Reader::new(body).u64().ok());
+        let asked = call(&*self.0.transport, Lane::Forward, &leader.address, message, READ_INDEX_TIMEOUT);
+        let asked = self.while_led_by(leader.node, asked).await;
+        let index = asked.and_then(Result::ok).and_then(|body| machine::Reader::new(body).u64().ok());
         index.ok_or(ReadError::NotLeader { leader: Some(leader) })
     }
 
@@ -293,13 +341,13 @@ impl<M: Machine> Group<M> {
     /// Whether this node leads, as far as it knows.
     #[must_use]
     pub fn is_leader(&self) -> bool {
-        self.0.raft.is_leader()
+        self.0.standing.is_leader(&self.0.raft)
     }
 
     /// The leader, as far as this node knows.
     #[must_use]
     pub fn leader(&self) -> Option<Leader> {
-        leader_known(&self.0.raft)
+        self.0.standing.leader(&self.0.raft)
     }
 
     /// Follows the index applied last: a hint to look again, never an event that may be relied on one by one.
@@ -344,4 +392,8 @@ impl<M: Machine> Group<M> {
         })?;
         Ok((*self.0.state.index.borrow(), Bytes::copy_from_slice(&hash.finalize())))
     }
+}
+
+fn unknown<T>(reason: &str) -> Result<T, ProposeError> {
+    Err(ProposeError::Unknown(reason.to_owned()))
 }

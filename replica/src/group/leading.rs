@@ -3,9 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use machine::{Layout as _, Machine, RequestId};
 use openraft::ReadPolicy;
+use openraft::async_runtime::watch::WatchReceiver as _;
 use tokio::time::Instant;
 
 use super::handle::Group;
@@ -21,21 +23,30 @@ const BARRIER_TIMEOUT: Duration = Duration::from_secs(1);
 /// A clock that still differs after a step (this node's own is wrong) is not looked at again for so long.
 const STEP_EVERY: Duration = Duration::from_secs(2);
 
-/// Runs on every replica; acts while it leads (flushing: always).
+/// Runs on every replica; acts while it leads (flushing and looking after Raft: always).
 pub(super) async fn lead<M: Machine>(group: Group<M>) {
     let mut step_after = Instant::now();
+    let mut leads_since = None;
     let mut look = tokio::time::interval(LOOK_EVERY);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut metrics = group.0.raft.server_metrics();
     loop {
-        look.tick().await;
-        if group.0.proposals.is_closed() {
+        tokio::select! {
+            _ = look.tick() => {}
+            // A lead is taken over at once. A Raft that has stopped changes no more.
+            Ok(()) = metrics.changed() => {}
+        }
+        if group.0.proposals.is_closed() || group.0.standing.has_failed(&group.0.raft) {
             return;
         }
         flush_if_much(&group).await;
-        if !group.is_leader() {
+        if !group.0.raft.is_leader() {
             group.0.clock.set_running(false);
+            group.0.standing.follows();
+            leads_since = None;
             continue;
         }
+        group.0.standing.look(&group.0.raft, *leads_since.get_or_insert_with(Instant::now));
         let is_running = *group.0.clock.running().borrow();
         if !is_running && !take_over(&group).await {
             continue;
@@ -91,8 +102,8 @@ async fn propose_due<M: Machine>(group: &Group<M>) {
     }
 }
 
-/// Asks all members for the time and steps to what a majority has reached, if machine time is far behind (a new group, a
-/// long stop).
+/// Asks the members for the time and steps to what a majority has reached, if machine time is far behind (a new group, a
+/// long stop). A majority of answers is enough: a dead member must not hold up the others.
 async fn step_clock<M: Machine>(group: &Group<M>) {
     let members = group.members();
     let asks = members.iter().filter(|(node, _)| *node != group.0.node).map(|(_, address)| async move {
@@ -100,7 +111,12 @@ async fn step_clock<M: Machine>(group: &Group<M>) {
         let body = call(&*group.0.transport, Lane::Control, address, hello, HELLO_TIMEOUT).await.ok()?;
         Hello::from_bytes(&body).ok().map(|hello| hello.wall_ms)
     });
-    let mut readings: Vec<u64> = join_all(asks).await.into_iter().flatten().collect();
-    readings.push(group.0.clock.wall_ms());
+    let mut asks: FuturesUnordered<_> = asks.collect();
+    let mut readings = vec![group.0.clock.wall_ms()];
+    while readings.len() <= members.len() / 2
+        && let Some(reading) = asks.next().await
+    {
+        readings.extend(reading);
+    }
     group.0.clock.step(&readings, members.len());
 }

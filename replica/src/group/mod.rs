@@ -12,7 +12,9 @@ mod leading;
 mod open;
 mod peer_port;
 mod road;
+mod standing;
 mod status;
+mod succession;
 
 pub(crate) use courier::Addressee;
 pub use errors::{Leader, ProposeError, ReadError};

@@ -16,6 +16,8 @@ use super::handle::{Group, Inner};
 use super::leading::lead;
 use super::peer_port::PeerPort;
 use super::road::Road;
+use super::standing::Standing;
+use super::succession::succeed;
 use crate::clock::{MachineClock, WallClock};
 use crate::errors::StartError;
 use crate::limits::{LOG_ENTRIES_KEPT, PROPOSALS_WAITING_MAX};
@@ -40,6 +42,8 @@ pub(crate) struct GroupSetup {
     pub switchboard: Arc<Switchboard>,
     pub addressee: Arc<dyn Addressee>,
     pub wall: WallClock,
+    /// Told why, when the replica fails for good.
+    pub failed: watch::Sender<Option<String>>,
 }
 
 impl GroupSetup {
@@ -60,13 +64,16 @@ impl GroupSetup {
             .map_err(|error| StartError::Raft(error.to_string()))?;
         let clock = Arc::new(MachineClock::new(Arc::clone(&self.wall)));
         let (proposals, waiting) = mpsc::channel(PROPOSALS_WAITING_MAX);
-        let road = Road { raft: raft.clone(), clock: Arc::clone(&clock), proposals: waiting };
+        let standing = Arc::new(Standing::new(self.id, self.node, self.timers, self.failed.clone()));
+        let road =
+            Road { raft: raft.clone(), clock: Arc::clone(&clock), standing: Arc::clone(&standing), proposals: waiting };
         let group = Group(Arc::new(Inner {
             id: self.id,
             node: self.node,
             raft,
             state,
             clock,
+            standing,
             transport: Arc::clone(&self.transport),
             proposals,
             closed: watch::Sender::new(false),
@@ -76,6 +83,7 @@ impl GroupSetup {
         let mut tasks = vec![
             tokio::spawn(road.walk(group.0.closed.subscribe())),
             tokio::spawn(lead(group.clone())),
+            tokio::spawn(succeed(group.clone())),
             tokio::spawn(carry(group.clone(), Arc::clone(&self.addressee))),
         ];
         if found.last.is_none() && found.vote.is_none() && self.members.keys().next() == Some(&self.node) {

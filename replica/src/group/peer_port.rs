@@ -12,7 +12,9 @@ use parking_lot::Mutex;
 use super::errors::ProposeError;
 use super::handle::Group;
 use crate::codec;
-use crate::net::{AppendResult, GroupPort, Hello, Incoming, ProposeAnswer, Request, write_vote_response};
+use crate::net::{
+    AppendResult, GroupPort, Hello, Incoming, ProposeAnswer, Request, write_append_result, write_vote_response,
+};
 use crate::raft_types::{Config, Snapshot, SnapshotMeta, Vote};
 use crate::state::SnapshotFile;
 
@@ -51,7 +53,11 @@ impl<M: Machine> PeerPort<M> {
                 out.u64(self.group.read_index().await.map_err(text)?);
                 Ok(out.finish())
             }
-            Request::Append(_) => Err("append requests travel on a stream".to_owned()),
+            Request::Append(heartbeat) => {
+                let mut answers = raft.stream_append(futures::stream::iter([heartbeat])).boxed();
+                let answer = answers.next().await.ok_or("the heartbeat was not answered")?;
+                answer.map(|result| write_append_result(&result)).map_err(text)
+            }
         }
     }
 
@@ -113,7 +119,8 @@ impl<M: Machine> GroupPort for PeerPort<M> {
         &self,
         requests: BoxStream<'static, AppendEntriesRequest<Config>>,
     ) -> BoxStream<'static, Result<AppendResult, String>> {
-        self.group.0.raft.stream_append(requests).map(|result| result.map_err(text)).boxed()
+        // openraft's stream panics if it is polled after its end, and what carries it may do so.
+        self.group.0.raft.stream_append(requests).map(|result| result.map_err(text)).fuse().boxed()
     }
 }
 

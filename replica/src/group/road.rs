@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use machine::{Answer, Command, EntryWriter, Machine, RequestId};
 use openraft::Raft;
-use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::errors::{ClientWriteError, ForwardToLeader};
 use openraft::raft::ClientWriteResult;
 use rand::TryRngCore as _;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::errors::{Leader, ProposeError};
+use super::standing::Standing;
 use crate::clock::MachineClock;
 use crate::limits::ENTRIES_IN_FLIGHT_MAX;
 use crate::raft_types::{CallBack, Config, LogId, Payload};
@@ -34,8 +34,8 @@ impl Proposal {
     }
 }
 
-/// How often a waiting proposal looks whether this node still leads.
-const LEAD_LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often a waiting proposal looks whether this node still leads, and may.
+const LEAD_LOOK_EVERY: Duration = Duration::from_millis(5);
 
 type Waiting = Vec<oneshot::Sender<Result<(Answer, LogId), ProposeError>>>;
 
@@ -43,6 +43,7 @@ type Waiting = Vec<oneshot::Sender<Result<(Answer, LogId), ProposeError>>>;
 pub(super) struct Road<M: Machine> {
     pub raft: Raft<Config, Driver<M>>,
     pub clock: Arc<MachineClock>,
+    pub standing: Arc<Standing>,
     pub proposals: mpsc::Receiver<Proposal>,
 }
 
@@ -69,7 +70,7 @@ impl<M: Machine> Road<M> {
             };
             let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await else { return };
             if !self.may_stamp().await {
-                let leader = leader_known(&self.raft);
+                let leader = self.standing.leader(&self.raft);
                 // A caller that went away needs no answer.
                 let _ = first.answer.send(Err(ProposeError::NotLeader { leader }));
                 continue;
@@ -96,37 +97,30 @@ impl<M: Machine> Road<M> {
                 drop(permit);
                 hand_out(result, waiting);
             });
-            if self.raft.client_write_ff(payload, Some(answer)).await.is_err() {
-                // Raft has stopped and dropped the call-back with its senders: the waiters see Unknown.
+            if let Err(fatal) = self.raft.client_write_ff(payload, Some(answer)).await {
+                // Raft has dropped the call-back with its senders: the waiters see Unknown.
+                self.standing.judge(&fatal);
                 return;
             }
         }
     }
 
     /// Waits while this node leads and its machine time does not run yet: a stamp from before would grant leases that
-    /// end with the first step of the clock. False: another node leads, or none does.
+    /// end with the first step of the clock. Waits, too, while a majority is slow to answer: Raft would refuse the entry,
+    /// and a disk that takes its time is no reason to send a caller away. False: another node leads, or none does.
     async fn may_stamp(&self) -> bool {
         let mut running = self.clock.running();
         loop {
-            if *running.borrow_and_update() {
-                return true;
-            }
-            if !self.raft.is_leader() {
+            if !self.standing.is_leader(&self.raft) {
                 return false;
+            }
+            if *running.borrow_and_update() && self.standing.has_lease(&self.raft) {
+                return true;
             }
             // The pause is for a lead that is lost meanwhile.
             let _ = tokio::time::timeout(LEAD_LOOK_EVERY, running.changed()).await;
         }
     }
-}
-
-/// The leader, as far as this node knows.
-pub(super) fn leader_known<M: Machine>(raft: &Raft<Config, Driver<M>>) -> Option<Leader> {
-    let metrics = raft.server_metrics();
-    let metrics = metrics.borrow_watched();
-    let node = metrics.current_leader?;
-    let at = metrics.membership_config.membership().get_node(&node)?;
-    Some(Leader { node, address: at.addr.clone() })
 }
 
 fn hand_out(result: ClientWriteResult<Config>, waiting: Waiting) {
@@ -156,7 +150,7 @@ fn propose_error(error: &ClientWriteError<Config>) -> ProposeError {
     }
 }
 
-pub(super) fn leader_of(forward: &ForwardToLeader<Config>) -> Option<Leader> {
+fn leader_of(forward: &ForwardToLeader<Config>) -> Option<Leader> {
     let (node, at) = forward.leader_id.zip(forward.leader_node.as_ref())?;
     Some(Leader { node, address: at.addr.clone() })
 }

@@ -18,7 +18,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use engine::LogEngine;
+pub(crate) use engine::{Job, LogEngine, LogStart};
 pub(crate) use gauge::FsyncGauge;
 pub(crate) use memory::{MemoryDisk, MemoryLog};
 pub(crate) use rocks::RocksLog;

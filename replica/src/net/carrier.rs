@@ -11,6 +11,8 @@ use futures::future::BoxFuture;
 use futures::stream::{BoxStream, Fuse};
 use futures::{Stream, StreamExt as _};
 use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status, Streaming};
 
@@ -30,6 +32,8 @@ pub mod wire {
 /// Time for a connection to open. Peers stand near each other; a dead one must not hold up an election.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(400);
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
+/// Between two looks at a peer whose connection ended and that still listens, or cannot be reached.
+const STAY_AGAIN_AFTER: Duration = Duration::from_millis(50);
 const WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 
 /// Carries messages over gRPC.
@@ -86,6 +90,26 @@ impl Transport for GrpcTransport {
         let client = self.client(lane, address);
         let address = address.to_owned();
         Box::pin(open_stream(client, address, Frames(requests.fuse())))
+    }
+
+    fn gone(&self, address: &str) -> BoxFuture<'static, ()> {
+        let client = self.client(Lane::Control, address);
+        let address = address.to_owned();
+        Box::pin(async move {
+            // Who has no address was never there.
+            let Ok(mut client) = client else { return std::future::pending().await };
+            while client.stay(Frame::default()).await.is_err() && !is_refused(&address).await {
+                sleep(STAY_AGAIN_AFTER).await;
+            }
+        })
+    }
+}
+
+/// Whether the host answers that nobody listens there. Of a host that does not answer nothing is known.
+async fn is_refused(address: &str) -> bool {
+    match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+        Ok(Err(error)) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+        Ok(Ok(_)) | Err(_) => false,
     }
 }
 
@@ -148,6 +172,11 @@ impl Replication for Carrier {
     async fn call(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {
         let data = self.switchboard.call(request.into_inner().data).await;
         Ok(Response::new(Frame { data }))
+    }
+
+    async fn stay(&self, _: Request<Frame>) -> Result<Response<Frame>, Status> {
+        self.switchboard.left().await;
+        Ok(Response::new(Frame::default()))
     }
 
     type AppendStream = BoxStream<'static, Result<Frame, Status>>;

@@ -12,7 +12,7 @@ mod snapshot;
 mod transport;
 
 pub use carrier::{Carrier, GrpcTransport, ReplicationService, wire};
-pub(crate) use message::{AppendResult, Hello, ProposeAnswer, Request, write_vote_response};
+pub(crate) use message::{AppendResult, Hello, ProposeAnswer, Request, write_append_result, write_vote_response};
 pub(crate) use peer::{Peers, call};
 pub(crate) use port::{GroupPort, Switchboard};
 pub(crate) use snapshot::Incoming;

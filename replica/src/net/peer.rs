@@ -27,6 +27,9 @@ use crate::state::SnapshotData;
 /// Between two attempts to reach a dead peer: short, so that one that comes back catches up soon.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
+/// A heartbeat that has not arrived after this tells nothing any more.
+const HEARTBEAT_MAX: Duration = Duration::from_millis(500);
+
 /// Makes a [`Peer`] for each member of a group.
 pub(crate) struct Peers {
     pub group: GroupId,
@@ -85,6 +88,20 @@ impl Peer {
             call(&*self.transport, Lane::Control, &self.address, request.encode(self.group), option.hard_ttl()).await;
         answer.map_err(|error| rpc_error(&error))
     }
+
+    /// Sends a heartbeat on its way. openraft gives one up after an interval, long before a peer without CPU has looked at
+    /// it, and what it drops would not arrive: so the message travels in a task of its own.
+    async fn heartbeat(
+        &self,
+        heartbeat: AppendEntriesRequest<Config>,
+    ) -> Result<StreamAppendResult<Config>, RPCError<Config>> {
+        let message = Request::Append(heartbeat).encode(self.group);
+        let (transport, address) = (Arc::clone(&self.transport), self.address.clone());
+        let sent =
+            tokio::spawn(async move { call(&*transport, Lane::Control, &address, message, HEARTBEAT_MAX).await });
+        let body = sent.await.map_err(|error| network_error(error.to_string()))?.map_err(|error| rpc_error(&error))?;
+        read_append_result(body).map_err(bad_answer)
+    }
 }
 
 impl RaftNetworkV2<Config> for Peer {
@@ -103,7 +120,7 @@ impl RaftNetworkV2<Config> for Peer {
 
     fn stream_append<'s, S>(
         &'s mut self,
-        mut input: S,
+        input: S,
         _option: RPCOption,
     ) -> BoxFuture<'s, Result<BoxStream<'s, Result<StreamAppendResult<Config>, RPCError<Config>>>, RPCError<Config>>>
     where
@@ -113,7 +130,13 @@ impl RaftNetworkV2<Config> for Peer {
         Box::pin(async move {
             // openraft waits out its back-off inside the input: a stream opened before its first request would try a dead
             // peer again at once, thousands of times a second.
+            // It may end before its first request, and must not be polled after that.
+            let mut input = input.fuse();
             let first = input.next().await;
+            if let (Lane::Control, Some(heartbeat)) = (self.lane, &first) {
+                let answer = self.heartbeat(heartbeat.clone()).await?;
+                return Ok(futures::stream::iter([Ok(answer)]).boxed());
+            }
             let requests = futures::stream::iter(first).chain(input);
             let messages = requests.map(move |append| Request::Append(append).encode(group)).boxed();
             let opened = self.transport.stream(self.lane, &self.address, messages);

@@ -45,6 +45,15 @@ impl Switchboard {
         self.closed.send_replace(true);
     }
 
+    /// Completes when the groups are let go.
+    pub(crate) fn left(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut closed = self.closed.subscribe();
+        async move {
+            // The sender lives as long as the switchboard; its end is an end too.
+            let _ = closed.wait_for(|closed| *closed).await;
+        }
+    }
+
     fn find(&self, group: GroupId) -> Result<Arc<dyn GroupPort>, String> {
         let found = self.groups.read().get(&group).map(Arc::clone);
         found.ok_or_else(|| format!("group {} is not served here", group.0))
@@ -62,12 +71,7 @@ impl Switchboard {
 
     /// Answers a stream of append messages; all of them belong to the group of the first.
     pub(crate) async fn stream(&self, messages: BoxStream<'static, Bytes>) -> BoxStream<'static, Bytes> {
-        let mut closed = self.closed.subscribe();
-        let until = async move {
-            // The sender lives as long as the switchboard; its end is an end too.
-            let _ = closed.wait_for(|closed| *closed).await;
-        };
-        let mut messages = messages.take_until(until.boxed());
+        let mut messages = messages.take_until(self.left().boxed());
         let Some(first) = messages.next().await else { return futures::stream::empty().boxed() };
         let opened = Request::decode(first).map_err(|error| error.to_string());
         let opened = opened.and_then(|(group, request)| Ok((self.find(group)?, group, request)));

@@ -4,11 +4,13 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
-/// Messages of one kind share a connection, so that a snapshot never delays a heartbeat.
+/// Messages of one kind share a connection, so that neither a snapshot nor what waits for an fsync delays a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
-    /// Votes, heartbeats, forwarded proposals.
+    /// Votes, heartbeats, introductions.
     Control,
+    /// Proposals and reads on their way to the leader.
+    Forward,
     /// Log entries.
     Log,
     /// Snapshots.
@@ -51,4 +53,8 @@ pub trait Transport: Send + Sync + 'static {
         address: &str,
         requests: BoxStream<'static, Bytes>,
     ) -> BoxFuture<'static, Result<Answers, TransportError>>;
+
+    /// Completes once the process at `address` is gone: it has said so, or its connection has ended and nobody listens
+    /// there any more. Silence is not enough: a process that hangs, or cannot be reached, is not gone.
+    fn gone(&self, address: &str) -> BoxFuture<'static, ()>;
 }

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use machine::{Delivery, GroupId, Machine, RequestId, System};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::broken::{BreakableLog, BreakableRows};
 use super::weather::{Weather, WeatherTransport};
 use crate::clock::WallClock;
 use crate::errors::StartError;
@@ -34,6 +36,9 @@ pub struct SimulatedCluster<M: Machine> {
 
 struct Node<M: Machine> {
     disk: Arc<MemoryDisk>,
+    is_log_broken: Arc<AtomicBool>,
+    are_rows_broken: Arc<AtomicBool>,
+    failed: watch::Sender<Option<String>>,
     clock_ms: Arc<AtomicI64>,
     running: Mutex<Option<Group<M>>>,
 }
@@ -50,7 +55,14 @@ impl Addressee for Nowhere {
 impl<M: Machine> SimulatedCluster<M> {
     /// Boots `count` new nodes and waits until one of them leads. Errors: a node does not start.
     pub async fn start(seed: u64, count: u64) -> Result<Self, StartError> {
-        let node = || Node { disk: Arc::default(), clock_ms: Arc::default(), running: Mutex::new(None) };
+        let node = || Node {
+            disk: Arc::default(),
+            is_log_broken: Arc::default(),
+            are_rows_broken: Arc::default(),
+            failed: watch::Sender::new(None),
+            clock_ms: Arc::default(),
+            running: Mutex::new(None),
+        };
         let cluster = Self {
             weather: Arc::new(Weather::new(seed)),
             nodes: (1..=count).map(|id| (id, node())).collect(),
@@ -89,13 +101,43 @@ impl<M: Machine> SimulatedCluster<M> {
         }
     }
 
-    /// Cuts a node's power. Nothing it does from here on is seen; a client that waits for it gets no answer.
+    /// Kills a node's process, and what it has not synced is gone. Nothing it does from here on is seen; a client that
+    /// waits for it gets no answer. Its host lives and says that nobody listens there any more.
     pub async fn kill(&self, node: u64) {
+        self.end(node, false).await;
+    }
+
+    /// As [`Self::kill`], of the whole host: nobody says anything.
+    pub async fn lose(&self, node: u64) {
+        self.end(node, true).await;
+    }
+
+    async fn end(&self, node: u64, is_silent: bool) {
         let Some(at) = self.nodes.get(&node) else { return };
         let Some(group) = at.running.lock().take() else { return };
         at.disk.cut_power();
-        self.weather.disconnect(node);
+        self.weather.disconnect(node, is_silent);
         group.shutdown().await;
+    }
+
+    /// Breaks a node's disk: every fsync of its log fails from here on.
+    pub fn break_log(&self, node: u64) {
+        if let Some(node) = self.nodes.get(&node) {
+            node.is_log_broken.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Breaks a node's disk: every commit of rows fails from here on.
+    pub fn break_rows(&self, node: u64) {
+        if let Some(node) = self.nodes.get(&node) {
+            node.are_rows_broken.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Why a node's process must end, if it must.
+    #[must_use]
+    pub fn failed(&self, node: u64) -> Option<String> {
+        self.nodes.get(&node).and_then(|node| node.failed.borrow().clone())
     }
 
     /// Makes a dead node's disk lose its newest `entries` synced entries: a fault that no cluster survives if a majority
@@ -112,6 +154,7 @@ impl<M: Machine> SimulatedCluster<M> {
         let switchboard = Arc::new(Switchboard::default());
         self.weather.connect(node, Arc::clone(&switchboard));
         let weather = Arc::clone(&self.weather);
+        let log = MemoryLog::open(Arc::clone(&at.disk), move || weather.sync_time());
         let (started, clock_ms) = (self.started, Arc::clone(&at.clock_ms));
         let wall: WallClock = Arc::new(move || shown(started, clock_ms.load(Ordering::Relaxed)));
         let setup = GroupSetup {
@@ -119,12 +162,13 @@ impl<M: Machine> SimulatedCluster<M> {
             node,
             members: self.nodes.keys().map(|node| (*node, node.to_string())).collect(),
             timers: Timers::default(),
-            log: Arc::new(MemoryLog::open(Arc::clone(&at.disk), move || weather.sync_time())),
-            rows: Arc::new(MemoryRows::default()),
+            log: Arc::new(BreakableLog { inner: log, is_broken: Arc::clone(&at.is_log_broken) }),
+            rows: Arc::new(BreakableRows { inner: MemoryRows::default(), is_broken: Arc::clone(&at.are_rows_broken) }),
             transport: Arc::new(WeatherTransport { node, weather: Arc::clone(&self.weather) }),
             switchboard,
             addressee: Arc::new(Nowhere),
             wall,
+            failed: at.failed.clone(),
         };
         match setup.open().await {
             Ok(group) => {
@@ -132,7 +176,7 @@ impl<M: Machine> SimulatedCluster<M> {
                 Ok(())
             }
             Err(error) => {
-                self.weather.disconnect(node);
+                self.weather.disconnect(node, false);
                 Err(error)
             }
         }

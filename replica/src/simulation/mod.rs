@@ -1,7 +1,7 @@
 //! Three nodes in one process, with time, net and disks that obey a seed: where faults are played and laws are shown.
 //!
 //! ```text
-//!  SimulatedCluster ─┬─ node 1: Group<M> ─ MemoryLog on a MemoryDisk, MemoryRows, a wall clock of its own
+//!  SimulatedCluster ─┬─ node 1: Group<M> ─ MemoryLog on a MemoryDisk, MemoryRows (both can break), a wall clock
 //!                    ├─ node 2 …
 //!                    └─ Weather: delay, loss, one-way partitions  (a Transport between the switchboards)
 //! ```
@@ -14,6 +14,7 @@
 //!
 //! Must never: keep across a power cut what was not synced, or let a dead node speak.
 
+mod broken;
 mod cluster;
 mod weather;
 

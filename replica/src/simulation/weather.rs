@@ -1,6 +1,7 @@
 //! The simulated net: messages take a while, get lost, and do not pass where it is cut.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,15 +18,21 @@ use crate::net::{Answers, Lane, Switchboard, Transport, TransportError};
 /// How long a sender believes in a connection over which nothing comes any more.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// How often a node looks whether another one is gone.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
 /// The net between all nodes. Nodes are addressed by their number.
 pub struct Weather(Mutex<Sky>);
 
 struct Sky {
     dice: StdRng,
     nodes: BTreeMap<u64, Arc<Switchboard>>,
+    /// Hosts that are down: they do not even say that nobody listens.
+    silent: BTreeSet<u64>,
     cuts: BTreeSet<(u64, u64)>,
     delay_us_max: u64,
     lost_in_thousand: u32,
+    sync_us: Range<u64>,
 }
 
 enum Passage {
@@ -37,8 +44,9 @@ enum Passage {
 impl Weather {
     pub(super) fn new(seed: u64) -> Self {
         let dice = StdRng::seed_from_u64(seed);
-        let (nodes, cuts) = (BTreeMap::new(), BTreeSet::new());
-        Self(Mutex::new(Sky { dice, nodes, cuts, delay_us_max: 2_000, lost_in_thousand: 0 }))
+        let (nodes, silent, cuts) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        let sync_us = 100..3_000;
+        Self(Mutex::new(Sky { dice, nodes, silent, cuts, delay_us_max: 2_000, lost_in_thousand: 0, sync_us }))
     }
 
     /// Messages take up to `delay_us_max` microseconds, and `lost_in_thousand` of a thousand break their connection.
@@ -46,6 +54,11 @@ impl Weather {
         let mut sky = self.0.lock();
         sky.delay_us_max = delay_us_max;
         sky.lost_in_thousand = lost_in_thousand;
+    }
+
+    /// A disk needs so long for a sync. Units: microseconds.
+    pub fn change_disks(&self, sync_us: Range<u64>) {
+        self.0.lock().sync_us = sync_us;
     }
 
     /// Lets nothing pass from `from` to `to`; the other way stays open.
@@ -60,16 +73,26 @@ impl Weather {
 
     /// A time a disk needs for a sync.
     pub(super) fn sync_time(&self) -> Duration {
-        Duration::from_micros(self.0.lock().dice.random_range(100..3_000))
+        let mut sky = self.0.lock();
+        let range = sky.sync_us.clone();
+        Duration::from_micros(sky.dice.random_range(range))
     }
 
     pub(super) fn connect(&self, node: u64, switchboard: Arc<Switchboard>) {
-        self.0.lock().nodes.insert(node, switchboard);
+        let mut sky = self.0.lock();
+        sky.silent.remove(&node);
+        sky.nodes.insert(node, switchboard);
     }
 
     /// Takes a node off the net and ends the streams it serves.
-    pub(super) fn disconnect(&self, node: u64) {
-        let gone = self.0.lock().nodes.remove(&node);
+    pub(super) fn disconnect(&self, node: u64, is_silent: bool) {
+        let gone = {
+            let mut sky = self.0.lock();
+            if is_silent {
+                sky.silent.insert(node);
+            }
+            sky.nodes.remove(&node)
+        };
         if let Some(switchboard) = gone {
             switchboard.close();
         }
@@ -90,6 +113,13 @@ impl Weather {
         }
         let most = sky.delay_us_max.max(1);
         Passage::After(Duration::from_micros(sky.dice.random_range(0..most)))
+    }
+
+    /// Whether `from` sees that `to` is gone: over a way that is cut nothing is seen.
+    fn is_gone(&self, from: u64, to: u64) -> bool {
+        let sky = self.0.lock();
+        let is_down = !sky.nodes.contains_key(&to) && !sky.silent.contains(&to);
+        is_down && !sky.cuts.contains(&(from, to)) && !sky.cuts.contains(&(to, from))
     }
 
     /// Carries a message over; false if it will never arrive.
@@ -166,6 +196,16 @@ impl Transport for WeatherTransport {
                 async move { if back.carry(peer, me).await { Ok(answer) } else { Err(broken(&address)) } }
             });
             Ok(returning.boxed())
+        })
+    }
+
+    fn gone(&self, address: &str) -> BoxFuture<'static, ()> {
+        let (weather, me, peer) = (Arc::clone(&self.weather), self.node, address.parse());
+        Box::pin(async move {
+            let Ok(peer) = peer else { return std::future::pending().await };
+            while !weather.is_gone(me, peer) {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
         })
     }
 }

@@ -1,4 +1,5 @@
-//! Three real nodes in one process: RocksDB in a temporary folder, gRPC on free loopback ports, the real clock.
+//! Three real nodes in one process: RocksDB in a temporary folder, gRPC on free loopback ports, the real clock. Each node
+//! has a runtime of its own, so that one can be killed with all its connections, or made to hang.
 //!
 //! Must never: reuse a port or folder of another test.
 
@@ -12,6 +13,7 @@ use machine::{GroupId, RequestId};
 use replica::{Applied, Group, ProposeError, Replica, ReplicaConfig, StartError, Timers, system_wall_clock};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -22,13 +24,42 @@ use crate::register::{Command, Register, Written};
 /// What every wait ends with at the latest.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
+/// Threads of a node's runtime.
+const NODE_THREADS: usize = 2;
+
 /// A node that runs.
 pub(crate) struct Node {
     pub replica: Replica,
     pub groups: BTreeMap<GroupId, Group<Register>>,
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
+    runtime: NodeRuntime,
 }
+
+/// A runtime that may be dropped anywhere; what it runs ends soon after.
+struct NodeRuntime(Option<Runtime>);
+
+impl NodeRuntime {
+    fn start() -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(NODE_THREADS).enable_all().build();
+        Self(Some(runtime.expect("a runtime starts")))
+    }
+
+    fn handle(&self) -> Handle {
+        self.0.as_ref().map(|runtime| runtime.handle().clone()).expect("it is taken only when dropped")
+    }
+}
+
+impl Drop for NodeRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A node that hangs goes on when this is dropped.
+pub(crate) struct Hanging(#[expect(dead_code, reason = "held for its drop")] std::sync::mpsc::Sender<()>);
 
 /// Three nodes, some of which may be down.
 pub(crate) struct Loopback {
@@ -52,6 +83,36 @@ pub(crate) async fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>)
 
 pub(crate) fn write(client: u32, number: u64) -> Command {
     Command::Write { client, number, body: Bytes::new() }
+}
+
+type Opened = (Replica, BTreeMap<GroupId, Group<Register>>, oneshot::Sender<()>, JoinHandle<()>);
+
+async fn open(config: ReplicaConfig, ids: Vec<GroupId>, listener: std::net::TcpListener) -> Result<Opened, StartError> {
+    let replica = Replica::open(config)?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = tonic::transport::Server::builder().add_service(replica.service());
+    let until = async move {
+        // A dropped sender means stop as well.
+        let _ = stopped.await;
+    };
+    let listener = TcpListener::from_std(listener).expect("the listener is non-blocking");
+    let incoming = TcpListenerStream::new(listener).inspect(|socket| {
+        let is_set = socket.as_ref().map_or(Ok(()), |socket| socket.set_nodelay(true));
+        is_set.expect("a socket takes TCP_NODELAY");
+    });
+    let served = served.serve_with_incoming_shutdown(incoming, until);
+    let server = tokio::spawn(async move { served.await.expect("the server ends well") });
+    let mut groups = BTreeMap::new();
+    for id in ids {
+        match replica.add_group::<Register>(id).await {
+            Ok(group) => groups.insert(id, group),
+            Err(error) => {
+                replica.stop().await;
+                return Err(error);
+            }
+        };
+    }
+    Ok((replica, groups, stop, server))
 }
 
 impl Loopback {
@@ -84,40 +145,42 @@ impl Loopback {
             wall: system_wall_clock(),
         };
         let ids = self.groups.clone();
+        let runtime = NodeRuntime::start();
+        // The listener's readiness must be seen by the node's runtime, not by the test's.
+        let listener = listener.into_std().expect("a listener can be handed over");
         async move {
-            let replica = Replica::open(config)?;
-            let (stop, stopped) = oneshot::channel::<()>();
-            let served = tonic::transport::Server::builder().add_service(replica.service());
-            let until = async move {
-                // A dropped sender means stop as well.
-                let _ = stopped.await;
-            };
-            let incoming = TcpListenerStream::new(listener).inspect(|socket| {
-                let is_set = socket.as_ref().map_or(Ok(()), |socket| socket.set_nodelay(true));
-                is_set.expect("a socket takes TCP_NODELAY");
-            });
-            let served = served.serve_with_incoming_shutdown(incoming, until);
-            let server = tokio::spawn(async move { served.await.expect("the server ends well") });
-            let mut groups = BTreeMap::new();
-            for id in ids {
-                match replica.add_group::<Register>(id).await {
-                    Ok(group) => groups.insert(id, group),
-                    Err(error) => {
-                        replica.stop().await;
-                        return Err(error);
-                    }
-                };
-            }
-            Ok(Node { replica, groups, stop, server })
+            let boot = runtime.handle().spawn(open(config, ids, listener));
+            let (replica, groups, stop, server) = boot.await.expect("a node's start does not panic")?;
+            Ok(Node { replica, groups, stop, server, runtime })
         }
+    }
+
+    /// Kills a node: all its connections end, and nobody listens on its port. Its folder stays locked for a moment.
+    pub(crate) fn kill(&mut self, node: u64) {
+        self.nodes.remove(&node).expect("the node runs");
+    }
+
+    /// Makes a node hang as SIGSTOP does: its connections stay open, and nothing is answered.
+    pub(crate) fn hang(&self, node: u64) -> Hanging {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let receiver = std::sync::Arc::new(parking_lot::Mutex::new(receiver));
+        for _ in 0..2 * NODE_THREADS {
+            let receiver = std::sync::Arc::clone(&receiver);
+            self.nodes[&node].runtime.handle().spawn(async move {
+                // Blocks its thread until the sender is gone; nothing is ever sent.
+                let _ = receiver.lock().recv();
+            });
+        }
+        Hanging(sender)
     }
 
     /// Stops a node as SIGTERM does, and waits until its folder is free again.
     pub(crate) async fn stop(&mut self, node: u64) {
-        let Node { replica, groups, stop, server } = self.nodes.remove(&node).expect("the node runs");
+        let Node { replica, groups, stop, server, runtime } = self.nodes.remove(&node).expect("the node runs");
         replica.stop().await;
         drop((stop, groups, replica));
         tokio::time::timeout(DEADLINE, server).await.expect("the server stops in time").expect("the server is well");
+        drop(runtime);
     }
 
     /// Starts a node again on its folder and port.
@@ -127,6 +190,17 @@ impl Loopback {
         let boot = self.boot(node, listener).await?;
         self.nodes.insert(node, boot);
         Ok(())
+    }
+
+    /// Starts a killed node again, once what is left of it has let go of its folder.
+    pub(crate) async fn restart_when_free(&mut self, node: u64) {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            match self.restart(node).await {
+                Err(StartError::InUse) if Instant::now() < until => tokio::time::sleep(Duration::from_millis(5)).await,
+                started => return started.expect("the node starts on its data"),
+            }
+        }
     }
 
     /// The folder of a node's data.

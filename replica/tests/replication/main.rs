@@ -7,11 +7,14 @@
 //!  loopback     three real nodes in this process: RocksDB, gRPC, the real clock
 //!  three_nodes  laws of three real nodes      snapshots   laws of catching up and of lost data
 //!  courier      laws of two groups            simulation  seeded faults and an oracle
+//!  failover     how long a lost lead is missed failing_disks  what a failed write or fsync ends
 //! ```
 //!
 //! Must never: wait for a fixed time; every wait is for a condition, with a deadline.
 
 mod courier;
+mod failing_disks;
+mod failover;
 mod loopback;
 mod register;
 mod simulation;

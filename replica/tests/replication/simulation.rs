@@ -135,7 +135,8 @@ impl Run {
         let (node, other) = (dice.random_range(1..=3), dice.random_range(1..=3));
         let cluster = &self.cluster;
         match dice.random_range(0..12) {
-            0 | 1 => cluster.kill(node).await,
+            0 => cluster.kill(node).await,
+            1 => cluster.lose(node).await,
             2 => {
                 if let Some(leader) = cluster.leader() {
                     cluster.kill(leader).await;

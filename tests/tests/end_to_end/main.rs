@@ -3,6 +3,8 @@
 mod cmq_sdk;
 mod dead_letters;
 mod demo;
+mod failing_disk;
+mod failover;
 mod history;
 mod killed_leader;
 mod order;

@@ -12,8 +12,8 @@ use machine::{Machine, SessionRefusal};
 use super::super::convert::refusal_code;
 use crate::node::LocateError;
 
-/// A caller comes back after this when no leader is known: an election takes about a second.
-const RETRY_AFTER: Duration = Duration::from_millis(50);
+/// A caller comes back after this when no leader is known: a dead one is succeeded within tens of milliseconds.
+const RETRY_AFTER: Duration = Duration::from_millis(10);
 
 /// A field of the request breaks a rule of the door. Numbers from `DOOR_REFUSALS` on; never renumbered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
