@@ -3,7 +3,7 @@
 //! ```text
 //!  folder/IDENTITY      format and node id
 //!  folder/LOCK          held while the process runs
-//!  folder/log/          the log of all groups; log.synced: how far it was synced
+//!  folder/log/          the segments of the log of all groups; log.synced: how far it was synced
 //!  folder/group-0/ …    the rows of each group
 //! ```
 
@@ -20,7 +20,7 @@ use parking_lot::RwLock;
 use crate::clock::WallClock;
 use crate::errors::StartError;
 use crate::group::{Addressee, Group, GroupControl, GroupSetup, GroupStatus};
-use crate::log::{FsyncGauge, LogEngine, RocksLog};
+use crate::log::{FsyncGauge, LogEngine, SegmentLog};
 use crate::net::{Carrier, GrpcTransport, ReplicationService, Switchboard, Transport};
 use crate::state::{RocksBudget, RocksRows};
 
@@ -98,7 +98,7 @@ impl Replica {
         }
         check_identity(&config.folder, config.node)?;
         let gauge = Arc::new(FsyncGauge::default());
-        let log = RocksLog::open(&config.folder.join("log"), Arc::clone(&gauge)).map_err(StartError::log)?;
+        let log = SegmentLog::open(&config.folder.join("log"), Arc::clone(&gauge)).map_err(StartError::log)?;
         Ok(Self {
             config,
             transport: Arc::new(GrpcTransport::default()),

@@ -18,6 +18,7 @@ use super::errors::{Leader, ProposeError, ReadError};
 use super::road::{Proposal, leader_known, leader_of};
 use crate::clock::MachineClock;
 use crate::limits::COURIER_BYTES_MAX;
+use crate::log::GroupLog;
 use crate::net::{Lane, ProposeAnswer, Request, Transport, TransportError, call};
 use crate::raft_types::{Config, LogId};
 use crate::state::{self, Driver};
@@ -64,6 +65,7 @@ pub(super) struct Inner<M: Machine> {
     pub node: u64,
     pub raft: Raft<Config, Driver<M>>,
     pub state: Arc<state::Applied<M>>,
+    pub log: GroupLog,
     pub clock: Arc<MachineClock>,
     pub transport: Arc<dyn Transport>,
     pub proposals: mpsc::Sender<Proposal>,

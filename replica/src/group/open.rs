@@ -18,7 +18,7 @@ use super::peer_port::PeerPort;
 use super::road::Road;
 use crate::clock::{MachineClock, WallClock};
 use crate::errors::StartError;
-use crate::limits::{LOG_ENTRIES_KEPT, PROPOSALS_WAITING_MAX};
+use crate::limits::PROPOSALS_WAITING_MAX;
 use crate::log::{GroupLog, LogEngine};
 use crate::net::{Hello, Lane, Peers, Request, Switchboard, Transport, call};
 use crate::process::Timers;
@@ -55,7 +55,8 @@ impl GroupSetup {
         self.refuse_if_lost(last, found.last.is_none() && found.vote.is_none()).await?;
 
         let peers = Peers { group: self.id, transport: Arc::clone(&self.transport) };
-        let raft = Raft::new(self.node, Arc::new(self.raft_config()?), peers, log, Driver::new(Arc::clone(&state)))
+        let driver = Driver::new(Arc::clone(&state));
+        let raft = Raft::new(self.node, Arc::new(self.raft_config()?), peers, log.clone(), driver)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
         let clock = Arc::new(MachineClock::new(Arc::clone(&self.wall)));
@@ -66,6 +67,7 @@ impl GroupSetup {
             node: self.node,
             raft,
             state,
+            log,
             clock,
             transport: Arc::clone(&self.transport),
             proposals,
@@ -96,8 +98,8 @@ impl GroupSetup {
             // Only a follower whose entries are purged needs a snapshot, however far behind it is.
             replication_lag_threshold: u64::MAX / 2,
             snapshot_policy: SnapshotPolicy::Never,
-            max_in_snapshot_log_to_keep: LOG_ENTRIES_KEPT,
-            purge_batch_size: 1024,
+            // What may be purged is decided in `keeping`, by bytes too.
+            max_in_snapshot_log_to_keep: u64::MAX,
             enable_pre_vote: Some(true),
             // A restarted leader must win an election: its lease may have passed to another node while it was away.
             enable_leader_restore: Some(false),

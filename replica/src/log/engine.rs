@@ -61,4 +61,8 @@ pub(crate) trait LogEngine: Send + Sync + 'static {
 
     /// What the log holds of a group. Errors: a hole or damage; the replica must not start on it.
     fn start(&self, group: GroupId) -> io::Result<LogStart>;
+
+    /// The first entry of a group that lies within the newest `bytes` of the whole log: what a bounded log keeps of it.
+    /// `None`: it has no entry there.
+    fn first_within(&self, group: GroupId, bytes: u64) -> Option<u64>;
 }

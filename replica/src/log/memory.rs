@@ -125,6 +125,17 @@ impl LogEngine for MemoryLog {
         };
         Ok(LogStart { vote: found.vote, committed: found.committed, purged: found.purged, last })
     }
+
+    fn first_within(&self, group: GroupId, bytes: u64) -> Option<u64> {
+        let image = self.volatile.lock();
+        let mut left = bytes;
+        let fits = |(_, frame): &(&u64, &Bytes)| {
+            let rest = left.checked_sub(frame.len() as u64);
+            left = rest.unwrap_or(0);
+            rest.is_some()
+        };
+        image.get(&group)?.frames.iter().rev().take_while(fits).last().map(|(index, _)| *index)
+    }
 }
 
 fn apply_ops(image: &mut GroupImage, ops: &[LogOp]) {

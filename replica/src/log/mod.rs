@@ -13,7 +13,7 @@ mod engine;
 mod gauge;
 mod mark;
 mod memory;
-mod rocks;
+mod segment;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -21,5 +21,5 @@ mod tests;
 pub(crate) use engine::LogEngine;
 pub(crate) use gauge::FsyncGauge;
 pub(crate) use memory::{MemoryDisk, MemoryLog};
-pub(crate) use rocks::RocksLog;
+pub(crate) use segment::SegmentLog;
 pub(crate) use store::GroupLog;

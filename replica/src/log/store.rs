@@ -43,6 +43,17 @@ impl GroupLog {
         self.shared.lock().state.clone()
     }
 
+    /// The last entry that lies further back than the newest `bytes` of the log of all groups. `None`: none does.
+    pub(crate) fn behind(&self, bytes: u64) -> Option<u64> {
+        let (purged, last) = {
+            let shared = self.shared.lock();
+            (shared.state.purged.as_ref().map(|id| id.index), shared.state.last.as_ref().map(|id| id.index))
+        };
+        let last = last.filter(|last| purged.is_none_or(|purged| *last > purged))?;
+        let behind = self.engine.first_within(self.group, bytes).map_or(Some(last), |first| first.checked_sub(1));
+        behind.filter(|behind| purged.is_none_or(|purged| *behind > purged))
+    }
+
     fn submit(&self, ops: Vec<LogOp>, done: Option<Box<dyn FnOnce(io::Result<()>) + Send>>) {
         self.engine.submit(Job { group: self.group, ops, done });
     }
