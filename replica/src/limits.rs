@@ -26,10 +26,17 @@ pub const PROPOSALS_WAITING_MAX: usize = 16 * 1024;
 pub const ENTRIES_IN_FLIGHT_MAX: usize = 32;
 /// Log bytes applied since the last flush of rows after which rows are flushed and the log is purged.
 pub const FLUSH_AFTER_LOG_BYTES: u64 = 96 * 1024 * 1024;
-/// Entries kept in the log behind the last flush, so that a follower away for a moment needs no snapshot.
-pub const LOG_ENTRIES_KEPT: u64 = 20_000;
-/// Bytes of the log of all groups that are kept for the same reason. What lies further back is purged, be it few entries.
+/// Bytes of the log of all groups that are kept, so that a follower away for a moment needs no snapshot, and a body that is
+/// consumed soon is written once. What lies further back is purged with a group's next flush.
 pub const LOG_BYTES_KEPT: u64 = 128 * 1024 * 1024;
+/// Most bytes of one body.
+pub const BODY_BYTES_MAX: usize = machine::limits::COMMAND_BYTES_MAX;
+/// A body of so few bytes is stored at once: its place would be as large as itself.
+pub const BODY_STORED_BYTES_MAX: usize = 128;
+/// Bytes of bodies moved out of the log with one batch; the last body may reach over.
+pub const MOVED_BYTES_MAX: usize = 1024 * 1024;
+/// Bodies moved with one batch: commits wait that long.
+pub const MOVED_COUNT_MAX: usize = 512;
 /// Bytes of one courier delivery.
 pub const COURIER_BYTES_MAX: usize = 1024 * 1024;
 /// Write buffers of all row stores of a process together.

@@ -20,7 +20,7 @@ use parking_lot::RwLock;
 use crate::clock::WallClock;
 use crate::errors::StartError;
 use crate::group::{Addressee, Group, GroupControl, GroupSetup, GroupStatus};
-use crate::log::{FsyncGauge, LogEngine, SegmentLog};
+use crate::log::{FsyncGauge, GroupLog, LogEngine, SegmentLog};
 use crate::net::{Carrier, GrpcTransport, ReplicationService, Switchboard, Transport};
 use crate::state::{RocksBudget, RocksRows};
 
@@ -120,13 +120,15 @@ impl Replica {
     /// Opens a group and begins to take part in it. Errors: [`StartError`].
     pub async fn add_group<M: Machine>(&self, id: GroupId) -> Result<Group<M>, StartError> {
         let folder = self.config.folder.join(format!("group-{}", id.0));
-        let rows = RocksRows::open(&folder, self.budget.clone()).map_err(|error| StartError::damaged(id, &error))?;
+        let damaged = |error| StartError::damaged(id, &error);
+        let log = GroupLog::open(id, Arc::clone(&self.log)).map_err(damaged)?;
+        let rows = RocksRows::open(&folder, self.budget.clone(), log.clone()).map_err(damaged)?;
         let setup = GroupSetup {
             id,
             node: self.config.node,
             members: self.config.members.clone(),
             timers: self.config.timers,
-            log: Arc::clone(&self.log),
+            log,
             rows: Arc::new(rows),
             transport: Arc::clone(&self.transport),
             switchboard: Arc::clone(&self.switchboard),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -19,7 +20,7 @@ use super::road::Road;
 use crate::clock::{MachineClock, WallClock};
 use crate::errors::StartError;
 use crate::limits::PROPOSALS_WAITING_MAX;
-use crate::log::{GroupLog, LogEngine};
+use crate::log::GroupLog;
 use crate::net::{Hello, Lane, Peers, Request, Switchboard, Transport, call};
 use crate::process::Timers;
 use crate::state::{Applied, Driver, RowEngine};
@@ -34,7 +35,7 @@ pub(crate) struct GroupSetup {
     /// The first members of a group that does not exist yet.
     pub members: BTreeMap<u64, String>,
     pub timers: Timers,
-    pub log: Arc<dyn LogEngine>,
+    pub log: GroupLog,
     pub rows: Arc<dyn RowEngine>,
     pub transport: Arc<dyn Transport>,
     pub switchboard: Arc<Switchboard>,
@@ -45,17 +46,17 @@ pub(crate) struct GroupSetup {
 impl GroupSetup {
     /// Opens the group. Errors: damage of log or rows; a log that ends before what peers know to be acknowledged.
     pub(crate) async fn open<M: Machine>(self) -> Result<Group<M>, StartError> {
-        let log =
-            GroupLog::open(self.id, Arc::clone(&self.log)).map_err(|error| StartError::damaged(self.id, &error))?;
+        let log = self.log.clone();
         let found = log.found();
         let state = Applied::<M>::load(self.id, Arc::clone(&self.rows))
             .map_err(|error| StartError::damaged(self.id, &error))?;
+        state.settled.store(found.purged.as_ref().map_or(0, |id| id.index), Ordering::Relaxed);
         let state = Arc::new(state);
         let last = found.last.as_ref().map(|id| id.index);
         self.refuse_if_lost(last, found.last.is_none() && found.vote.is_none()).await?;
 
         let peers = Peers { group: self.id, transport: Arc::clone(&self.transport) };
-        let driver = Driver::new(Arc::clone(&state));
+        let driver = Driver::new(Arc::clone(&state), log.clone());
         let raft = Raft::new(self.node, Arc::new(self.raft_config()?), peers, log.clone(), driver)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;

@@ -116,6 +116,14 @@ impl LogEngine for MemoryLog {
         Ok(frames)
     }
 
+    fn read_part(&self, group: GroupId, index: u64, offset: u32, bytes: u32) -> io::Result<Option<Bytes>> {
+        let image = self.volatile.lock();
+        let Some(frame) = image.get(&group).and_then(|group| group.frames.get(&index)) else { return Ok(None) };
+        let from = codec::FRAME_HEADER_BYTES + offset as usize;
+        let to = from + bytes as usize;
+        if to > frame.len() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(Some(frame.slice(from..to))) }
+    }
+
     fn start(&self, group: GroupId) -> io::Result<LogStart> {
         let image = self.disk.durable.lock();
         let Some(found) = image.get(&group) else { return Ok(LogStart::default()) };

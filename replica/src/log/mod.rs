@@ -19,7 +19,9 @@ mod store;
 mod tests;
 
 pub(crate) use engine::LogEngine;
+#[cfg(test)]
+pub(crate) use engine::{Job, LogOp};
 pub(crate) use gauge::FsyncGauge;
 pub(crate) use memory::{MemoryDisk, MemoryLog};
 pub(crate) use segment::SegmentLog;
-pub(crate) use store::GroupLog;
+pub(crate) use store::{BodyPlace, GroupLog};

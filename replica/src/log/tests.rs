@@ -64,8 +64,8 @@ fn open(folder: &Path) -> io::Result<SegmentLog> {
     SegmentLog::open(&folder.join("log"), Arc::default())
 }
 
-fn driver(rows: Arc<dyn RowEngine>) -> Driver<Nothing> {
-    Driver::new(Arc::new(Applied::load(GROUP, rows).expect("empty rows load")))
+fn driver(rows: Arc<dyn RowEngine>, log: GroupLog) -> Driver<Nothing> {
+    Driver::new(Arc::new(Applied::load(GROUP, rows).expect("empty rows load")), log)
 }
 
 struct OnDisk;
@@ -74,8 +74,9 @@ impl StoreBuilder<Config, GroupLog, Driver<Nothing>, TempDir> for OnDisk {
     async fn build(&self) -> Result<(TempDir, GroupLog, Driver<Nothing>), StorageError<Config>> {
         let folder = folder();
         let log = GroupLog::open(GROUP, Arc::new(open(folder.path()).expect("a new log opens")));
-        let rows = RocksRows::open(&folder.path().join("rows"), RocksBudget::default()).expect("new rows open");
-        Ok((folder, log.expect("an empty group opens"), driver(Arc::new(rows))))
+        let log = log.expect("an empty group opens");
+        let rows = RocksRows::open(&folder.path().join("rows"), RocksBudget::default(), log.clone());
+        Ok((folder, log.clone(), driver(Arc::new(rows.expect("new rows open")), log)))
     }
 }
 
@@ -85,7 +86,7 @@ impl StoreBuilder<Config, GroupLog, Driver<Nothing>> for InMemory {
     async fn build(&self) -> Result<((), GroupLog, Driver<Nothing>), StorageError<Config>> {
         let engine = MemoryLog::open(Arc::new(MemoryDisk::default()), || Duration::from_micros(100));
         let log = GroupLog::open(GROUP, Arc::new(engine)).expect("an empty group opens");
-        Ok(((), log, driver(Arc::new(MemoryRows::default()))))
+        Ok(((), log.clone(), driver(Arc::new(MemoryRows::default()), log)))
     }
 }
 

@@ -15,7 +15,7 @@ use super::weather::{Weather, WeatherTransport};
 use crate::clock::WallClock;
 use crate::errors::StartError;
 use crate::group::{Addressee, Applied, Group, GroupControl as _, GroupSetup, ProposeError, ReadError, View};
-use crate::log::{MemoryDisk, MemoryLog};
+use crate::log::{GroupLog, MemoryDisk, MemoryLog};
 use crate::net::Switchboard;
 use crate::process::Timers;
 use crate::state::MemoryRows;
@@ -114,12 +114,14 @@ impl<M: Machine> SimulatedCluster<M> {
         let weather = Arc::clone(&self.weather);
         let (started, clock_ms) = (self.started, Arc::clone(&at.clock_ms));
         let wall: WallClock = Arc::new(move || shown(started, clock_ms.load(Ordering::Relaxed)));
+        let engine = Arc::new(MemoryLog::open(Arc::clone(&at.disk), move || weather.sync_time()));
+        let log = GroupLog::open(GROUP, engine).map_err(|error| StartError::damaged(GROUP, &error))?;
         let setup = GroupSetup {
             id: GROUP,
             node,
             members: self.nodes.keys().map(|node| (*node, node.to_string())).collect(),
             timers: Timers::default(),
-            log: Arc::new(MemoryLog::open(Arc::clone(&at.disk), move || weather.sync_time())),
+            log,
             rows: Arc::new(MemoryRows::default()),
             transport: Arc::new(WeatherTransport { node, weather: Arc::clone(&self.weather) }),
             switchboard,

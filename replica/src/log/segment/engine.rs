@@ -12,7 +12,7 @@ use parking_lot::RwLock;
 
 use super::disk::{Disk, SyncWatch, damaged};
 use super::index::{Index, Run};
-use super::record::Kind;
+use super::record::{Kind, RECORD_HEAD_BYTES};
 use super::scan::Blocks;
 use super::writer::Writer;
 use crate::codec;
@@ -60,6 +60,12 @@ impl SegmentLog {
         let thread = thread::Builder::new().name("log-writer".into());
         let writer = thread.spawn(move || writer.run(&queue, &gauge))?;
         Ok(Self { index, jobs: Some(jobs), writer: Some(writer) })
+    }
+
+    /// Opens a log of small segments.
+    #[cfg(test)]
+    pub(crate) fn open_small(folder: &Path, segment_bytes: u64) -> io::Result<Self> {
+        Self::open_watched(folder, Arc::default(), segment_bytes, None)
     }
 
     /// The oldest segment, pinned as a reader does.
@@ -113,6 +119,17 @@ impl LogEngine for SegmentLog {
             }
         }
         Ok(frames)
+    }
+
+    fn read_part(&self, group: GroupId, index: u64, offset: u32, bytes: u32) -> io::Result<Option<Bytes>> {
+        let Some(run) =
+            self.index.read().groups.get(&group).and_then(|of| of.run(index)?.part(index, index + 1).into())
+        else {
+            return Ok(None);
+        };
+        let Some(place) = run.places.first() else { return Ok(None) };
+        let payload = u64::from(*place) + (RECORD_HEAD_BYTES + codec::FRAME_HEADER_BYTES) as u64;
+        run.segment.read(payload + u64::from(offset), bytes as usize).map(Some)
     }
 
     fn start(&self, group: GroupId) -> io::Result<LogStart> {

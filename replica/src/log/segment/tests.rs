@@ -163,8 +163,8 @@ fn torn(dice: &mut StdRng, old: &[u8], new: &[u8]) -> Vec<Vec<u8>> {
     // A sector in the middle did not arrive, those behind it did.
     let sector = dice.random_range(from..to);
     let mut gap = new.to_vec();
-    for at in sector..(sector + 64).min(to) {
-        gap[at] = old.get(at).copied().unwrap_or(0);
+    for (at, byte) in gap.iter_mut().enumerate().take(to).skip(sector).take(64) {
+        *byte = old.get(at).copied().unwrap_or(0);
     }
     left.push(gap);
     left
@@ -358,8 +358,7 @@ fn damage_of_a_sealed_segment_is_seen_by_its_footer_or_by_who_reads_it() {
 
 #[test]
 fn a_missing_segment_is_refused() {
-    let newest =
-        |work: &TempDir| files(work.path()).into_keys().filter(|name| name.starts_with("segment-")).next_back();
+    let newest = |work: &TempDir| files(work.path()).into_keys().rfind(|name| name.starts_with("segment-"));
     for (name, what) in [(Some("segment-00000000000000000002".to_owned()), "missing"), (None, "synced up to")] {
         let work = sealed();
         let name = name.or_else(|| newest(&work)).expect("segments");
