@@ -3,7 +3,7 @@
 //! ```text
 //!  folder/IDENTITY      format and node id
 //!  folder/LOCK          held while the process runs
-//!  folder/log/          the log of all groups; log.synced: how far it was synced
+//!  folder/log/          the segments of the log of all groups; log.synced: how far it was synced
 //!  folder/group-0/ …    the rows of each group
 //! ```
 
@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 use crate::clock::WallClock;
 use crate::errors::StartError;
 use crate::group::{Addressee, Group, GroupControl, GroupSetup, GroupStatus, Role};
-use crate::log::{FsyncGauge, LogEngine, RocksLog};
+use crate::log::{FsyncGauge, GroupLog, LogEngine, SegmentLog};
 use crate::net::{Carrier, GrpcTransport, ReplicationService, Switchboard, Transport};
 use crate::state::{RocksBudget, RocksRows};
 
@@ -110,7 +110,7 @@ impl Replica {
         }
         check_identity(&config.folder, config.node)?;
         let gauge = Arc::new(FsyncGauge::default());
-        let log = RocksLog::open(&config.folder.join("log"), Arc::clone(&gauge)).map_err(StartError::log)?;
+        let log = SegmentLog::open(&config.folder.join("log"), Arc::clone(&gauge)).map_err(StartError::log)?;
         Ok(Self {
             config,
             transport: Arc::new(GrpcTransport::default()),
@@ -133,13 +133,15 @@ impl Replica {
     /// Opens a group and begins to take part in it. Errors: [`StartError`].
     pub async fn add_group<M: Machine>(&self, id: GroupId) -> Result<Group<M>, StartError> {
         let folder = self.config.folder.join(format!("group-{}", id.0));
-        let rows = RocksRows::open(&folder, self.budget.clone()).map_err(|error| StartError::damaged(id, &error))?;
+        let damaged = |error| StartError::damaged(id, &error);
+        let log = GroupLog::open(id, Arc::clone(&self.log)).map_err(damaged)?;
+        let rows = RocksRows::open(&folder, self.budget.clone(), log.clone()).map_err(damaged)?;
         let setup = GroupSetup {
             id,
             node: self.config.node,
             members: self.config.members.clone(),
             timers: self.config.timers,
-            log: Arc::clone(&self.log),
+            log,
             rows: Arc::new(rows),
             transport: Arc::clone(&self.transport),
             switchboard: Arc::clone(&self.switchboard),

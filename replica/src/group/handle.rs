@@ -20,6 +20,7 @@ use super::road::Proposal;
 use super::standing::Standing;
 use crate::clock::MachineClock;
 use crate::limits::COURIER_BYTES_MAX;
+use crate::log::GroupLog;
 use crate::net::{Lane, ProposeAnswer, Request, Transport, TransportError, call};
 use crate::raft_types::{Config, LogId};
 use crate::state::{self, Driver};
@@ -73,6 +74,7 @@ pub(super) struct Inner<M: Machine> {
     pub node: u64,
     pub raft: Raft<Config, Driver<M>>,
     pub state: Arc<state::Applied<M>>,
+    pub log: GroupLog,
     pub clock: Arc<MachineClock>,
     pub standing: Arc<Standing>,
     pub transport: Arc<dyn Transport>,

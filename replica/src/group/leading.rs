@@ -1,6 +1,5 @@
-//! What only a leader does: keep machine time, propose what is due, flush and purge when enough has been applied.
+//! What only a leader does: keep machine time, propose what is due.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -11,8 +10,8 @@ use openraft::async_runtime::watch::WatchReceiver as _;
 use tokio::time::Instant;
 
 use super::handle::Group;
+use super::keeping::Keeping;
 use crate::clock::STEP_AFTER_MS;
-use crate::limits::FLUSH_AFTER_LOG_BYTES;
 use crate::net::{Hello, Lane, Request, call};
 
 /// How often a leader looks for what is due.
@@ -23,9 +22,9 @@ const BARRIER_TIMEOUT: Duration = Duration::from_secs(1);
 /// A clock that still differs after a step (this node's own is wrong) is not looked at again for so long.
 const STEP_EVERY: Duration = Duration::from_secs(2);
 
-/// Runs on every replica; acts while it leads (flushing and looking after Raft: always).
+/// Runs on every replica; acts while it leads (keeping and looking after Raft: always).
 pub(super) async fn lead<M: Machine>(group: Group<M>) {
-    let mut step_after = Instant::now();
+    let (mut step_after, mut keeping) = (Instant::now(), Keeping::default());
     let mut leads_since = None;
     let mut look = tokio::time::interval(LOOK_EVERY);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -39,7 +38,7 @@ pub(super) async fn lead<M: Machine>(group: Group<M>) {
         if group.0.proposals.is_closed() || group.0.standing.has_failed(&group.0.raft) {
             return;
         }
-        flush_if_much(&group).await;
+        keeping.look(&group).await;
         if !group.0.raft.is_leader() {
             group.0.clock.set_running(false);
             group.0.standing.follows();
@@ -71,16 +70,6 @@ async fn take_over<M: Machine>(group: &Group<M>) -> bool {
     group.0.clock.restart(group.with_host(|host, _| host.now()));
     step_clock(group).await;
     true
-}
-
-async fn flush_if_much<M: Machine>(group: &Group<M>) {
-    let unflushed = &group.0.state.unflushed_bytes;
-    if unflushed.load(Ordering::Relaxed) > FLUSH_AFTER_LOG_BYTES {
-        unflushed.store(0, Ordering::Relaxed);
-        if let Err(error) = group.0.raft.trigger().snapshot().await {
-            tracing::warn!(group = group.0.id.0, %error, "rows could not be flushed");
-        }
-    }
 }
 
 /// Proposes what is due until nothing is, or a proposal fails (then the next look tries again).

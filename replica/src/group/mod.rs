@@ -8,6 +8,7 @@
 mod courier;
 mod errors;
 mod handle;
+mod keeping;
 mod leading;
 mod open;
 mod peer_port;

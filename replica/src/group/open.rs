@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -20,8 +21,8 @@ use super::standing::Standing;
 use super::succession::succeed;
 use crate::clock::{MachineClock, WallClock};
 use crate::errors::StartError;
-use crate::limits::{LOG_ENTRIES_KEPT, PROPOSALS_WAITING_MAX};
-use crate::log::{GroupLog, LogEngine};
+use crate::limits::PROPOSALS_WAITING_MAX;
+use crate::log::GroupLog;
 use crate::net::{Hello, Lane, Peers, Request, Switchboard, Transport, call};
 use crate::process::Timers;
 use crate::state::{Applied, Driver, RowEngine};
@@ -36,7 +37,7 @@ pub(crate) struct GroupSetup {
     /// The first members of a group that does not exist yet.
     pub members: BTreeMap<u64, String>,
     pub timers: Timers,
-    pub log: Arc<dyn LogEngine>,
+    pub log: GroupLog,
     pub rows: Arc<dyn RowEngine>,
     pub transport: Arc<dyn Transport>,
     pub switchboard: Arc<Switchboard>,
@@ -49,17 +50,18 @@ pub(crate) struct GroupSetup {
 impl GroupSetup {
     /// Opens the group. Errors: damage of log or rows; a log that ends before what peers know to be acknowledged.
     pub(crate) async fn open<M: Machine>(self) -> Result<Group<M>, StartError> {
-        let log =
-            GroupLog::open(self.id, Arc::clone(&self.log)).map_err(|error| StartError::damaged(self.id, &error))?;
+        let log = self.log.clone();
         let found = log.found();
         let state = Applied::<M>::load(self.id, Arc::clone(&self.rows))
             .map_err(|error| StartError::damaged(self.id, &error))?;
+        state.settled.store(found.purged.as_ref().map_or(0, |id| id.index), Ordering::Relaxed);
         let state = Arc::new(state);
         let last = found.last.as_ref().map(|id| id.index);
         self.refuse_if_lost(last, found.last.is_none() && found.vote.is_none()).await?;
 
         let peers = Peers { group: self.id, transport: Arc::clone(&self.transport) };
-        let raft = Raft::new(self.node, Arc::new(self.raft_config()?), peers, log, Driver::new(Arc::clone(&state)))
+        let driver = Driver::new(Arc::clone(&state), log.clone());
+        let raft = Raft::new(self.node, Arc::new(self.raft_config()?), peers, log.clone(), driver)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
         let clock = Arc::new(MachineClock::new(Arc::clone(&self.wall)));
@@ -72,6 +74,7 @@ impl GroupSetup {
             node: self.node,
             raft,
             state,
+            log,
             clock,
             standing,
             transport: Arc::clone(&self.transport),
@@ -104,8 +107,8 @@ impl GroupSetup {
             // Only a follower whose entries are purged needs a snapshot, however far behind it is.
             replication_lag_threshold: u64::MAX / 2,
             snapshot_policy: SnapshotPolicy::Never,
-            max_in_snapshot_log_to_keep: LOG_ENTRIES_KEPT,
-            purge_batch_size: 1024,
+            // What may be purged is decided in `keeping`, by bytes too.
+            max_in_snapshot_log_to_keep: u64::MAX,
             enable_pre_vote: Some(true),
             // A restarted leader must win an election: its lease may have passed to another node while it was away.
             enable_leader_restore: Some(false),

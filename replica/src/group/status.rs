@@ -1,5 +1,6 @@
 //! What a group tells operators, and what the process does to a group without knowing its machine.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,11 +8,13 @@ use futures::future::{BoxFuture, join_all};
 use machine::{Delivery, GroupId, Machine, System};
 use openraft::ServerState;
 use openraft::async_runtime::watch::WatchReceiver as _;
+use tokio::time::Instant;
 
 use super::courier::{Addressee, deliver_to};
 use super::handle::Group;
 
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
+const FLUSH_LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What a replica does in a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,12 +112,13 @@ impl<M: Machine> Group<M> {
             term: metrics.current_term,
             last: metrics.last_log_index.unwrap_or(0),
             committed: index(&metrics.local_committed),
-            applied: index(&metrics.last_applied),
+            // Raft is not told of the entries before the one that parks the group.
+            applied: index(&metrics.last_applied).max(*self.0.state.index.borrow()),
             snapshot: index(&metrics.snapshot),
             purged: index(&metrics.purged),
             leader: metrics.current_leader,
             members: members.map(|(node, at)| (*node, at.addr.clone(), acknowledged(node))).collect(),
-            trouble: self.parked().or(failed),
+            trouble: self.parked().or_else(|| self.0.state.rows.damage()).or(failed),
         }
     }
 }
@@ -150,14 +154,20 @@ impl<M: Machine> GroupControl for Group<M> {
 
     fn flush(&self, kept: u64) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
-            let trigger = self.0.raft.trigger();
-            trigger.snapshot().await.map_err(|error| error.to_string())?;
+            let (raft, state) = (&self.0.raft, &self.0.state);
             let applied = Self::status(self).applied;
-            let wait = self.0.raft.wait(Some(FLUSH_TIMEOUT));
-            let flushed = wait
-                .metrics(|metrics| metrics.snapshot.as_ref().map_or(0, |id| id.index) >= applied, "rows are flushed");
-            flushed.await.map_err(|error| error.to_string())?;
-            trigger.purge_log(applied.saturating_sub(kept)).await.map_err(|error| error.to_string())
+            let upto = applied.saturating_sub(kept);
+            let until = Instant::now() + FLUSH_TIMEOUT;
+            while state.settled.load(Ordering::Relaxed) < upto || Self::status(self).snapshot < applied {
+                if Instant::now() > until {
+                    return Err("the rows could not be flushed in time".to_owned());
+                }
+                // A flush that is under way already may know nothing of this wish: it is asked for again.
+                state.keep.store(kept, Ordering::Relaxed);
+                raft.trigger().snapshot().await.map_err(|error| error.to_string())?;
+                tokio::time::sleep(FLUSH_LOOK_EVERY).await;
+            }
+            raft.trigger().purge_log(upto).await.map_err(|error| error.to_string())
         })
     }
 

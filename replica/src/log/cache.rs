@@ -63,6 +63,12 @@ impl TailCache {
         Some(out)
     }
 
+    /// Entry `index`, if it is held.
+    pub(super) fn get(&self, index: u64) -> Option<&Entry> {
+        let at = usize::try_from(index.checked_sub(self.first()?)?).ok()?;
+        self.entries.get(at)
+    }
+
     fn shrink(&mut self) {
         while self.bytes > TAIL_CACHE_BYTES
             && self.entries.len() > 1

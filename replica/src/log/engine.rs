@@ -59,6 +59,14 @@ pub(crate) trait LogEngine: Send + Sync + 'static {
     /// Errors: a hole, or a record that fails its checksum.
     fn read(&self, group: GroupId, from: u64, to: u64, bytes_max: usize) -> io::Result<Vec<Bytes>>;
 
+    /// Bytes of the payload of entry `index`, from `offset` on, read from the disk; the caller knows their checksum. `None`:
+    /// the log does not hold the entry.
+    fn read_part(&self, group: GroupId, index: u64, offset: u32, bytes: u32) -> io::Result<Option<Bytes>>;
+
     /// What the log holds of a group. Errors: a hole or damage; the replica must not start on it.
     fn start(&self, group: GroupId) -> io::Result<LogStart>;
+
+    /// The first entry of a group that lies within the newest `bytes` of the whole log: what a bounded log keeps of it.
+    /// `None`: it has no entry there.
+    fn first_within(&self, group: GroupId, bytes: u64) -> Option<u64>;
 }

@@ -116,6 +116,14 @@ impl LogEngine for MemoryLog {
         Ok(frames)
     }
 
+    fn read_part(&self, group: GroupId, index: u64, offset: u32, bytes: u32) -> io::Result<Option<Bytes>> {
+        let image = self.volatile.lock();
+        let Some(frame) = image.get(&group).and_then(|group| group.frames.get(&index)) else { return Ok(None) };
+        let from = codec::FRAME_HEADER_BYTES + offset as usize;
+        let to = from + bytes as usize;
+        if to > frame.len() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(Some(frame.slice(from..to))) }
+    }
+
     fn start(&self, group: GroupId) -> io::Result<LogStart> {
         let image = self.disk.durable.lock();
         let Some(found) = image.get(&group) else { return Ok(LogStart::default()) };
@@ -124,6 +132,17 @@ impl LogEngine for MemoryLog {
             None => found.purged,
         };
         Ok(LogStart { vote: found.vote, committed: found.committed, purged: found.purged, last })
+    }
+
+    fn first_within(&self, group: GroupId, bytes: u64) -> Option<u64> {
+        let image = self.volatile.lock();
+        let mut left = bytes;
+        let fits = |(_, frame): &(&u64, &Bytes)| {
+            let rest = left.checked_sub(frame.len() as u64);
+            left = rest.unwrap_or(0);
+            rest.is_some()
+        };
+        image.get(&group)?.frames.iter().rev().take_while(fits).last().map(|(index, _)| *index)
     }
 }
 

@@ -13,13 +13,15 @@ mod engine;
 mod gauge;
 mod mark;
 mod memory;
-mod rocks;
+mod segment;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use engine::{Job, LogEngine, LogStart};
+#[cfg(test)]
+pub(crate) use engine::LogOp;
 pub(crate) use gauge::FsyncGauge;
 pub(crate) use memory::{MemoryDisk, MemoryLog};
-pub(crate) use rocks::RocksLog;
-pub(crate) use store::GroupLog;
+pub(crate) use segment::SegmentLog;
+pub(crate) use store::{BodyPlace, GroupLog};

@@ -5,11 +5,12 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use machine::GroupId;
-use openraft::OptionalSend;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
+use openraft::{EntryPayload, OptionalSend};
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::cache::TailCache;
 use super::engine::{Job, LogEngine, LogOp, LogStart};
@@ -20,6 +21,24 @@ use crate::raft_types::{Config, Entry, LogId, Vote};
 struct Shared {
     state: LogStart,
     tail: TailCache,
+    /// Readers that need what the log holds now.
+    holders: usize,
+}
+
+/// How far a group's log is durable.
+#[derive(Clone, Copy)]
+struct Synced {
+    /// The last durable entry.
+    upto: Option<u64>,
+    has_failed: bool,
+}
+
+/// Where the bytes of a body lie: in the payload of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BodyPlace {
+    pub index: u64,
+    pub offset: u32,
+    pub bytes: u32,
 }
 
 /// The log of one group. Cheap to clone: readers share it.
@@ -28,19 +47,84 @@ pub(crate) struct GroupLog {
     group: GroupId,
     engine: Arc<dyn LogEngine>,
     shared: Arc<Mutex<Shared>>,
+    synced: Arc<watch::Sender<Synced>>,
+}
+
+/// A log that is not purged while this lives, but for a purge that is under way.
+pub(crate) struct HeldLog(GroupLog);
+
+impl std::ops::Deref for HeldLog {
+    type Target = GroupLog;
+
+    fn deref(&self) -> &GroupLog {
+        &self.0
+    }
+}
+
+impl Drop for HeldLog {
+    fn drop(&mut self) {
+        self.0.shared.lock().holders -= 1;
+    }
 }
 
 impl GroupLog {
     /// Opens a group's log. Errors: damage (a hole, a bad checksum); the replica must not start on it.
     pub(crate) fn open(group: GroupId, engine: Arc<dyn LogEngine>) -> io::Result<Self> {
         let state = engine.start(group)?;
-        let shared = Arc::new(Mutex::new(Shared { state, tail: TailCache::default() }));
-        Ok(Self { group, engine, shared })
+        let upto = state.last.as_ref().map(|id| id.index);
+        let shared = Arc::new(Mutex::new(Shared { state, tail: TailCache::default(), holders: 0 }));
+        Ok(Self { group, engine, shared, synced: Arc::new(watch::Sender::new(Synced { upto, has_failed: false })) })
     }
 
     /// What the log held when it was opened, and what came since.
     pub(crate) fn found(&self) -> LogStart {
         self.shared.lock().state.clone()
+    }
+
+    /// The bytes at a place. `None`: the entry is purged. Errors: the disk. Whoever asks knows their checksum.
+    pub(crate) fn body(&self, place: &BodyPlace) -> io::Result<Option<Bytes>> {
+        let in_memory = self.shared.lock().tail.get(place.index).cloned();
+        if let Some(EntryPayload::Normal(payload)) = in_memory.map(|entry| entry.payload) {
+            let (from, to) = (place.offset as usize, place.offset as usize + place.bytes as usize);
+            let fits = to <= payload.0.len();
+            return if fits { Ok(Some(payload.0.slice(from..to))) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
+        }
+        self.engine.read_part(self.group, place.index, place.offset, place.bytes)
+    }
+
+    /// Waits until this replica's own log holds entry `index` for good, if it was appended here at all. Errors: the log has
+    /// failed.
+    pub(crate) async fn durable(&self, index: u64) -> io::Result<()> {
+        if self.shared.lock().state.last.as_ref().is_none_or(|last| last.index < index) {
+            return Ok(());
+        }
+        let mut synced = self.synced.subscribe();
+        let is_known = |synced: &Synced| synced.has_failed || synced.upto.is_some_and(|upto| upto >= index);
+        let stopped = || io::Error::other("the log's writer has stopped");
+        let synced = synced.wait_for(is_known).await.map_err(|_| stopped())?;
+        if synced.has_failed { Err(stopped()) } else { Ok(()) }
+    }
+
+    /// Keeps the log from being purged.
+    pub(crate) fn held(&self) -> HeldLog {
+        self.shared.lock().holders += 1;
+        HeldLog(self.clone())
+    }
+
+    /// Whether somebody needs what the log holds now.
+    pub(crate) fn is_held(&self) -> bool {
+        self.shared.lock().holders > 0
+    }
+
+    /// The last entry that lies further back than the newest `bytes` of the log of all groups. `None`: none does.
+    pub(crate) fn behind(&self, bytes: u64) -> Option<u64> {
+        let (purged, last) = {
+            let shared = self.shared.lock();
+            (shared.state.purged.as_ref().map(|id| id.index), shared.state.last.as_ref().map(|id| id.index))
+        };
+        let last = last.filter(|last| purged.is_none_or(|purged| *last > purged))?;
+        let behind = self.engine.first_within(self.group, bytes).map_or(Some(last), |first| first.checked_sub(1));
+        behind.filter(|behind| purged.is_none_or(|purged| *behind > purged))
     }
 
     fn submit(&self, ops: Vec<LogOp>, done: Option<Box<dyn FnOnce(io::Result<()>) + Send>>) {
@@ -162,12 +246,17 @@ impl RaftLogStorage<Config> for GroupLog {
             // What is committed rides along with entries: it is a hint for restart and worth no fsync of its own.
             ops.push(LogOp::Committed(shared.state.committed));
         }
-        let shared = Arc::clone(&self.shared);
+        let (shared, synced) = (Arc::clone(&self.shared), Arc::clone(&self.synced));
         self.submit(
             ops,
             Some(Box::new(move |result| {
-                if let (Ok(()), Some(last)) = (&result, last) {
-                    shared.lock().tail.set_synced(last.index);
+                match (&result, last) {
+                    (Ok(()), Some(last)) => {
+                        shared.lock().tail.set_synced(last.index);
+                        synced.send_modify(|synced| synced.upto = synced.upto.max(Some(last.index)));
+                    }
+                    (Ok(()), None) => {}
+                    (Err(_), _) => synced.send_modify(|synced| synced.has_failed = true),
                 }
                 callback.io_completed(result);
             })),
@@ -184,7 +273,13 @@ impl RaftLogStorage<Config> for GroupLog {
                 shared.state.last = last_log_id.or(shared.state.purged);
             }
         }
-        self.submit_and_wait(vec![LogOp::TruncateFrom { index: last_log_id.map_or(0, |id| id.index + 1) }]).await
+        let upto = last_log_id.as_ref().map(|id| id.index);
+        let done = self.submit_and_wait(vec![LogOp::TruncateFrom { index: last_log_id.map_or(0, |id| id.index + 1) }]);
+        done.await?;
+        // The appends before it have called back by now, and may have said that what is gone was synced.
+        self.shared.lock().tail.truncate_after(upto);
+        self.synced.send_modify(|synced| synced.upto = synced.upto.min(upto));
+        Ok(())
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), io::Error> {
@@ -196,6 +291,8 @@ impl RaftLogStorage<Config> for GroupLog {
                 shared.state.last = Some(log_id);
             }
         }
-        self.submit_and_wait(vec![LogOp::Purge { upto: log_id }]).await
+        self.submit_and_wait(vec![LogOp::Purge { upto: log_id }]).await?;
+        self.synced.send_modify(|synced| synced.upto = synced.upto.max(Some(log_id.index)));
+        Ok(())
     }
 }

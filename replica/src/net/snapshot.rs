@@ -40,6 +40,9 @@ pub(super) async fn send_snapshot(
     snapshot: Snapshot<SnapshotData>,
     deadline: Duration,
 ) -> Result<SnapshotResponse<Config>, StreamingError<Config>> {
+    let Snapshot { meta, snapshot } = snapshot;
+    let whole = tokio::task::spawn_blocking(move || snapshot.complete()).await.map_err(failed)?.map_err(failed)?;
+    let snapshot = Snapshot { meta, snapshot: whole };
     let files = snapshot.snapshot.files.clone();
     let id = snapshot_id(&snapshot);
     let progress = ask(peer, &Request::SnapshotOffer { id, files: files.clone() }, deadline).await?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use machine::{BodyRef, GroupId, RowSource, Rows, StoreFailure};
+use machine::{BodyRef, GroupId, LogIndex, RowSource, Rows, StoreFailure};
 
 use crate::log::{Job, LogEngine, LogStart, MemoryLog};
 use crate::state::{MemoryRows, Position, RowEngine, SnapshotData, SnapshotWriter};
@@ -31,8 +31,16 @@ impl LogEngine for BreakableLog {
         self.inner.read(group, from, to, bytes_max)
     }
 
+    fn read_part(&self, group: GroupId, index: u64, offset: u32, bytes: u32) -> io::Result<Option<Bytes>> {
+        self.inner.read_part(group, index, offset, bytes)
+    }
+
     fn start(&self, group: GroupId) -> io::Result<LogStart> {
         self.inner.start(group)
+    }
+
+    fn first_within(&self, group: GroupId, bytes: u64) -> Option<u64> {
+        self.inner.first_within(group, bytes)
     }
 }
 
@@ -66,11 +74,24 @@ impl RowSource for BreakableRows {
 }
 
 impl RowEngine for BreakableRows {
-    fn commit(&self, rows: Option<&Rows>, position: &Position) -> Result<(), StoreFailure> {
+    fn commit(
+        &self,
+        rows: Option<&Rows>,
+        entries: &[(LogIndex, Bytes)],
+        position: &Position,
+    ) -> Result<(), StoreFailure> {
         if self.is_broken.load(Ordering::Relaxed) {
             return Err(StoreFailure("the simulated write failed".to_owned()));
         }
-        self.inner.commit(rows, position)
+        self.inner.commit(rows, entries, position)
+    }
+
+    fn settle(&self, upto: u64) -> Result<(), StoreFailure> {
+        self.inner.settle(upto)
+    }
+
+    fn damage(&self) -> Option<String> {
+        self.inner.damage()
     }
 
     fn position(&self) -> Result<Position, StoreFailure> {

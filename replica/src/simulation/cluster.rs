@@ -17,7 +17,7 @@ use super::weather::{Weather, WeatherTransport};
 use crate::clock::WallClock;
 use crate::errors::StartError;
 use crate::group::{Addressee, Applied, Group, GroupControl as _, GroupSetup, ProposeError, ReadError, View};
-use crate::log::{MemoryDisk, MemoryLog};
+use crate::log::{GroupLog, MemoryDisk, MemoryLog};
 use crate::net::Switchboard;
 use crate::process::Timers;
 use crate::state::MemoryRows;
@@ -154,15 +154,17 @@ impl<M: Machine> SimulatedCluster<M> {
         let switchboard = Arc::new(Switchboard::default());
         self.weather.connect(node, Arc::clone(&switchboard));
         let weather = Arc::clone(&self.weather);
-        let log = MemoryLog::open(Arc::clone(&at.disk), move || weather.sync_time());
         let (started, clock_ms) = (self.started, Arc::clone(&at.clock_ms));
         let wall: WallClock = Arc::new(move || shown(started, clock_ms.load(Ordering::Relaxed)));
+        let inner = MemoryLog::open(Arc::clone(&at.disk), move || weather.sync_time());
+        let engine = Arc::new(BreakableLog { inner, is_broken: Arc::clone(&at.is_log_broken) });
+        let log = GroupLog::open(GROUP, engine).map_err(|error| StartError::damaged(GROUP, &error))?;
         let setup = GroupSetup {
             id: GROUP,
             node,
             members: self.nodes.keys().map(|node| (*node, node.to_string())).collect(),
             timers: Timers::default(),
-            log: Arc::new(BreakableLog { inner: log, is_broken: Arc::clone(&at.is_log_broken) }),
+            log,
             rows: Arc::new(BreakableRows { inner: MemoryRows::default(), is_broken: Arc::clone(&at.are_rows_broken) }),
             transport: Arc::new(WeatherTransport { node, weather: Arc::clone(&self.weather) }),
             switchboard,

@@ -19,6 +19,8 @@ use super::engine::Position;
 use super::shared::Applied;
 use super::snapshot::SnapshotData;
 use crate::codec;
+use crate::limits::LOG_BYTES_KEPT;
+use crate::log::GroupLog;
 use crate::raft_types::{Answers, Config, Entry, LogId, Snapshot, SnapshotMeta, StoredMembership};
 
 /// Entries applied with one row batch.
@@ -27,16 +29,17 @@ const CHUNK: usize = 256;
 /// Applies a group's entries. Built once per group and handed to openraft.
 pub(crate) struct Driver<M: Machine> {
     state: Arc<Applied<M>>,
+    log: GroupLog,
     current: Arc<Mutex<Option<Snapshot<SnapshotData>>>>,
 }
 
 impl<M: Machine> Driver<M> {
-    pub(crate) fn new(state: Arc<Applied<M>>) -> Self {
-        Self { state, current: Arc::new(Mutex::new(None)) }
+    pub(crate) fn new(state: Arc<Applied<M>>, log: GroupLog) -> Self {
+        Self { state, log, current: Arc::new(Mutex::new(None)) }
     }
 
     fn builder(&self) -> Builder<M> {
-        Builder { state: Arc::clone(&self.state), current: Arc::clone(&self.current) }
+        Builder { state: Arc::clone(&self.state), log: self.log.clone(), current: Arc::clone(&self.current) }
     }
 
     /// Applies a chunk and commits it. Returns what to answer, entry by entry; fewer answers than entries mean that the
@@ -68,7 +71,7 @@ impl<M: Machine> Driver<M> {
             });
         }
         if !replies.is_empty() {
-            self.state.rows.commit(rows.as_ref(), &position).map_err(io::Error::other)?;
+            self.state.rows.commit(rows.as_ref(), &commands, &position).map_err(io::Error::other)?;
         }
         if let Some(parked) = parked {
             tracing::error!(group = self.state.group.0, index = parked.index.0, error = %parked.error,
@@ -109,6 +112,10 @@ impl<M: Machine> RaftStateMachine<Config> for Driver<M> {
                 entries.push(entry);
                 responders.push(responder);
             }
+            // Rows name bodies in this replica's own log: what they name must outlive a power cut as they do.
+            if let Some(last) = entries.last() {
+                self.log.durable(last.log_id.index).await?;
+            }
             let answers = self.apply_chunk(entries)?;
             let is_parked = answers.len() < responders.len();
             for (responder, answer) in responders.into_iter().zip(answers) {
@@ -134,6 +141,7 @@ impl<M: Machine> RaftStateMachine<Config> for Driver<M> {
         *host = Host::load(self.state.group, &*self.state.rows).map_err(io::Error::other)?;
         let position = Position { applied: meta.last_log_id, membership: meta.last_membership.clone() };
         *self.state.position.lock() = position;
+        self.state.settled.fetch_max(meta.last_log_id.as_ref().map_or(0, |id| id.index), Ordering::Relaxed);
         self.state.index.send_replace(meta.last_log_id.as_ref().map_or(0, |id| id.index));
         *self.current.lock() = Some(Snapshot { meta: meta.clone(), snapshot });
         Ok(())
@@ -152,6 +160,7 @@ impl<M: Machine> RaftStateMachine<Config> for Driver<M> {
 /// Flushes the rows and keeps a copy of them: what lets the log be purged, and what a follower far behind is sent.
 pub(crate) struct Builder<M: Machine> {
     state: Arc<Applied<M>>,
+    log: GroupLog,
     current: Arc<Mutex<Option<Snapshot<SnapshotData>>>>,
 }
 
@@ -161,10 +170,16 @@ impl<M: Machine> RaftSnapshotBuilder<Config> for Builder<M> {
     async fn build_snapshot(&mut self) -> Result<Snapshot<SnapshotData>, io::Error> {
         let rows = Arc::clone(&self.state.rows);
         self.state.unflushed_bytes.store(0, Ordering::Relaxed);
-        let (position, data) = tokio::task::spawn_blocking(move || rows.checkpoint())
-            .await
-            .map_err(io::Error::other)?
-            .map_err(io::Error::other)?;
+        let applied = self.state.position.lock().applied.as_ref().map_or(0, |id| id.index);
+        let keep = self.state.keep.load(Ordering::Relaxed);
+        let behind = self.log.behind(LOG_BYTES_KEPT).map_or(0, |behind| behind.min(applied));
+        let upto = behind.max(applied.saturating_sub(keep));
+        let flush = move || rows.settle(upto).and_then(|()| rows.checkpoint());
+        let flushed = tokio::task::spawn_blocking(flush).await.map_err(io::Error::other)?;
+        let (position, data) = flushed.map_err(io::Error::other)?;
+        self.state.settled.fetch_max(upto, Ordering::Relaxed);
+        // Another wish that came meanwhile stands.
+        let _ = self.state.keep.compare_exchange(keep, u64::MAX, Ordering::Relaxed, Ordering::Relaxed);
         let snapshot = Snapshot { meta: position.meta(), snapshot: data };
         *self.current.lock() = Some(snapshot.clone());
         Ok(snapshot)

@@ -1,7 +1,7 @@
 //! What a row store must do, whatever lies below it.
 
 use bytes::Bytes;
-use machine::{DecodeError, Layout, Reader, RowSource, Rows, StoreFailure, Writer};
+use machine::{DecodeError, Layout, LogIndex, Reader, RowSource, Rows, StoreFailure, Writer};
 
 use super::snapshot::{SnapshotData, SnapshotWriter};
 use crate::codec;
@@ -35,8 +35,20 @@ impl Layout for Position {
 ///
 /// Invariant: a commit is atomic; after a crash the store opens at some earlier commit, never between two.
 pub(crate) trait RowEngine: RowSource + Send + Sync + 'static {
-    /// Commits a batch and the position behind it. `rows` is `None` if only the position moves.
-    fn commit(&self, rows: Option<&Rows>, position: &Position) -> Result<(), StoreFailure>;
+    /// Commits a batch and the position behind it. `rows` is `None` if only the position moves. `entries` are the ones that
+    /// were applied, durable in this replica's log: a body that is a slice of one need not be written again.
+    fn commit(
+        &self,
+        rows: Option<&Rows>,
+        entries: &[(LogIndex, Bytes)],
+        position: &Position,
+    ) -> Result<(), StoreFailure>;
+
+    /// Moves the bodies of entries up to `upto` out of the log; they are safe with the next checkpoint.
+    fn settle(&self, upto: u64) -> Result<(), StoreFailure>;
+
+    /// A body that could not be read. The replica must stop.
+    fn damage(&self) -> Option<String>;
 
     /// Where the rows stand.
     fn position(&self) -> Result<Position, StoreFailure>;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use machine::{BodyRef, DecodeError, Key, Layout as _, MemoryStore, Reader, RowSource, Rows, StoreFailure, Writer};
+use machine::{
+    BodyRef, DecodeError, Key, Layout as _, LogIndex, MemoryStore, Reader, RowSource, Rows, StoreFailure, Writer,
+};
 use parking_lot::RwLock;
 
 use super::engine::{Position, RowEngine};
@@ -42,13 +44,22 @@ impl RowSource for MemoryRows {
 }
 
 impl RowEngine for MemoryRows {
-    fn commit(&self, rows: Option<&Rows>, position: &Position) -> Result<(), StoreFailure> {
+    fn commit(&self, rows: Option<&Rows>, _: &[(LogIndex, Bytes)], position: &Position) -> Result<(), StoreFailure> {
         let mut inner = self.inner.write();
         if let Some(rows) = rows {
             inner.0.commit(rows);
         }
         inner.1 = position.clone();
         Ok(())
+    }
+
+    fn settle(&self, _upto: u64) -> Result<(), StoreFailure> {
+        // Bodies lie in memory beside the rows.
+        Ok(())
+    }
+
+    fn damage(&self) -> Option<String> {
+        None
     }
 
     fn position(&self) -> Result<Position, StoreFailure> {

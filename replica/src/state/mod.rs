@@ -2,12 +2,16 @@
 //!
 //! Must never: answer before the batch is committed, or let an apply see half of an earlier one.
 
+mod bodies;
 mod driver;
 mod engine;
 mod memory;
 mod rocks;
+mod settle;
 mod shared;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use driver::Driver;
 pub(crate) use engine::{Position, RowEngine};

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!  folder/CURRENT        name of the folder in force, replaced by rename
-//!  folder/rows-7/        the database: column families rows, bodies, position
+//!  folder/rows-7/        the database: column families rows, places, bodies, position
 //!  folder/checkpoint-9/  the newest snapshot (hard links)
 //!  folder/incoming-…/    a snapshot under way
 //! ```
 //!
-//! Invariant: all column families flush together (atomic flush), so that rows, bodies and position always agree.
+//! Invariant: all column families flush together (atomic flush), so that rows, bodies and position always agree. A body
+//! lies in the log or in the store, never in neither, while the machine keeps it.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -16,21 +17,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use machine::{BodyChange, BodyRef, Key, RowSource, Rows, StoreFailure};
-use parking_lot::RwLock;
+use machine::{BodyChange, BodyRef, Key, Layout as _, LogIndex, RowSource, Rows, StoreFailure};
+use parking_lot::{Mutex, RwLock};
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, DB, DBCompressionType, Direction, IteratorMode, Options, ReadOptions,
-    WriteBatch, WriteBufferManager, WriteOptions,
+    WriteBatch, WriteBufferManager,
 };
 
+use super::bodies::{BODIES_FILE, Kept, Payloads, read_kept};
 use super::engine::{Position, RowEngine, read_position};
+use super::settle::{Commits, complete, ingest, no_wal, read_kept_body, settle};
 use super::snapshot::{SnapshotData, SnapshotWriter};
-use crate::limits::{BLOCK_CACHE_BYTES, WRITE_BUFFERS_BYTES};
+use crate::limits::{BLOCK_CACHE_BYTES, BODY_STORED_BYTES_MAX, WRITE_BUFFERS_BYTES};
+use crate::log::GroupLog;
 
-const ROWS: &str = "rows";
-const BODIES: &str = "bodies";
-const POSITION: &str = "position";
+pub(super) const ROWS: &str = "rows";
+pub(super) const BODIES: &str = "bodies";
+pub(super) const PLACES: &str = "places";
+pub(super) const POSITION: &str = "position";
 const CURRENT: &str = "CURRENT";
 
 /// Memory that all row stores of a process share.
@@ -54,11 +59,15 @@ pub(crate) struct RocksRows {
     budget: RocksBudget,
     db: RwLock<Arc<DB>>,
     next_folder: AtomicU64,
+    log: GroupLog,
+    commits: Commits,
+    /// The first body that could not be read.
+    damage: Mutex<Option<String>>,
 }
 
 impl RocksRows {
-    /// Opens or creates the rows in `folder` and removes what an interrupted snapshot left behind.
-    pub(crate) fn open(folder: &Path, budget: RocksBudget) -> io::Result<Self> {
+    /// Opens or creates the rows in `folder`, whose bodies lie in `log`, and removes what an interrupted snapshot left.
+    pub(crate) fn open(folder: &Path, budget: RocksBudget, log: GroupLog) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let current = match fs::read_to_string(folder.join(CURRENT)) {
             Ok(name) => name,
@@ -78,16 +87,42 @@ impl RocksRows {
             }
         }
         let db = open_db(&folder.join(current), &budget).map_err(io::Error::other)?;
-        let next_folder = AtomicU64::new(highest.saturating_add(1));
-        Ok(Self { folder: folder.to_owned(), budget, db: RwLock::new(Arc::new(db)), next_folder })
+        Ok(Self {
+            folder: folder.to_owned(),
+            budget,
+            commits: Commits::new(has_bodies(&db).map_err(io::Error::other)?),
+            db: RwLock::new(Arc::new(db)),
+            next_folder: AtomicU64::new(highest.saturating_add(1)),
+            log,
+            damage: Mutex::new(None),
+        })
     }
 
-    fn db(&self) -> Arc<DB> {
+    pub(super) fn db(&self) -> Arc<DB> {
         Arc::clone(&self.db.read())
     }
 
     fn new_path(&self, kind: &str) -> PathBuf {
         self.folder.join(format!("{kind}-{}", self.next_folder.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    fn read_body(&self, body: BodyRef) -> Result<Option<Bytes>, StoreFailure> {
+        let (db, key) = (self.db(), body.0.to_be_bytes());
+        let kept = db.get_cf(family(&db, PLACES)?, key).map_err(failed)?.map(read_kept).transpose()?;
+        if let Some(kept) = &kept
+            && let Some(bytes) = read_kept_body(&self.log, body, kept)?
+        {
+            return Ok(Some(bytes));
+        }
+        // It was never in the log, or was moved while it was looked for there.
+        let stored = db.get_cf(family(&db, BODIES)?, key).map_err(failed)?.map(Bytes::from);
+        match (stored, kept) {
+            (None, Some(kept)) => {
+                let index = kept.place.index;
+                Err(StoreFailure(format!("body {} is not in the log any more, nor its entry {index}", body.0)))
+            }
+            (stored, _) => Ok(stored),
+        }
     }
 
     fn scan_in(
@@ -142,16 +177,24 @@ impl RowSource for RocksRows {
     }
 
     fn body(&self, body: BodyRef) -> Result<Option<Bytes>, StoreFailure> {
-        let db = self.db();
-        Ok(db.get_cf(family(&db, BODIES)?, body.0.to_be_bytes()).map_err(failed)?.map(Bytes::from))
+        let read = self.read_body(body);
+        if let Err(failure) = &read {
+            self.damage.lock().get_or_insert_with(|| failure.0.clone());
+        }
+        read
     }
 }
 
 impl RowEngine for RocksRows {
-    fn commit(&self, rows: Option<&Rows>, position: &Position) -> Result<(), StoreFailure> {
-        use machine::Layout as _;
+    fn commit(
+        &self,
+        rows: Option<&Rows>,
+        entries: &[(LogIndex, Bytes)],
+        position: &Position,
+    ) -> Result<(), StoreFailure> {
         let db = self.db();
-        let (row_family, body_family) = (family(&db, ROWS)?, family(&db, BODIES)?);
+        let row_family = family(&db, ROWS)?;
+        let mut has_stored = self.commits.lock();
         let mut batch = WriteBatch::default();
         if let Some(rows) = rows {
             for (key, value) in rows.changes() {
@@ -160,17 +203,10 @@ impl RowEngine for RocksRows {
                     None => batch.delete_cf(row_family, key),
                 }
             }
-            for (body, change) in rows.bodies() {
-                match change {
-                    BodyChange::Keep(bytes) => batch.put_cf(body_family, body.0.to_be_bytes(), bytes),
-                    BodyChange::Drop => batch.delete_cf(body_family, body.0.to_be_bytes()),
-                }
-            }
+            *has_stored = add_bodies(&db, &mut batch, rows, entries, *has_stored)?;
         }
         batch.put_cf(family(&db, POSITION)?, POSITION, position.to_bytes());
-        let mut options = WriteOptions::default();
-        options.disable_wal(true);
-        db.write_opt(batch, &options).map_err(failed)
+        db.write_opt(batch, &no_wal()).map_err(failed)
     }
 
     fn position(&self) -> Result<Position, StoreFailure> {
@@ -183,16 +219,30 @@ impl RowEngine for RocksRows {
         let path = self.new_path("checkpoint");
         Checkpoint::new(&db).and_then(|checkpoint| checkpoint.create_checkpoint(&path)).map_err(failed)?;
         // The copy says itself where it stands: commits may have gone on while it was made.
-        let copy = DB::open_cf_for_read_only(&Options::default(), &path, [ROWS, BODIES, POSITION], false);
+        let copy = DB::open_cf_for_read_only(&Options::default(), &path, [ROWS, BODIES, PLACES, POSITION], false);
         let position = copy.map_err(failed).and_then(|copy| position_of(&copy))?;
-        Ok((position, SnapshotData::of_folder(path).map_err(failed)?))
+        let (log, folder) = (self.log.clone(), path.clone());
+        let data = SnapshotData::of_folder(path).map_err(failed)?;
+        Ok((position, data.completed_by(move || complete(&folder, &log.held()))))
+    }
+
+    fn settle(&self, upto: u64) -> Result<(), StoreFailure> {
+        settle(&self.db(), &self.log, upto, &self.commits)
+    }
+
+    fn damage(&self) -> Option<String> {
+        self.damage.lock().clone()
     }
 
     fn install(&self, data: &SnapshotData) -> Result<(), StoreFailure> {
+        // One that came from another node is complete already.
+        let data = data.complete().map_err(failed)?;
         let source = data.folder().ok_or_else(|| StoreFailure("the snapshot is not a folder".to_owned()))?;
         let path = self.new_path("rows");
         copy_links(source, &path).map_err(failed)?;
         let db = open_db(&path, &self.budget).map_err(failed)?;
+        ingest(&db, source)?;
+        *self.commits.lock() = true;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         write_current(&self.folder, &name).map_err(failed)?;
         let old = std::mem::replace(&mut *self.db.write(), Arc::new(db));
@@ -246,15 +296,65 @@ fn open_db(path: &Path, budget: &RocksBudget) -> Result<DB, rocksdb::Error> {
     family.set_write_buffer_size(32 * 1024 * 1024);
     family.set_max_write_buffer_number(6);
     family.set_min_write_buffer_number_to_merge(2);
+    // A body that was moved is written once more and never again: compactions carry its key alone.
     let mut bodies = family.clone();
     bodies.set_enable_blob_files(true);
-    bodies.set_min_blob_size(2048);
+    bodies.set_min_blob_size(BODY_STORED_BYTES_MAX as u64);
     bodies.set_enable_blob_gc(true);
-    let families = [(ROWS, family.clone()), (BODIES, bodies), (POSITION, family), ("default", Options::default())];
+    let families = [
+        (ROWS, family.clone()),
+        (PLACES, family.clone()),
+        (BODIES, bodies),
+        (POSITION, family),
+        ("default", Options::default()),
+    ];
     DB::open_cf_with_opts(&options, path, families)
 }
 
-fn family<'db>(db: &'db DB, name: &str) -> Result<&'db ColumnFamily, StoreFailure> {
+/// Places for the bodies that came in these entries; small ones, and what a machine made itself, go to the store. Returns
+/// whether the store may hold bodies now.
+fn add_bodies(
+    db: &DB,
+    batch: &mut WriteBatch,
+    rows: &Rows,
+    entries: &[(LogIndex, Bytes)],
+    mut has_stored: bool,
+) -> Result<bool, StoreFailure> {
+    let (places, bodies) = (family(db, PLACES)?, family(db, BODIES)?);
+    let payloads = Payloads::new(entries);
+    for (body, change) in rows.bodies() {
+        let key = body.0.to_be_bytes();
+        match change {
+            BodyChange::Keep(bytes) => {
+                let place = payloads.find(bytes).filter(|_| bytes.len() > BODY_STORED_BYTES_MAX);
+                if let Some(place) = place {
+                    let kept = Kept { place, checksum: crc32fast::hash(bytes) };
+                    batch.put_cf(places, key, kept.to_bytes());
+                } else {
+                    has_stored = true;
+                    batch.put_cf(bodies, key, bytes);
+                }
+            }
+            BodyChange::Drop => {
+                batch.delete_cf(places, key);
+                if has_stored {
+                    batch.delete_cf(bodies, key);
+                }
+            }
+        }
+    }
+    Ok(has_stored)
+}
+
+fn has_bodies(db: &DB) -> Result<bool, StoreFailure> {
+    let mut bodies = db.raw_iterator_cf(family(db, BODIES)?);
+    bodies.seek_to_first();
+    let is_one = bodies.valid();
+    bodies.status().map_err(failed)?;
+    Ok(is_one)
+}
+
+pub(super) fn family<'db>(db: &'db DB, name: &str) -> Result<&'db ColumnFamily, StoreFailure> {
     db.cf_handle(name).ok_or_else(|| StoreFailure(format!("column family {name} is missing")))
 }
 
@@ -284,6 +384,9 @@ fn copy_links(source: &Path, target: &Path) -> io::Result<()> {
     fs::create_dir_all(target)?;
     for item in fs::read_dir(source)? {
         let item = item?;
+        if item.file_name() == BODIES_FILE {
+            continue;
+        }
         let to = target.join(item.file_name());
         // Table files never change and can be shared; the few others are written to and must be copies.
         let name = item.file_name();
@@ -298,6 +401,6 @@ fn copy_links(source: &Path, target: &Path) -> io::Result<()> {
     File::open(target)?.sync_all()
 }
 
-fn failed(error: impl std::fmt::Display) -> StoreFailure {
+pub(super) fn failed(error: impl std::fmt::Display) -> StoreFailure {
     StoreFailure(error.to_string())
 }

@@ -22,6 +22,10 @@ pub(crate) struct Applied<M: Machine> {
     pub parked: Mutex<Option<Parked>>,
     /// Log bytes applied since rows were last flushed.
     pub unflushed_bytes: AtomicU64,
+    /// No flushed row names a body of an entry up to this one: the log may be purged that far.
+    pub settled: AtomicU64,
+    /// How many of the newest entries the next flush leaves unsettled at most; `u64::MAX` if nobody asked.
+    pub keep: AtomicU64,
     /// The index applied last; waiters of reads and long polls watch it.
     pub index: watch::Sender<u64>,
 }
@@ -38,6 +42,8 @@ impl<M: Machine> Applied<M> {
             position: Mutex::new(position),
             parked: Mutex::new(None),
             unflushed_bytes: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+            keep: AtomicU64::new(u64::MAX),
             index,
         })
     }

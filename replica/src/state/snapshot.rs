@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
 
 /// A file of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,29 +37,50 @@ enum Place {
     Memory(Arc<BTreeMap<String, Bytes>>),
 }
 
-/// A complete snapshot.
-#[derive(Clone, Debug)]
+/// Adds the files that a snapshot lacks: called when it is sent, for most are never sent.
+type Completion = dyn Fn() -> io::Result<()> + Send + Sync;
+
+/// A snapshot.
+#[derive(Clone)]
 pub(crate) struct SnapshotData {
     pub files: Vec<SnapshotFile>,
     place: Place,
+    /// The mutex is true once the rest was added.
+    rest: Option<Arc<(Mutex<bool>, Box<Completion>)>>,
+}
+
+impl std::fmt::Debug for SnapshotData {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SnapshotData").field("files", &self.files).field("place", &self.place).finish_non_exhaustive()
+    }
 }
 
 impl SnapshotData {
     /// All files of `folder`, which it owns from now on.
     pub(crate) fn of_folder(folder: PathBuf) -> io::Result<Self> {
-        let mut files = Vec::new();
-        for item in fs::read_dir(&folder)? {
-            let item = item?;
-            let name = item.file_name().into_string().map_err(|_| io::Error::other("a file name is not UTF-8"))?;
-            files.push(SnapshotFile { name, bytes: item.metadata()?.len() });
+        let files = files_of(&folder)?;
+        Ok(Self { files, place: Place::Folder(Arc::new(OwnedFolder(folder))), rest: None })
+    }
+
+    /// This snapshot, with files that `completion` adds to its folder before it is sent.
+    pub(crate) fn completed_by(self, completion: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self { rest: Some(Arc::new((Mutex::new(false), Box::new(completion)))), ..self }
+    }
+
+    /// The snapshot with all its files. Blocks. Errors: what it lacks cannot be read any more; a newer one is asked for.
+    pub(crate) fn complete(&self) -> io::Result<Self> {
+        let (Some(rest), Place::Folder(folder)) = (&self.rest, &self.place) else { return Ok(self.clone()) };
+        let mut is_added = rest.0.lock();
+        if !*is_added {
+            (rest.1)()?;
+            *is_added = true;
         }
-        files.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self { files, place: Place::Folder(Arc::new(OwnedFolder(folder))) })
+        Ok(Self { files: files_of(&folder.0)?, place: self.place.clone(), rest: None })
     }
 
     pub(crate) fn of_memory(files: BTreeMap<String, Bytes>) -> Self {
         let list = files.iter().map(|(name, bytes)| SnapshotFile { name: name.clone(), bytes: bytes.len() as u64 });
-        Self { files: list.collect(), place: Place::Memory(Arc::new(files)) }
+        Self { files: list.collect(), place: Place::Memory(Arc::new(files)), rest: None }
     }
 
     /// Up to `count` bytes of a file from `offset` on.
@@ -83,6 +105,17 @@ impl SnapshotData {
     pub(crate) fn folder(&self) -> Option<&Path> {
         if let Place::Folder(folder) = &self.place { Some(&folder.0) } else { None }
     }
+}
+
+fn files_of(folder: &Path) -> io::Result<Vec<SnapshotFile>> {
+    let mut files = Vec::new();
+    for item in fs::read_dir(folder)? {
+        let item = item?;
+        let name = item.file_name().into_string().map_err(|_| io::Error::other("a file name is not UTF-8"))?;
+        files.push(SnapshotFile { name, bytes: item.metadata()?.len() });
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
 }
 
 /// Receives a snapshot. On disk, what was received survives a lost connection and the transfer goes on from there.

@@ -9,13 +9,14 @@
 
 use bytes::Bytes;
 use machine::{
-    Context, DecodeError, GroupId, Key, Layout, LoadError, Machine, Reader, RowSource, Rows, TimestampMs, Writer,
+    BodyRef, Context, DecodeError, GroupId, Key, Layout, LoadError, Machine, Reader, RowSource, Rows, TimestampMs,
+    Writer,
 };
 
 /// What the machine is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Sets the client's register to `number` and counts it. The body only has weight.
+    /// Sets the client's register to `number` and counts it. A body is kept under the total so far.
     Write { client: u32, number: u64, body: Bytes },
     /// Posts `number` to another group.
     Post { target: GroupId, number: u64 },
@@ -104,9 +105,12 @@ impl Machine for Register {
     fn apply(&mut self, context: &Context, command: Command, rows: &mut Rows) -> Written {
         self.total += 1;
         match command {
-            Command::Write { client, number: written, .. } => {
+            Command::Write { client, number: written, body } => {
                 count_up(rows, times_key(client, written));
                 rows.put(register_key(client), number(written));
+                if !body.is_empty() {
+                    rows.keep_body(BodyRef(self.total), body);
+                }
             }
             Command::Post { target, number: record } => rows.post(target, number(record)),
             Command::Newer => {}

@@ -1,9 +1,11 @@
 //! Laws of catching up: from the log, from a snapshot, and never under the old id once data is lost.
 
-use machine::GroupId;
+use bytes::Bytes;
+use machine::{BodyRef, GroupId};
 use replica::StartError;
 
 use crate::loopback::{Loopback, wait_for, write};
+use crate::register::Command;
 
 const GROUP: GroupId = GroupId(1);
 
@@ -47,6 +49,57 @@ async fn a_follower_whose_entries_are_purged_is_sent_the_rows() {
     cluster.restart(away).await.expect("the node starts on the installed rows");
     write_many(&cluster, 70..75).await;
     cluster.converge(GROUP).await;
+    cluster.stop_all().await;
+}
+
+fn body(number: u64) -> Bytes {
+    Bytes::from(vec![u8::try_from(number % 251).expect("small"); 1000])
+}
+
+async fn write_bodies(cluster: &Loopback, numbers: std::ops::RangeInclusive<u64>) {
+    for number in numbers {
+        let command = Command::Write { client: 5, number, body: body(number) };
+        let applied = cluster.propose(GROUP, &command).await.expect("applied");
+        assert_eq!(applied.reply.total, number);
+    }
+}
+
+fn check_bodies(cluster: &Loopback, node: u64, numbers: std::ops::RangeInclusive<u64>) {
+    let group = cluster.group(node, GROUP);
+    for number in numbers {
+        let found = group.read_stale(|view| view.rows.body(BodyRef(number))).expect("read");
+        assert_eq!(found, Ok(Some(body(number))), "body {number} on node {node}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_follow_their_rows_through_purges_snapshots_and_restarts() {
+    let mut cluster = Loopback::start(1).await;
+    write_bodies(&cluster, 1..=20).await;
+    let away = cluster.follower(GROUP).await;
+    cluster.stop(away).await;
+    write_bodies(&cluster, 21..=60).await;
+    for (node, running) in &cluster.nodes {
+        running.replica.flush(GROUP, 10).await.expect("rows are flushed");
+        wait_for("the log is purged", || (running.groups[&GROUP].status().purged > 40).then_some(())).await;
+        check_bodies(&cluster, *node, 1..=60);
+    }
+    write_bodies(&cluster, 61..=70).await;
+    cluster.restart(away).await.expect("the node starts again");
+    cluster.converge(GROUP).await;
+    wait_for("the rows came as a snapshot", || (cluster.group(away, GROUP).status().purged > 40).then_some(())).await;
+    check_bodies(&cluster, away, 1..=70);
+    for node in 1..=3 {
+        cluster.stop(node).await;
+    }
+    for node in 1..=3 {
+        cluster.restart(node).await.expect("the node starts on its data");
+    }
+    write_bodies(&cluster, 71..=75).await;
+    cluster.converge(GROUP).await;
+    for node in 1..=3 {
+        check_bodies(&cluster, node, 1..=75);
+    }
     cluster.stop_all().await;
 }
 

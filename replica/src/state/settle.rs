@@ -1,0 +1,134 @@
+//! Bodies that outlive their place in the log are moved: into the store, before the log is purged, or into a snapshot.
+//!
+//! ```text
+//!  log ── 128 MiB ──┐                         settle(upto):  places with an entry up to it ─> bodies, in small batches
+//!  places ──────────┴─> body                  complete:      all places of a checkpoint    ─> bodies.log beside it
+//!  bodies ────────────> body                  ingest:        bodies.log ─> bodies; the places of the sender are dropped
+//! ```
+//!
+//! Must never: bring back a body that was dropped meanwhile, or drop a place before what it named is in the same batch.
+
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+use machine::{BodyRef, StoreFailure};
+use parking_lot::Mutex;
+use rocksdb::{ColumnFamily, DB, FlushOptions, IteratorMode, Options, WriteBatch, WriteOptions};
+
+use super::bodies::{BodiesWriter, Kept, read_bodies, read_kept};
+use super::rocks::{BODIES, PLACES, POSITION, ROWS, failed, family};
+use crate::limits::{MOVED_BYTES_MAX, MOVED_COUNT_MAX};
+use crate::log::GroupLog;
+
+/// Held by whoever writes: a commit, or a batch of bodies that is moved. True once the store may hold bodies: to drop one is
+/// to drop it there too, and most stores never do.
+pub(super) type Commits = Mutex<bool>;
+
+/// The bytes of a kept body. `None`: the log holds its entry no more. Errors: the disk fails, or the bytes are damaged.
+pub(super) fn read_kept_body(log: &GroupLog, body: BodyRef, kept: &Kept) -> Result<Option<Bytes>, StoreFailure> {
+    let Some(bytes) = log.body(&kept.place).map_err(failed)? else { return Ok(None) };
+    if kept.is(&bytes) {
+        return Ok(Some(bytes));
+    }
+    Err(StoreFailure(format!("body {} in entry {} of the log fails its checksum", body.0, kept.place.index)))
+}
+
+fn body_of(key: &[u8]) -> Result<BodyRef, StoreFailure> {
+    let number = <[u8; 8]>::try_from(key).map_err(|_| StoreFailure("the key of a place has 8 bytes".to_owned()))?;
+    Ok(BodyRef(u64::from_be_bytes(number)))
+}
+
+/// Every place of `places`.
+fn visit_places(
+    db: &DB,
+    places: &ColumnFamily,
+    visit: &mut dyn FnMut(BodyRef, Kept) -> Result<(), StoreFailure>,
+) -> Result<(), StoreFailure> {
+    for item in db.iterator_cf(places, IteratorMode::Start) {
+        let (key, value) = item.map_err(failed)?;
+        visit(body_of(&key)?, read_kept(value.into_vec())?)?;
+    }
+    Ok(())
+}
+
+/// Moves the bodies of entries up to `upto` out of the log. `commits` is held for each batch: a body that a commit drops
+/// meanwhile is gone when its batch is made, or is dropped from the store after it.
+pub(super) fn settle(db: &DB, log: &GroupLog, upto: u64, commits: &Commits) -> Result<(), StoreFailure> {
+    let places = family(db, PLACES)?;
+    let (mut moved, mut bytes_moved) = (Vec::new(), 0);
+    visit_places(db, places, &mut |body, kept| {
+        if kept.place.index > upto {
+            return Ok(());
+        }
+        let gone = || StoreFailure(format!("body {} is not in the log any more", body.0));
+        // Dropped since the scan began and purged with its entry: nothing is missed.
+        let Some(bytes) = read_kept_body(log, body, &kept)? else {
+            let is_kept = db.get_cf(places, body.0.to_be_bytes()).map_err(failed)?.is_some();
+            return if is_kept { Err(gone()) } else { Ok(()) };
+        };
+        bytes_moved += bytes.len();
+        moved.push((body, bytes));
+        if bytes_moved >= MOVED_BYTES_MAX || moved.len() >= MOVED_COUNT_MAX {
+            bytes_moved = 0;
+            return move_batch(db, std::mem::take(&mut moved), commits);
+        }
+        Ok(())
+    })?;
+    move_batch(db, moved, commits)
+}
+
+fn move_batch(db: &DB, moved: Vec<(BodyRef, Bytes)>, commits: &Commits) -> Result<(), StoreFailure> {
+    let (places, bodies) = (family(db, PLACES)?, family(db, BODIES)?);
+    let mut has_stored = commits.lock();
+    let mut batch = WriteBatch::default();
+    for (body, bytes) in moved {
+        let key = body.0.to_be_bytes();
+        if db.get_pinned_cf(places, key).map_err(failed)?.is_some() {
+            *has_stored = true;
+            batch.put_cf(bodies, key, bytes);
+            batch.delete_cf(places, key);
+        }
+    }
+    db.write_opt(batch, &no_wal()).map_err(failed)
+}
+
+/// Writes the bodies that the places of the checkpoint in `folder` name beside it.
+pub(super) fn complete(folder: &Path, log: &GroupLog) -> io::Result<()> {
+    let db = DB::open_cf_for_read_only(&Options::default(), folder, [ROWS, BODIES, PLACES, POSITION], false);
+    let db = db.map_err(io::Error::other)?;
+    let mut out = BodiesWriter::create(folder)?;
+    let places = family(&db, PLACES).map_err(io::Error::other)?;
+    let written = visit_places(&db, places, &mut |body, kept| {
+        let bytes = read_kept_body(log, body, &kept)?;
+        let bytes = bytes.ok_or_else(|| StoreFailure(format!("body {} is not in the log any more", body.0)))?;
+        out.add(body, &bytes).map_err(failed)
+    });
+    written.map_err(io::Error::other)?;
+    out.finish()
+}
+
+/// Takes the bodies of the snapshot in `folder` into the store of `db`, whose places are another replica's, and flushes.
+pub(super) fn ingest(db: &DB, folder: &Path) -> Result<(), StoreFailure> {
+    let (places, bodies) = (family(db, PLACES)?, family(db, BODIES)?);
+    let mut batch = WriteBatch::default();
+    batch.delete_range_cf(places, [0; 8].as_slice(), [u8::MAX; 9].as_slice());
+    let read = read_bodies(folder, &mut |body, bytes| {
+        batch.put_cf(bodies, body.to_be_bytes(), bytes);
+        if batch.size_in_bytes() < MOVED_BYTES_MAX {
+            return Ok(());
+        }
+        db.write_opt(std::mem::take(&mut batch), &no_wal()).map_err(io::Error::other)
+    });
+    read.map_err(failed)?;
+    db.write_opt(batch, &no_wal()).map_err(failed)?;
+    let all = [family(db, ROWS)?, bodies, places, family(db, POSITION)?];
+    db.flush_cfs_opt(&all, &FlushOptions::default()).map_err(failed)
+}
+
+/// Rows have no log of their own.
+pub(super) fn no_wal() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.disable_wal(true);
+    options
+}
