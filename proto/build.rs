@@ -9,11 +9,12 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const CONTRACTS: [&str; 4] = [
+const CONTRACTS: [&str; 5] = [
     "tercet/queue/v1/queue.proto",
     "tercet/ledger/v1/ledger.proto",
     "tercet/packet/v1/packet.proto",
     "tercet/admin/v1/admin.proto",
+    "tercet/admin/v1/keys.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -16,8 +16,13 @@ fn descriptor_set_holds_every_service() {
         .iter()
         .flat_map(|file| file.service.iter().map(|service| format!("{}.{}", file.package(), service.name())))
         .collect();
-    let expected =
-        ["tercet.queue.v1.Queue", "tercet.ledger.v1.Ledger", "tercet.packet.v1.RedPacket", "tercet.admin.v1.Admin"];
+    let expected = [
+        "tercet.queue.v1.Queue",
+        "tercet.ledger.v1.Ledger",
+        "tercet.packet.v1.RedPacket",
+        "tercet.admin.v1.Admin",
+        "tercet.admin.v1.Keys",
+    ];
     assert_eq!(services, expected);
 }
 

@@ -33,6 +33,16 @@ pub(crate) enum DoorRefusal {
     NoSuchGroup = 8,
     /// The directory takes no more names.
     DirectoryFull = 9,
+    /// A key's id, its secret or a grant breaks its rule.
+    KeyInvalid = 20,
+    /// A key of this id is there.
+    KeyExists = 21,
+    /// No key has this id.
+    KeyMissing = 22,
+    /// There are as many keys as may be.
+    TooManyKeys = 23,
+    /// Asked from another machine than the node's own.
+    NotFromHere = 24,
 }
 
 pub(crate) fn door_refused(refusal: DoorRefusal, text: &str) -> Status {

@@ -3,6 +3,7 @@
 mod admin;
 mod exchange;
 mod failure;
+mod keys;
 mod listen;
 mod manage;
 mod receive;
@@ -11,5 +12,6 @@ mod service;
 mod settle;
 
 use admin::AdminDoor;
+use keys::KeysDoor;
 pub(crate) use listen::serve_grpc;
 use service::QueueDoor;
