@@ -9,13 +9,14 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const CONTRACTS: [&str; 6] = [
+const CONTRACTS: [&str; 7] = [
     "tercet/queue/v1/queue.proto",
     "tercet/queue/v1/topic.proto",
     "tercet/queue/v1/history.proto",
     "tercet/ledger/v1/ledger.proto",
     "tercet/packet/v1/packet.proto",
     "tercet/admin/v1/admin.proto",
+    "tercet/admin/v1/keys.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

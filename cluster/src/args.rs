@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::bench::Bench;
 use crate::demo::Demo;
+use crate::keys::Keys;
 use crate::limits::NODES_MAX;
 use crate::nodes::Target;
 
@@ -76,6 +77,9 @@ pub(crate) enum Verb {
         #[arg(short, long, value_enum, default_value_t)]
         output: Output,
     },
+    /// Key pairs for CMQ's API: who may send to, receive from and manage which queues.
+    #[command(subcommand)]
+    Keys(Keys),
     /// Make load and measure it.
     Bench(Bench),
     /// Play an evening of red packets on a cluster of its own, kill leaders, and account for every fen.
@@ -147,6 +151,11 @@ mod tests {
             "bench queue --dir D --producers 4 --window 64 --batch 1 --size 1024 --secs 5 --rate 0 --consumers 0 -o json",
             "bench ledger --dir D --batch 500",
             "bench packets --dir D",
+            "keys create --dir D --grant orders*=send,receive --grant *=manage",
+            "keys list --dir D",
+            "keys rotate --dir D AKIDx --overlap-s 60",
+            "keys grant --dir D AKIDx --grant q=send",
+            "keys revoke --dir D AKIDx",
             "demo --keep --json F --dir D --secs 20 --seed 7",
         ] {
             let words = std::iter::once("cluster").chain(line.split_whitespace());

@@ -4,6 +4,7 @@
 //!  args ──> nodes    processes of this machine: up, kill, start, down
 //!      ├──> status   Admin.Status of every node ──> verdict (pure)
 //!      ├──> audit    the invariants of the money
+//!      ├──> keys     key pairs and their rights
 //!      ├──> bench    load with latencies
 //!      └──> demo     an evening of red packets, with faults, checked to the fen
 //! ```
@@ -20,6 +21,7 @@ mod demo;
 mod doors;
 mod error;
 mod file;
+mod keys;
 mod limits;
 mod nodes;
 mod phone;
@@ -69,6 +71,7 @@ async fn run(verb: Verb) -> Result<bool, Error> {
         Verb::Status { dir, output } => status::status(&Folder::open(&dir)?, output).await,
         Verb::Health { dir } => status::health(&Folder::open(&dir)?).await,
         Verb::Audit { dir, output } => audit::audit(&Folder::open(&dir)?, output).await,
+        Verb::Keys(verb) => keys::keys(verb).await,
         Verb::Bench(bench) => Box::pin(bench::bench(bench)).await,
         Verb::Demo(demo) => Box::pin(demo::demo(demo)).await,
     }

@@ -7,6 +7,7 @@
 //!  tercet/ledger/v1/ledger.proto  -> ledger::v1    accounts and transfers
 //!  tercet/packet/v1/packet.proto  -> packet::v1    red packets, for phones
 //!  tercet/admin/v1/admin.proto    -> admin::v1     for operators, on every node
+//!  tercet/admin/v1/keys.proto     -> admin::v1     key pairs, on queue nodes
 //!  src/outcome.rs                 -> outcome       refused, not applied, unknown: the trailers of a failure
 //! ```
 //!

@@ -23,6 +23,7 @@ fn descriptor_set_holds_every_service() {
         "tercet.ledger.v1.Ledger",
         "tercet.packet.v1.RedPacket",
         "tercet.admin.v1.Admin",
+        "tercet.admin.v1.Keys",
     ];
     assert_eq!(services, expected);
 }

@@ -1,6 +1,6 @@
 """Drives a cluster with Tencent's unmodified Python SDK and prints what came of it as one JSON object.
 
-Use:  drive.py SCENARIO URL,URL,... [QUEUE]        scenarios: every, topics, produce, drain
+Use:  drive.py SCENARIO URL,URL,... QUEUE [ID SECRET]     scenarios: every, topics, rights, produce, drain
 
 Why a program of its own: the SDK is the thing under test; the Rust test beside it checks the output.
 Must never: change the SDK, or decide whether an outcome is right.
@@ -225,6 +225,15 @@ def topics(urls, name):
     return said
 
 
+def rights(urls, name, *key):
+    """What a key may do, through each node."""
+    said = []
+    for url in urls:
+        queue = account(url, key).get_queue(name)
+        said.append([short(queue.send_message, Message("x")), short(queue.receive_message, 0), short(queue.delete)])
+    return said
+
+
 def produce(urls, name):
     """Sends numbers through all nodes until the input ends. An error that is not 6000 means: surely not applied."""
     stop, found = threading.Event(), {"sent": [], "refused": [], "unknown": [], "codes": []}
@@ -272,5 +281,5 @@ def drain(urls, name):
 
 
 if __name__ == "__main__":
-    scenario = {"every": every, "topics": topics, "produce": produce, "drain": drain}[sys.argv[1]]
+    scenario = {"every": every, "topics": topics, "rights": rights, "produce": produce, "drain": drain}[sys.argv[1]]
     print(json.dumps(scenario(sys.argv[2].split(","), *sys.argv[3:])))

@@ -34,11 +34,36 @@ fn urls(cluster: &LocalCluster) -> String {
     urls.join(",")
 }
 
+/// Runs a verb of `cluster keys` that must succeed, and gives back what it printed.
+fn keys(cluster: &LocalCluster, words: &[&str]) -> String {
+    let output = cluster.run(&[&["keys"], words].concat());
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Asks every node what a key may do with the queue, until the answer is the same as `expected`: a node learns of a
+/// change a moment after the others.
+fn must_become(cluster: &LocalCluster, key: (&str, &str), expected: [&str; 3]) {
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        let child = begin_with(cluster, &["rights", &urls(cluster), "orders", key.0, key.1]);
+        let said = end(child);
+        if said == json!([expected, expected, expected]) {
+            return;
+        }
+        assert!(Instant::now() < until, "{expected:?} becomes the answer of all, not {said}");
+    }
+}
+
 /// Begins a scenario. The SDK writes a log into its folder: the cluster's own.
 fn begin(cluster: &LocalCluster, scenario: &str, queue: &str) -> Child {
+    begin_with(cluster, &[scenario, &urls(cluster), queue])
+}
+
+fn begin_with(cluster: &LocalCluster, words: &[&str]) -> Child {
     Command::new(python())
         .arg(file("drive.py"))
-        .args([scenario, &urls(cluster), queue])
+        .args(words)
         .current_dir(cluster.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -174,6 +199,30 @@ fn what_the_sdk_was_told_holds_though_a_leader_was_killed() {
     let strange: Vec<_> =
         drained_set.iter().filter(|number| !sent.contains(number) && !unknown.contains(number)).collect();
     assert!(strange.is_empty(), "nothing comes out that was not sent: {strange:?}");
+}
+
+#[test]
+fn a_key_has_its_rights_on_every_node_until_it_is_revoked() {
+    let cluster = LocalCluster::start(false);
+    let urls = urls(&cluster);
+    create(&cluster, urls.split(',').next().expect("there is a node"));
+    let made = keys(&cluster, &["create", "--grant", "ord*=send"]);
+    let (id, secret) = made.split_once(' ').expect("id and secret");
+    let (no_right, wrong) = ("4000 (10461)no cam authentication", "4100 (10030)authentication failed");
+    must_become(&cluster, (id, secret), ["ok", no_right, no_right]);
+
+    let rotated = keys(&cluster, &["rotate", id, "--overlap-s", "600"]);
+    must_become(&cluster, (id, &rotated), ["ok", no_right, no_right]);
+    must_become(&cluster, (id, secret), ["ok", no_right, no_right]);
+    let again = keys(&cluster, &["rotate", id]);
+    must_become(&cluster, (id, &rotated), [wrong; 3]);
+
+    keys(&cluster, &["grant", id, "--grant", "orders=receive"]);
+    must_become(&cluster, (id, &again), [no_right, "ok", no_right]);
+    let list = keys(&cluster, &["list"]);
+    assert!(list.contains(id) && list.contains("orders=receive") && !list.contains(&again), "{list}");
+    keys(&cluster, &["revoke", id]);
+    must_become(&cluster, (id, &again), ["4100 (10270)secret id is not existed"; 3]);
 }
 
 /// Makes the queue, with the SDK too.

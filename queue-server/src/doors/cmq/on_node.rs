@@ -20,6 +20,9 @@ use super::on_node_further::facts;
 use super::words::{Caller, Listed, Named, Outgoing, Page, QueueFacts, QueueWish, Said, Taken, TakenFrom, Wanted};
 use crate::node::{LocateError, Node};
 
+/// However late it is, a copy gets this long to apply what its leader has applied: the answer hangs on it.
+const CATCH_UP_MIN: Duration = Duration::from_millis(400);
+
 /// The broker that this node is.
 pub(crate) struct NodeBroker {
     pub(super) node: Arc<Node>,
@@ -80,8 +83,12 @@ impl NodeBroker {
     }
 
     /// Proposes a command that names its queue itself.
-    async fn named(&self, name: &str, command: &Command) -> Said<(Group<QueueMachine>, Applied<Reply>)> {
-        let until = Instant::now() + ANSWER_MAX;
+    async fn named(
+        &self,
+        name: &str,
+        command: &Command,
+        until: Instant,
+    ) -> Said<(Group<QueueMachine>, Applied<Reply>)> {
         let group = self.group(name, until).await?;
         let applied = propose(&group, command, until).await?;
         Ok((group, applied))
@@ -108,12 +115,13 @@ impl QueueVerbs for NodeBroker {
     }
 
     async fn set_queue(&self, name: &str, wish: QueueWish) -> Said<QueueFacts> {
-        let changes = self.attribute_changes(wish, Instant::now() + ANSWER_MAX).await?;
-        let (group, applied) =
-            self.named(name, &Command::SetQueueAttributes { name: name.to_owned(), changes }).await?;
+        let until = Instant::now() + ANSWER_MAX;
+        let changes = self.attribute_changes(wish, until).await?;
+        let command = Command::SetQueueAttributes { name: name.to_owned(), changes };
+        let (group, applied) = self.named(name, &command, until).await?;
         done(applied.reply)?;
         // It is done: that this copy cannot show it in time changes nothing about that.
-        caught_up(&group, applied.receipt.index, ANSWER_MAX).await.ok_or(no::UNKNOWN)?;
+        caught_up(&group, applied.receipt.index, left(until).max(CATCH_UP_MIN)).await.ok_or(no::UNKNOWN)?;
         facts_of(&group, name).map_err(|_| no::UNKNOWN)?.ok_or(no::UNKNOWN.into())
     }
 
@@ -139,7 +147,8 @@ impl QueueVerbs for NodeBroker {
     }
 
     async fn delete_queue(&self, name: &str) -> Said<()> {
-        done(self.named(name, &Command::DeleteQueue { name: name.to_owned() }).await?.1.reply)
+        let command = Command::DeleteQueue { name: name.to_owned() };
+        done(self.named(name, &command, Instant::now() + ANSWER_MAX).await?.1.reply)
     }
 
     async fn clear_queue(&self, name: &str) -> Said<()> {
@@ -211,7 +220,7 @@ async fn take(spot: &Spot, wanted: &Wanted, started: Instant, mut caller: Caller
             let received = propose(group, &command, last).await?;
             match received.reply {
                 Reply::Received { deliveries } => {
-                    return read_taken(spot, received.receipt.index, &deliveries).await;
+                    return read_taken(spot, received.receipt.index, &deliveries, left(last)).await;
                 }
                 // Somebody else was faster. This copy shall know it too before it is asked again.
                 Reply::Empty => drop(caught_up(group, received.receipt.index, left(until)).await),
@@ -247,8 +256,8 @@ async fn first_look(group: &Group<QueueMachine>, queue: QueueId, until: Instant)
 
 /// Reads rows and bodies of a receive from this node's copy, once it has applied the receive. What has gone since is
 /// left out. The leases stand, so a copy that cannot be read leaves the outcome unknown.
-async fn read_taken(spot: &Spot, index: u64, deliveries: &[Delivery]) -> Said<Vec<Taken>> {
-    caught_up(&spot.group, index, ANSWER_MAX).await.ok_or(no::UNKNOWN)?;
+async fn read_taken(spot: &Spot, index: u64, deliveries: &[Delivery], within: Duration) -> Said<Vec<Taken>> {
+    caught_up(&spot.group, index, within.max(CATCH_UP_MIN)).await.ok_or(no::UNKNOWN)?;
     let seqs: Vec<u64> = deliveries.iter().map(|delivery| delivery.seq).collect();
     let read = |view: &View<'_, QueueMachine>| -> Result<Vec<Taken>, StoreFailure> {
         let stored = view.machine.messages(view.rows, spot.queue, &seqs)?;

@@ -51,13 +51,16 @@ fn decode(bytes: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
+    /// Query, body, pairs.
+    type Row<'a> = (&'a [u8], &'a [u8], &'a [(&'a str, &'a str)]);
+
     fn pairs(list: &[(&str, &str)]) -> Vec<Pair> {
         list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
     #[test]
     fn pairs_come_from_the_query_and_the_body_and_blanks_stay() {
-        let table: [(&[u8], &[u8], &[(&str, &str)]); 6] = [
+        let table: [Row<'_>; 6] = [
             (b"", b"", &[]),
             (b"a=1", b"b=2&&c", &[("a", "1"), ("b", "2"), ("c", "")]),
             (b"routingKey=", b"", &[("routingKey", "")]),

@@ -33,7 +33,7 @@ const CALLS_MAX: usize = 256;
 /// Bytes of the calls under way on one connection.
 const CALL_BYTES_MAX: usize = 8 * ENVELOPE_BYTES_MAX;
 /// Answers that wait for a client that does not read.
-const ANSWERS_WAITING_MAX: usize = 64;
+const ANSWERS_WAITING_MAX: usize = 8;
 /// Queues of half messages that one connection is asked about.
 const HALF_QUEUES_MAX: usize = 64;
 /// A connection without a login is closed after this.
@@ -115,7 +115,9 @@ impl Connection {
                     }
                 }
                 ask = timeout_at(until, asked.recv()), if has_room => match ask {
-                    Ok(Some(ask)) => self.begin(ask, &caller).await?,
+                    Ok(Some(ask)) => if self.begin(ask, &caller).await? {
+                        checks = self.check_backs();
+                    },
                     Ok(None) => break,
                     Err(_) if self.login.is_some() => {}
                     Err(_) => return Ok(()),
@@ -152,7 +154,8 @@ impl Connection {
         Ok(half_queue.is_some_and(|queue| self.half_queues.insert(queue)))
     }
 
-    async fn begin(&mut self, ask: Envelope, caller: &Caller) -> Result<(), Gone> {
+    /// As [`Self::settle`], for what is answered at once.
+    async fn begin(&mut self, ask: Envelope, caller: &Caller) -> Result<bool, Gone> {
         match (ask.cmd, self.login.clone()) {
             (cmd::HEARTBEAT, _) => self.say(&reply_to(&ask)).await,
             (cmd::AUTH, Some(_)) => {
@@ -166,12 +169,13 @@ impl Connection {
                 let mut call = self.call(ask, login, caller.clone(), bytes);
                 // The first poll hands the command to the road: here, in the order of the connection.
                 match (&mut call).now_or_never() {
-                    Some(answered) => drop(self.settle(answered).await?),
+                    Some(answered) => return self.settle(answered).await,
                     None => self.under_way.push(call),
                 }
                 Ok(())
             }
-        }
+        }?;
+        Ok(false)
     }
 
     async fn log_in(&mut self, mut ask: Envelope) -> Result<(), Gone> {

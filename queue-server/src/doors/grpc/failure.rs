@@ -35,6 +35,16 @@ pub(crate) enum DoorRefusal {
     DirectoryFull = 9,
     /// A stream has more credits open than it may.
     TooManyCredits = 10,
+    /// A key's id, its secret or a grant breaks its rule.
+    KeyInvalid = 20,
+    /// A key of this id is there.
+    KeyExists = 21,
+    /// No key has this id.
+    KeyMissing = 22,
+    /// There are as many keys as may be.
+    TooManyKeys = 23,
+    /// Asked from another machine than the node's own.
+    NotFromHere = 24,
 }
 
 pub(crate) fn door_refused(refusal: DoorRefusal, text: &str) -> Status {

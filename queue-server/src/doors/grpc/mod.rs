@@ -6,6 +6,7 @@ mod exchange;
 mod failure;
 mod half;
 mod history;
+mod keys;
 mod listen;
 mod manage;
 mod receive;
@@ -17,6 +18,7 @@ mod topics;
 
 use admin::AdminDoor;
 use history::HistoryDoor;
+use keys::KeysDoor;
 pub(crate) use listen::serve_grpc;
 use service::QueueDoor;
 use topics::TopicsDoor;
