@@ -113,7 +113,7 @@ pub enum Difference {
         /// The hold.
         hold: TransferId,
     },
-    /// A credit between shards whose serial leaves something out.
+    /// A payment between shards whose serial leaves something out.
     SerialGap {
         /// The entry.
         number: JournalNumber,
@@ -127,13 +127,13 @@ pub enum Difference {
         /// Of this currency.
         currency: Currency,
     },
-    /// Two shards remember a credit between them differently.
+    /// Two shards remember a payment between them differently.
     CourierDiffers {
         /// Who sent it.
         source: GroupId,
         /// Who received it.
         target: GroupId,
-        /// The credit's number between the two.
+        /// The payment's number between the two.
         serial: u64,
     },
 }
@@ -173,7 +173,7 @@ impl core::fmt::Display for Difference {
                 write!(f, "group {}: clearing with {} in currency {} differs", group.0, peer.0, currency.0)
             }
             Self::CourierDiffers { source, target, serial } => {
-                write!(f, "credit {serial} from group {} to {} is not the same on both sides", source.0, target.0)
+                write!(f, "payment {serial} from group {} to {} is not the same on both sides", source.0, target.0)
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Reconciling the shards: what one sent must be what the other received, credit by credit.
+//! Reconciling the shards: what one sent must be what the other received, payment by payment.
 //!
 //! Why: each shard balances by itself; what is left to prove is that the two clearing accounts of a pair tell the same
 //! story. Their serials make that exact although the shards are read at different times: as far as both have counted,
@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 
 use machine::GroupId;
 
+use crate::carried::Carried;
 use crate::difference::Difference;
 use crate::facts::Facts;
 use crate::fen::{Currency, Fen};
-use crate::ids::ShareId;
 
 type Pair = (GroupId, Currency);
 
@@ -23,13 +23,13 @@ type Pair = (GroupId, Currency);
 pub struct Reconciliation {
     /// What does not hold.
     pub differences: Vec<Difference>,
-    /// Credits that have left their shard and not arrived, by (source, target).
-    pub under_way: BTreeMap<(GroupId, GroupId), Vec<(ShareId, Fen)>>,
-    /// Money issued by all shards, by currency: what customers, escrows, suspense and credits under way add up to.
+    /// Payments that have left their shard and not arrived, by (source, target).
+    pub under_way: BTreeMap<(GroupId, GroupId), Vec<(Carried, Fen)>>,
+    /// Money issued by all shards, by currency: what customers, escrows, suspense and payments under way add up to.
     pub issued: BTreeMap<Currency, i128>,
 }
 
-/// Holds the facts of all shards against each other. A credit to a group that is not among them counts as under way.
+/// Holds the facts of all shards against each other. A payment to a group that is not among them counts as under way.
 #[must_use]
 pub fn reconcile(shards: &BTreeMap<GroupId, Facts>) -> Reconciliation {
     let mut all = Reconciliation::default();
@@ -51,20 +51,20 @@ pub fn reconcile(shards: &BTreeMap<GroupId, Facts>) -> Reconciliation {
             under_way.extend(sent.iter().skip(received.len()));
         }
     }
-    all.under_way.retain(|_, credits| !credits.is_empty());
+    all.under_way.retain(|_, payments| !payments.is_empty());
     all
 }
 
 /// A clearing account holds what was sent, less what was received.
 fn clearing(group: GroupId, facts: &Facts, all: &mut Reconciliation) {
     let mut balances: BTreeMap<Pair, i128> = BTreeMap::new();
-    for (pair, credits) in &facts.sent {
+    for (pair, payments) in &facts.sent {
         let balance = balances.entry(*pair).or_default();
-        *balance = balance.saturating_add(sum(credits));
+        *balance = balance.saturating_add(sum(payments));
     }
-    for (pair, credits) in &facts.received {
+    for (pair, payments) in &facts.received {
         let balance = balances.entry(*pair).or_default();
-        *balance = balance.saturating_sub(sum(credits));
+        *balance = balance.saturating_sub(sum(payments));
     }
     for (pair, stored) in &facts.clearing {
         if balances.remove(pair).unwrap_or_default() != i128::from(stored.0) {
@@ -76,6 +76,6 @@ fn clearing(group: GroupId, facts: &Facts, all: &mut Reconciliation) {
     }
 }
 
-fn sum(credits: &[(ShareId, Fen)]) -> i128 {
-    credits.iter().fold(0, |sum, (_, amount)| sum.saturating_add(i128::from(amount.0)))
+fn sum(payments: &[(Carried, Fen)]) -> i128 {
+    payments.iter().fold(0, |sum, (_, amount)| sum.saturating_add(i128::from(amount.0)))
 }
