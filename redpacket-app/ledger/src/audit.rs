@@ -20,7 +20,7 @@ use crate::account::{Account, AccountKey, Body};
 use crate::bill::{Line, read_chunk};
 use crate::claim::{Claim, ClaimKey};
 use crate::difference::Difference;
-use crate::facts::Facts;
+use crate::facts::{Facts, Trail};
 use crate::fen::{Currency, Fen};
 use crate::hold::{Deadline, HeldMoney};
 use crate::ids::{AccountId, JournalNumber, OrderId, PacketId, ShareId, TransferId};
@@ -374,7 +374,7 @@ impl Auditor<'_> {
             (AccountKey::Customer(id), _) => self.customer(id, account, around),
             (AccountKey::Clearing(peer, currency), Body::Clearing { sent, received }) => {
                 self.audit.facts.clearing.insert((peer, currency), stored);
-                let count = |pairs: Option<&Vec<_>>| pairs.map_or(0, |pairs| u64::try_from(pairs.len()).unwrap_or(0));
+                let count = |trail: Option<&Trail>| trail.map_or(0, |trail| trail.count);
                 let facts = &self.audit.facts;
                 let (out, back) =
                     (count(facts.sent.get(&(peer, currency))), count(facts.received.get(&(peer, currency))));

@@ -45,6 +45,11 @@ pub enum Difference {
         /// What its entries add up to.
         folded: i128,
     },
+    /// What the journal says of all accounts together is not what their rows say; an audit by parts names which.
+    MarksDiffer {
+        /// Balances, bills or transfers.
+        what: &'static str,
+    },
     /// Entries touch an account that is not there.
     AccountMissing {
         /// The account.
@@ -152,6 +157,7 @@ impl core::fmt::Display for Difference {
             Self::BalanceDiffers { account, stored, folded } => {
                 write!(f, "{account:?} holds {stored}, its entries add up to {folded}")
             }
+            Self::MarksDiffer { what } => write!(f, "the {what} are not what the journal says"),
             Self::AccountMissing { account } => write!(f, "{account:?} has entries and no row"),
             Self::BelowZero { account, available } => write!(f, "{account:?} is below zero: {available}"),
             Self::ClosedNotEmpty { account } => write!(f, "account {:x} is closed and not empty", account.0),

@@ -30,18 +30,39 @@ pub struct Facts {
     pub refunds: BTreeMap<PacketId, Fen>,
     /// Credits paid out of escrows here, whether they landed here or were sent on.
     pub credits: BTreeMap<ShareId, Fen>,
-    /// Payments sent to a group, by their serial (from 1).
-    pub sent: BTreeMap<(GroupId, Currency), Vec<(Carried, Fen)>>,
-    /// Payments received from a group, by their serial (from 1).
-    pub received: BTreeMap<(GroupId, Currency), Vec<(Carried, Fen)>>,
+    /// Payments sent to a group.
+    pub sent: BTreeMap<(GroupId, Currency), Trail>,
+    /// Payments received from a group.
+    pub received: BTreeMap<(GroupId, Currency), Trail>,
     /// Credits that are parked here, with the group they came from.
     pub parked: BTreeMap<(GroupId, Carried), Fen>,
+}
+
+/// Payments of one currency from one shard to another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trail {
+    /// How many there were: the last one's serial.
+    pub count: u64,
+    /// What they add up to. Units: fen.
+    pub sum: i128,
+    /// Those whose serial is in the part that was asked for, by serial (from 1).
+    pub payments: BTreeMap<u64, (Carried, Fen)>,
+}
+
+impl Trail {
+    fn add(&mut self, what: Carried, amount: Fen, part: Part) {
+        self.count = self.count.saturating_add(1);
+        self.sum = self.sum.saturating_add(i128::from(amount.0));
+        if part.has(u128::from(self.count)) {
+            self.payments.insert(self.count, (what, amount));
+        }
+    }
 }
 
 impl Facts {
     /// Takes in a journal entry. False: its serial is not the next between its two shards.
     ///
-    /// Refunds and credits of packets that are not in `part` are left out; what crosses between shards never is.
+    /// What is not in `part` is counted only.
     pub(crate) fn take(&mut self, entry: &JournalEntry, part: Part) -> bool {
         let Money { amount, currency } = entry.money;
         match entry.key {
@@ -49,13 +70,13 @@ impl Facts {
             TransferKey::Credit(share) if part.has(share.packet.0) => drop(self.credits.insert(share, amount)),
             _ => {}
         }
-        let pair = match carried(entry) {
+        let (what, trail) = match carried(entry) {
             Some((what, Crossing::Out(target))) => (what, self.sent.entry((target, currency)).or_default()),
             Some((what, Crossing::In(source))) => (what, self.received.entry((source, currency)).or_default()),
             None => return entry.serial == 0,
         };
-        pair.1.push((pair.0, amount));
-        u64::try_from(pair.1.len()) == Ok(entry.serial)
+        trail.add(what, amount, part);
+        trail.count == entry.serial
     }
 }
 

@@ -216,10 +216,9 @@ fn a_shard_read_too_early_or_late_raises_no_alarm_and_a_changed_credit_does() {
     }
     let mut changed = late.clone();
     let facts = changed.get_mut(&THERE).expect("one of the two");
-    facts.received.insert(
-        (HERE, Currency::CNY),
-        vec![(Carried::Share(share(1, 1)), Fen(10)), (Carried::Share(share(1, 2)), Fen(21))],
-    );
+    let trail = facts.received.get_mut(&(HERE, Currency::CNY)).expect("two were received");
+    trail.payments.insert(2, (Carried::Share(share(1, 2)), Fen(21)));
+    trail.sum += 1;
     assert_eq!(
         reconcile(&changed).differences,
         [

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use ledger::{
     Account, AccountId, AccountKey, AnnounceClaim, Answer, Audit, ClaimKey, Command, CreditShare, Currency,
     CustomerKind, Done, Fen, Hold, JournalNumber, LedgerMachine, LedgerView, Money, OpenAccount, OrderId, PacketId,
-    PayPacket, Post, RefundPacket, Refusal, Remit, Reply, Restrict, RetryParked, Said, ShareId, Step, Transfer,
-    TransferId, Verb, Void, Wallet,
+    Patrol, PayPacket, Post, RefundPacket, Refusal, Remit, Reply, Restrict, RetryParked, Round, Said, ShareId, Step,
+    Transfer, TransferId, Verb, Void, Wallet,
 };
 use machine::{
     Answer as HostAnswer, EntryWriter, GroupId, Host, Key, Layout, LogIndex, MemoryStore, RequestId, TimestampMs,
@@ -136,8 +136,19 @@ impl Shard {
     /// Every invariant, from the rows alone; and memory is what the rows say.
     pub(crate) fn check(&self) {
         assert_eq!(self.audit().differences, [], "the audit finds nothing");
+        assert_eq!(patrol(&self.store, 64).differences, [], "the patrol finds nothing");
         let reloaded: Host<LedgerMachine> = self.store.host(self.group).expect("the rows load");
         assert_eq!(reloaded.machine(), self.host.machine(), "memory is a function of the rows");
+    }
+}
+
+/// A whole round of the patrol, `budget` rows at a time.
+pub(crate) fn patrol(rows: &MemoryStore, budget: usize) -> Round {
+    let mut patrol = Patrol::default();
+    loop {
+        if let Some(round) = patrol.go_on(rows, budget).expect("rows decode") {
+            return round;
+        }
     }
 }
 
