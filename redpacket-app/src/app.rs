@@ -16,6 +16,7 @@ use crate::access::entrance::Entrance;
 use crate::access::session::Sessions;
 use crate::audit;
 use crate::audit::check::Report;
+use crate::audit::patrol::Watchbook;
 use crate::config::Config;
 use crate::failure::{DoorRefusal, Failure};
 use crate::homes::Homes;
@@ -40,6 +41,8 @@ pub(crate) struct App {
     pub(crate) accounts: Accounts,
     pub(crate) sending: Sending,
     pub(crate) opening: Opening,
+    /// What the patrol knows.
+    pub(crate) watchbook: Watchbook,
     /// Places for streams of bills and journals.
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) started: Instant,
@@ -79,6 +82,7 @@ impl App {
             accounts,
             sending,
             opening,
+            watchbook: Watchbook::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             started: Instant::now(),
             resend_after_ms: config.resend_after_ms,

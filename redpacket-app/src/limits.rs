@@ -74,6 +74,14 @@ pub(crate) const REFUNDS_UNDER_WAY_MAX: usize = 32;
 pub(crate) const OUTBOX_EVERY: Duration = Duration::from_millis(250);
 /// What a claim may be late beyond the time after which it is put into the queue again, before the audit objects.
 pub(crate) const AUDIT_GRACE_MS: u64 = 60_000;
+/// Accounts, packets and claims that an audit holds at a time, about: some hundred megabytes.
+pub(crate) const AUDIT_RECORDS_MAX: u64 = 1_000_000;
+/// Rows that the patrol reads before it lets the shard go on.
+pub(crate) const PATROL_ROWS: usize = 512;
+/// The patrol rests so many times as long as it reads.
+pub(crate) const PATROL_REST_FACTOR: u32 = 12;
+/// Between two rounds the patrol rests this long at least.
+pub(crate) const PATROL_EVERY: Duration = Duration::from_secs(10);
 /// Differences that one item of an audit spells out.
 pub(crate) const AUDIT_DETAILS_MAX: usize = 5;
 
