@@ -9,16 +9,18 @@ use packets::{Gate, UserId};
 use parking_lot::Mutex;
 use queue_client::Error;
 use replica::Replica;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::access::entrance::Entrance;
 use crate::access::session::Sessions;
 use crate::audit;
 use crate::audit::check::Report;
+use crate::audit::patrol::Watchbook;
 use crate::config::Config;
 use crate::failure::{DoorRefusal, Failure};
 use crate::homes::Homes;
-use crate::limits::{AUDIT_GRACE_MS, FUND_FEN_MAX, READY_LAG_MAX};
+use crate::limits::{AUDIT_GRACE_MS, FUND_FEN_MAX, READY_LAG_MAX, STREAMS_MAX};
 use crate::packet::open::Opening;
 use crate::packet::people::People;
 use crate::pay::making::Making;
@@ -39,6 +41,10 @@ pub(crate) struct App {
     pub(crate) accounts: Accounts,
     pub(crate) sending: Sending,
     pub(crate) opening: Opening,
+    /// What the patrol knows.
+    pub(crate) watchbook: Watchbook,
+    /// Places for streams of bills and journals.
+    pub(crate) streams: Arc<Semaphore>,
     pub(crate) started: Instant,
     /// A claim uncredited for this long is put into the queue again.
     pub(crate) resend_after_ms: u64,
@@ -47,7 +53,7 @@ pub(crate) struct App {
 impl App {
     /// Puts the roles together. Errors: an address of the queue is none.
     pub(crate) fn new(config: &Config, replica: Arc<Replica>, homes: Arc<Homes>) -> Result<Self, Error> {
-        let booking = Booking::new(Arc::clone(&homes));
+        let booking = Booking::start(Arc::clone(&homes));
         let queues = Queues::new(&config.queues)?;
         let pending = Pending::new(Arc::clone(&homes), booking.clone());
         let accounts = Accounts { homes: Arc::clone(&homes), booking: booking.clone() };
@@ -76,6 +82,8 @@ impl App {
             accounts,
             sending,
             opening,
+            watchbook: Watchbook::default(),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             started: Instant::now(),
             resend_after_ms: config.resend_after_ms,
         })

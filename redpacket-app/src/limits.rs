@@ -27,6 +27,21 @@ pub(crate) const FORCE_DEADLINE: Duration = Duration::from_secs(2);
 /// Credits on their way that one payment forces.
 pub(crate) const FORCED_CREDITS_MAX: usize = 128;
 
+/// Batches of a ledger shard that a node has under way at a time; what comes meanwhile shares the next one.
+pub(crate) const BATCHES_UNDER_WAY_MAX: usize = 2;
+/// Steps that wait for a batch; beyond it callers wait to be heard.
+pub(crate) const STEPS_WAITING_MAX: usize = 4096;
+/// Bytes of the steps that share a batch.
+pub(crate) const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Streams of bills and journals that a node serves at a time.
+pub(crate) const STREAMS_MAX: usize = 4096;
+/// Lines of one push of a watched bill.
+pub(crate) const WATCH_LINES_MAX: usize = 100;
+/// Most a reader may allow an answer to be old: an hour.
+pub(crate) const STALE_MS_MAX: u64 = 3_600_000;
+/// Bytes of a transfer in a packed batch.
+pub(crate) const PACKED_TRANSFER_BYTES: usize = 80;
+
 /// Messages of one queue that a node works on at a time.
 pub(crate) const WORKER_PLACES: usize = 64;
 /// Length of a worker's lease; it is extended while the work goes on.
@@ -59,6 +74,14 @@ pub(crate) const REFUNDS_UNDER_WAY_MAX: usize = 32;
 pub(crate) const OUTBOX_EVERY: Duration = Duration::from_millis(250);
 /// What a claim may be late beyond the time after which it is put into the queue again, before the audit objects.
 pub(crate) const AUDIT_GRACE_MS: u64 = 60_000;
+/// Accounts, packets and claims that an audit holds at a time, about: some hundred megabytes.
+pub(crate) const AUDIT_RECORDS_MAX: u64 = 1_000_000;
+/// Rows that the patrol reads before it lets the shard go on.
+pub(crate) const PATROL_ROWS: usize = 512;
+/// The patrol rests so many times as long as it reads.
+pub(crate) const PATROL_REST_FACTOR: u32 = 12;
+/// Between two rounds the patrol rests this long at least.
+pub(crate) const PATROL_EVERY: Duration = Duration::from_secs(10);
 /// Differences that one item of an audit spells out.
 pub(crate) const AUDIT_DETAILS_MAX: usize = 5;
 
@@ -91,5 +114,7 @@ const _: () = assert!(WORKER_BOOKING.as_millis() < WORKER_LEASE.as_millis());
 const _: () = assert!(SEND_MESSAGES_MAX <= queue_client::limits::SEND_MESSAGES_MAX);
 const _: () = assert!(SWEEP_BATCH <= packets::limits::SWEEP_ITEMS_MAX);
 const _: () = assert!(LEDGER_PAGE_MAX as usize <= ledger::limits::PAGE_MAX);
+const _: () = assert!(BATCH_BYTES_MAX < machine::limits::COMMAND_BYTES_MAX);
+const _: () = assert!(WATCH_LINES_MAX <= ledger::limits::PAGE_MAX);
 const _: () = assert!(GROUPS_MAX <= PACKET_GROUPS_BASE);
 const _: () = assert!(PAGE_DEFAULT as usize <= packets::limits::PAGE_ITEMS_MAX);

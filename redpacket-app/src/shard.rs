@@ -3,6 +3,7 @@
 //! ```text
 //!  command ─> whichever node leads, again and again until it is answered (all commands bear ids of their own)
 //!  fresh   ─> leader: read index          follower: an empty Tick through the log, then wait until it is applied here
+//!  within  ─> stale, if a barrier was met not longer ago than that; else fresh
 //!  stale   ─> what is applied here
 //! ```
 //!
@@ -64,11 +65,13 @@ pub(crate) struct Shard<M: Machine> {
     pub group: Group<M>,
     asked: AtomicU64,
     answered: Mutex<u64>,
+    /// When the last barrier that was met began: what is applied here is at most that old.
+    caught_up: parking_lot::Mutex<Option<Instant>>,
 }
 
 impl<M: Barrier> Shard<M> {
     pub(crate) fn new(group: Group<M>) -> Self {
-        Self { group, asked: AtomicU64::new(0), answered: Mutex::new(0) }
+        Self { group, asked: AtomicU64::new(0), answered: Mutex::new(0), caught_up: parking_lot::Mutex::default() }
     }
 
     /// Proposes `command` wherever the group is led, and repeats it until it is answered. Errors: never `Refused`.
@@ -99,6 +102,15 @@ impl<M: Barrier> Shard<M> {
         self.stale(read)
     }
 
+    /// Reads what holds everything that was answered `age` before this call, or earlier. Errors: `NotApplied`.
+    pub(crate) async fn within<T>(&self, age: Duration, read: impl FnOnce(&Seen<'_, M>) -> T) -> Result<T, Failure> {
+        let is_young = self.caught_up.lock().is_some_and(|began| began.elapsed() <= age);
+        if !is_young {
+            self.catch_up().await?;
+        }
+        self.stale(read)
+    }
+
     /// Reads what is applied here. Errors: `NotApplied`, the group stands still.
     pub(crate) fn stale<T>(&self, read: impl FnOnce(&Seen<'_, M>) -> T) -> Result<T, Failure> {
         Ok(self.group.read_stale(|view| read(&Seen::from(view)))?)
@@ -111,7 +123,7 @@ impl<M: Barrier> Shard<M> {
         if *answered >= ticket {
             return Ok(());
         }
-        let covers = self.asked.load(Ordering::SeqCst);
+        let (covers, began) = (self.asked.load(Ordering::SeqCst), Instant::now());
         match timeout(READ_DEADLINE, self.group.read(|_| ())).await.map_err(|_| too_late())? {
             Ok(()) => {}
             Err(ReadError::NotLeader { .. }) => {
@@ -122,6 +134,7 @@ impl<M: Barrier> Shard<M> {
             Err(error) => return Err(error.into()),
         }
         *answered = covers;
+        *self.caught_up.lock() = Some(began);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The workers of a node: they carry on what doors began, and stop when the node does.
 //!
 //! ```text
-//!  on every node      consumers of "credits", "packet-paid", "packet-expiry"
+//!  on every node      consumers of "credits", "packet-paid", "packet-expiry"; the patrol of the ledger
 //!  where it leads     the outbox of a ledger shard, the sweep of a packet group
 //! ```
 //!
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::audit::patrol;
 use crate::limits::WORKER_PLACES;
 use crate::packet::expiry::ExpiryWorker;
 use crate::packet::sweep::Sweep;
@@ -32,6 +33,7 @@ pub(crate) fn start(app: &App, stop: &watch::Receiver<bool>) -> JoinSet<()> {
     let queues = &app.opening.queues;
     for shard in app.homes.ledgers() {
         workers.spawn(outbox::carry(Arc::clone(shard), queues.clone(), stop.clone()));
+        workers.spawn(patrol::walk(Arc::clone(shard), app.watchbook.clone(), stop.clone()));
     }
     for shard in app.homes.packet_shards() {
         let sweep = Sweep {

@@ -5,8 +5,12 @@ use std::time::{Duration, Instant};
 
 use proto::admin::v1::AuditRequest;
 use proto::admin::v1::admin_client::AdminClient;
-use proto::ledger::v1::GetAccountRequest;
 use proto::ledger::v1::ledger_client::LedgerClient;
+use proto::ledger::v1::{
+    AccountKind, BalanceAtRequest, BatchRequest, BillKind, BillRequest, CloseAccountRequest, FollowJournalRequest,
+    FundRequest, GetAccountRequest, GetTransferRequest, HoldRequest, OpenAccountRequest, PostRequest,
+    RestrictAccountRequest, TransferRequest, TransferState, WatchAccountRequest,
+};
 use proto::outcome::{Outcome, outcome_of};
 use proto::packet::v1::red_packet_client::RedPacketClient;
 use proto::packet::v1::{
@@ -146,7 +150,7 @@ async fn what_is_refused_says_so_and_leaves_no_trace() {
         (change(|request| request.total_fen = 2), 9),
         (change(|request| request.sender = id(2)), 14),
         (change(|request| request.chat = id(8)), 15),
-        (change(|_| {}), 21_032),
+        (change(|_| {}), 21_034),
     ];
     for (request, number) in table {
         let status = phone.send_packet(request.clone()).await.expect_err("it is refused");
@@ -172,7 +176,7 @@ async fn a_closed_cluster_wants_a_token_of_the_right_user() {
         request
     };
     assert_eq!(phone.balance(with_token(1)).await.expect("the right user").into_inner().balance_fen, 0);
-    let account = GetAccountRequest { account: id(1) };
+    let account = GetAccountRequest { account: id(1), stale_ms_max: 0 };
     let status = LedgerClient::new(channel.clone()).get_account(account.clone()).await.expect_err("no key shown");
     assert_eq!(outcome_of(&status), Outcome::Refused { number: 20_004 });
     let mut keyed = tonic::Request::new(account);
@@ -182,4 +186,155 @@ async fn a_closed_cluster_wants_a_token_of_the_right_user() {
         let status = phone.balance(request).await.expect_err("not this user");
         assert_eq!(outcome_of(&status), Outcome::Refused { number: 20_004 });
     }
+}
+
+type Desk = LedgerClient<Channel>;
+
+/// Opens `account` with 1,000 fen; says its group.
+async fn furnish(desk: &mut Desk, account: u128) -> u32 {
+    let open = OpenAccountRequest { account: id(account), kind: AccountKind::User.into(), currency: 0 };
+    let group = desk.open_account(open).await.expect("opened").into_inner().group;
+    let fund = FundRequest { id: id(account << 64), account: id(account), amount_fen: 1_000 };
+    desk.fund(fund).await.expect("funded");
+    group
+}
+
+fn pay(number: u128, debit: u128, credit: u128, fen: i64) -> TransferRequest {
+    TransferRequest {
+        id: id(number),
+        debit: id(debit),
+        credit: id(credit),
+        amount_fen: fen,
+        ..TransferRequest::default()
+    }
+}
+
+async fn balance(desk: &mut Desk, account: u128) -> i64 {
+    let request = GetAccountRequest { account: id(account), stale_ms_max: 0 };
+    desk.get_account(request).await.expect("it is open").into_inner().balance_fen
+}
+
+/// Waits until an account holds `fen`: what crosses shards is on its way for a moment.
+async fn wait_for(desk: &mut Desk, account: u128, fen: i64) {
+    let until = Instant::now() + START_DEADLINE;
+    while balance(desk, account).await != fen {
+        assert!(Instant::now() < until, "the money arrives in time");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Two accounts of one group, and one of the other.
+async fn three_accounts(desk: &mut Desk) -> (u128, u128, u128) {
+    let mut homes = [Vec::new(), Vec::new()];
+    for account in 1..=32 {
+        let group = furnish(desk, account).await;
+        homes[usize::try_from(group - 1).expect("two groups")].push(account);
+    }
+    match homes {
+        [one, other] if one.len() > 1 && !other.is_empty() => (one[0], one[1], other[0]),
+        homes => panic!("accounts spread over the groups: {homes:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_program_moves_money_within_and_between_shards() {
+    let (_node, channel) = start(&["--open-registration"]).await;
+    let mut desk = LedgerClient::new(channel.clone());
+    let (ann, ben, far) = three_accounts(&mut desk).await;
+    let booked = desk.transfer(pay(1, ann, ben, 100)).await.expect("booked").into_inner();
+    assert_eq!(desk.transfer(pay(1, ann, ben, 100)).await.expect("a repeat").into_inner(), booked);
+    assert!(booked.booked_ms > 0 && !booked.under_way);
+    let sent = desk.transfer(pay(2, ann, far, 50)).await.expect("sent").into_inner();
+    assert!(sent.under_way);
+    wait_for(&mut desk, far, 1_050).await;
+
+    // To nobody in the other group: it comes back, with the reason.
+    let nobody = (1_000_u128..).find(|account| ledger::home(ledger::AccountId(*account), &GROUPS) != home(ann));
+    desk.transfer(pay(3, ann, nobody.expect("endless"), 70)).await.expect("sent");
+    wait_for(&mut desk, ann, 850).await;
+    let asked = GetTransferRequest { id: id(3), account: id(ann) };
+    let until = Instant::now() + START_DEADLINE;
+    let back = loop {
+        let back = desk.get_transfer(asked.clone()).await.expect("known").into_inner();
+        if back.state() != TransferState::Sent || Instant::now() > until {
+            break back;
+        }
+    };
+    assert_eq!((back.state(), back.returned_for), (TransferState::Returned, 22));
+
+    let hold = HoldRequest { transfer: Some(pay(4, ann, ben, 40)), timeout_ms: 60_000 };
+    desk.hold(hold).await.expect("held");
+    desk.post(PostRequest { id: id(5), hold: id(4), amount_fen: 30 }).await.expect("posted");
+    let posted = desk.get_transfer(GetTransferRequest { id: id(4), account: id(ann) }).await.expect("known");
+    assert_eq!(posted.into_inner().state(), TransferState::Posted);
+
+    let restrict = RestrictAccountRequest { account: id(ben), ceiling_fen: 1_130, frozen: false };
+    desk.restrict_account(restrict).await.expect("bounded");
+    let status = desk.transfer(pay(6, ann, ben, 1)).await.expect_err("it is full");
+    assert_eq!(outcome_of(&status), Outcome::Refused { number: 35 });
+    let status = desk.close_account(CloseAccountRequest { account: id(ben) }).await.expect_err("it holds money");
+    assert_eq!(outcome_of(&status), Outcome::Refused { number: 40 });
+
+    let mut packed = Vec::new();
+    for (number, credit) in [(10_u128, far), (11, ben), (12, ann)] {
+        for part in [number, ann, credit, 0] {
+            packed.extend_from_slice(&part.to_be_bytes());
+        }
+        packed.extend_from_slice(&5_i64.to_be_bytes());
+        packed.extend_from_slice(&[0; 8]);
+    }
+    let batch = BatchRequest { packed: packed.into(), ..BatchRequest::default() };
+    let results = desk.batch(batch).await.expect("answered").into_inner().packed;
+    let refusals: Vec<u8> = results.chunks(16).map(|result| result[9]).collect();
+    assert_eq!((refusals, results[11]), (vec![0, 35, 13], 1), "under way, too full, to itself");
+    wait_for(&mut desk, far, 1_055).await;
+
+    let audit = AdminClient::new(channel).audit(AuditRequest {}).await.expect("audited").into_inner();
+    assert!(audit.ok, "{:?}", audit.items);
+}
+
+const GROUPS: [machine::GroupId; 2] = [machine::GroupId(1), machine::GroupId(2)];
+
+fn home(account: u128) -> machine::GroupId {
+    ledger::home(ledger::AccountId(account), &GROUPS)
+}
+
+#[tokio::test]
+async fn bills_and_journals_are_read_by_kind_and_time_and_as_they_grow() {
+    let (_node, channel) = start(&["--open-registration"]).await;
+    let mut desk = LedgerClient::new(channel);
+    let (ann, ben, _) = three_accounts(&mut desk).await;
+    let watched = WatchAccountRequest { account: id(ben), after: 0 };
+    let mut pushed = desk.watch_account(watched).await.expect("a stream").into_inner();
+    let first = desk.transfer(pay(1, ann, ben, 10)).await.expect("booked").into_inner();
+    for number in 2..=40 {
+        desk.transfer(pay(number, ann, ben, 10)).await.expect("booked");
+    }
+    let mut seen = Vec::new();
+    while seen.len() < 40 {
+        let more = pushed.message().await.expect("it goes on").expect("it does not end");
+        seen.extend(more.lines.into_iter().map(|line| (line.amount_fen, line.balance_fen)));
+    }
+    assert_eq!(seen, (1..=40).map(|number| (10, 1_000 + 10 * number)).collect::<Vec<_>>());
+
+    let bill = BillRequest { account: id(ann), limit: 100, ..BillRequest::default() };
+    let of_kind = BillRequest { kinds: vec![BillKind::Funded.into()], ..bill.clone() };
+    let funded = desk.bill(of_kind).await.expect("shown").into_inner().lines;
+    assert_eq!(funded.iter().map(|line| line.amount_fen).collect::<Vec<_>>(), [1_000]);
+    let early = BillRequest { before_ms: first.booked_ms, oldest_first: true, stale_ms_max: 60_000, ..bill };
+    assert_eq!(desk.bill(early).await.expect("shown").into_inner().lines, funded);
+    let at = BalanceAtRequest { account: id(ann), before_ms: first.booked_ms };
+    assert_eq!(desk.balance_at(at).await.expect("shown").into_inner().balance_fen, 1_000);
+
+    let follow = FollowJournalRequest { group: home(ann).0, from: first.journal };
+    let mut journal = desk.follow_journal(follow).await.expect("a stream").into_inner();
+    let mut numbers = Vec::new();
+    while numbers.len() < 41 {
+        let page = journal.message().await.expect("it goes on").expect("it does not end");
+        numbers.extend(page.postings.iter().map(|posting| posting.number));
+        if numbers.len() == 40 {
+            desk.transfer(pay(41, ann, ben, 10)).await.expect("booked");
+        }
+    }
+    assert_eq!(numbers, (first.journal..first.journal + 41).collect::<Vec<_>>(), "no gap, and nothing twice");
 }

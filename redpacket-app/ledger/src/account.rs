@@ -1,10 +1,10 @@
 //! Accounts: their names, their rows, and which of them may be below zero.
 //!
 //! ```text
-//!  row 0x10 key -> version u8=1 | currency u16 | balance i64 | opened_ms u64 | body
+//!  row 0x10 key -> version u8=1 | currency | balance | opened_ms packed | body
 //!  key:  1 customer u128 | 2 escrow packet u128 | 3 clearing group u32 currency u16 | 4 issue u16 | 5 suspense u16
-//!  body: 1 customer kind u8 open u8 held i64 holds u32 claims u32 packets u32 | 2 escrow payer u128
-//!        3 clearing sent u64 received u64 | 4 house
+//!  body: 1 customer kind u8 status u8 held incoming ceiling | holds claims packets packed | bill
+//!        2 escrow payer u128 | 3 clearing sent received packed | 4 house
 //! ```
 //!
 //! Why: only customers' accounts can be named by a caller, so that no command can reach into an escrow by a clever id.
@@ -13,9 +13,12 @@
 
 use machine::{DecodeError, GroupId, Layout, Reader, TimestampMs, Writer};
 
+use crate::bill::BillTail;
 use crate::fen::{Currency, Fen};
 use crate::ids::{AccountId, PacketId};
+use crate::packed;
 use crate::refusal::Refusal;
+use crate::rows::RowKey;
 
 const VERSION: u8 = 1;
 
@@ -34,40 +37,49 @@ pub enum AccountKey {
     Suspense(Currency),
 }
 
-impl Layout for AccountKey {
-    fn encode(&self, out: &mut Writer) {
+impl AccountKey {
+    /// Appends it to a key: a tag, then numbers of fixed length.
+    pub(crate) fn name(&self, key: &mut RowKey) {
         match self {
             Self::Customer(account) => {
-                out.u8(1);
-                account.encode(out);
+                key.u8(1);
+                key.u128(account.0);
             }
             Self::Escrow(packet) => {
-                out.u8(2);
-                packet.encode(out);
+                key.u8(2);
+                key.u128(packet.0);
             }
             Self::Clearing(group, currency) => {
-                out.u8(3);
-                out.u32(group.0);
-                currency.encode(out);
+                key.u8(3);
+                key.u32(group.0);
+                key.u16(currency.0);
             }
             Self::Issue(currency) => {
-                out.u8(4);
-                currency.encode(out);
+                key.u8(4);
+                key.u16(currency.0);
             }
             Self::Suspense(currency) => {
-                out.u8(5);
-                currency.encode(out);
+                key.u8(5);
+                key.u16(currency.0);
             }
         }
+    }
+}
+
+impl Layout for AccountKey {
+    fn encode(&self, out: &mut Writer) {
+        let mut key = RowKey::new();
+        self.name(&mut key);
+        out.raw(key.as_slice());
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
         match input.u8()? {
             1 => Ok(Self::Customer(AccountId::decode(input)?)),
             2 => Ok(Self::Escrow(PacketId::decode(input)?)),
-            3 => Ok(Self::Clearing(GroupId(input.u32()?), Currency::decode(input)?)),
-            4 => Ok(Self::Issue(Currency::decode(input)?)),
-            5 => Ok(Self::Suspense(Currency::decode(input)?)),
+            3 => Ok(Self::Clearing(GroupId(input.u32()?), Currency(input.u16()?))),
+            4 => Ok(Self::Issue(Currency(input.u16()?))),
+            5 => Ok(Self::Suspense(Currency(input.u16()?))),
             tag => Err(DecodeError::Unknown { what: "account key", tag }),
         }
     }
@@ -99,21 +111,93 @@ impl Layout for CustomerKind {
     }
 }
 
+/// Whether an account takes part in transfers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// On both sides.
+    Open,
+    /// It may be credited only, until an operator frees it. What was held before may still be posted.
+    Frozen,
+    /// Not at all, for ever; it holds nothing.
+    Closed,
+}
+
+impl Layout for Status {
+    fn encode(&self, out: &mut Writer) {
+        out.u8(match self {
+            Self::Open => 1,
+            Self::Frozen => 2,
+            Self::Closed => 3,
+        });
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        match input.u8()? {
+            1 => Ok(Self::Open),
+            2 => Ok(Self::Frozen),
+            3 => Ok(Self::Closed),
+            tag => Err(DecodeError::Unknown { what: "account status", tag }),
+        }
+    }
+}
+
 /// What only a customer's account has. Invariant: `balance - held >= 0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Customer {
     /// Whose account it is.
     pub kind: CustomerKind,
-    /// False once closed; a closed account holds nothing and takes nothing.
-    pub is_open: bool,
+    /// Whether it takes part in transfers.
+    pub status: Status,
     /// Sum of the holds that debit it.
     pub held: Fen,
+    /// Sum of the holds that credit it.
+    pub incoming: Fen,
+    /// Most it may hold, incoming holds counted; 0: as much as any account.
+    pub ceiling: Fen,
     /// Holds on either side of it.
     pub holds: u32,
     /// Claims announced and not yet credited.
     pub claims: u32,
     /// Packets it paid whose escrow is not empty.
     pub packets: u32,
+    /// The newest lines of its bill.
+    pub bill: BillTail,
+}
+
+impl Customer {
+    /// Whether it may be credited.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        !matches!(self.status, Status::Closed)
+    }
+}
+
+impl Layout for Customer {
+    fn encode(&self, out: &mut Writer) {
+        self.kind.encode(out);
+        self.status.encode(out);
+        self.held.encode(out);
+        self.incoming.encode(out);
+        self.ceiling.encode(out);
+        packed::put(out, u64::from(self.holds));
+        packed::put(out, u64::from(self.claims));
+        packed::put(out, u64::from(self.packets));
+        self.bill.encode(out);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            kind: CustomerKind::decode(input)?,
+            status: Status::decode(input)?,
+            held: Fen::decode(input)?,
+            incoming: Fen::decode(input)?,
+            ceiling: Fen::decode(input)?,
+            holds: packed::get_u32(input)?,
+            claims: packed::get_u32(input)?,
+            packets: packed::get_u32(input)?,
+            bill: BillTail::decode(input)?,
+        })
+    }
 }
 
 /// The part of an account that depends on its key.
@@ -126,11 +210,11 @@ pub enum Body {
         /// The payer, in the same group.
         payer: AccountId,
     },
-    /// Of [`AccountKey::Clearing`]: credits counted, each direction without gaps.
+    /// Of [`AccountKey::Clearing`]: payments counted, each direction without gaps.
     Clearing {
-        /// Credits sent to the other group.
+        /// Payments sent to the other group.
         sent: u64,
-        /// Credits received from it.
+        /// Payments received from it.
         received: u64,
     },
     /// Of [`AccountKey::Issue`] and [`AccountKey::Suspense`].
@@ -173,15 +257,27 @@ impl Account {
         Fen(self.balance.0.saturating_sub(held))
     }
 
+    /// Whether `amount` may be taken out. Refuses: `EscrowShort`, `InsufficientFunds`.
+    pub(crate) fn check_available(&self, amount: Fen) -> Result<(), Refusal> {
+        match &self.body {
+            Body::Escrow { .. } if self.balance < amount => Err(Refusal::EscrowShort),
+            Body::Customer(_) if self.available() < amount => Err(Refusal::InsufficientFunds),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes `amount` out. Refuses: `EscrowShort`, `InsufficientFunds`, `BalanceLimit`.
     pub(crate) fn take(&mut self, amount: Fen) -> Result<(), Refusal> {
-        match &self.body {
-            Body::Escrow { .. } if self.balance < amount => return Err(Refusal::EscrowShort),
-            Body::Customer(_) if self.available() < amount => return Err(Refusal::InsufficientFunds),
-            _ => {}
-        }
+        self.check_available(amount)?;
         self.balance = self.balance.minus(amount).ok_or(Refusal::BalanceLimit)?;
         Ok(())
+    }
+
+    /// Whether a customer may get `amount` more. Refuses: `CeilingReached`.
+    pub(crate) fn check_ceiling(&self, amount: Fen) -> Result<(), Refusal> {
+        let Some(customer) = self.customer().filter(|customer| customer.ceiling > Fen::ZERO) else { return Ok(()) };
+        let held = self.balance.0.saturating_add(customer.incoming.0);
+        if held.saturating_add(amount.0) > customer.ceiling.0 { Err(Refusal::CeilingReached) } else { Ok(()) }
     }
 
     /// Puts `amount` in. Refuses: `BalanceLimit`.
@@ -196,16 +292,11 @@ impl Layout for Account {
         out.u8(VERSION);
         self.currency.encode(out);
         self.balance.encode(out);
-        self.opened.encode(out);
+        packed::put_time(out, self.opened);
         match &self.body {
             Body::Customer(customer) => {
                 out.u8(1);
-                customer.kind.encode(out);
-                out.bool(customer.is_open);
-                customer.held.encode(out);
-                out.u32(customer.holds);
-                out.u32(customer.claims);
-                out.u32(customer.packets);
+                customer.encode(out);
             }
             Body::Escrow { payer } => {
                 out.u8(2);
@@ -213,8 +304,8 @@ impl Layout for Account {
             }
             Body::Clearing { sent, received } => {
                 out.u8(3);
-                out.u64(*sent);
-                out.u64(*received);
+                packed::put(out, *sent);
+                packed::put(out, *received);
             }
             Body::House => out.u8(4),
         }
@@ -227,18 +318,11 @@ impl Layout for Account {
         }
         let currency = Currency::decode(input)?;
         let balance = Fen::decode(input)?;
-        let opened = TimestampMs::decode(input)?;
+        let opened = packed::get_time(input)?;
         let body = match input.u8()? {
-            1 => Body::Customer(Customer {
-                kind: CustomerKind::decode(input)?,
-                is_open: input.bool()?,
-                held: Fen::decode(input)?,
-                holds: input.u32()?,
-                claims: input.u32()?,
-                packets: input.u32()?,
-            }),
+            1 => Body::Customer(Customer::decode(input)?),
             2 => Body::Escrow { payer: AccountId::decode(input)? },
-            3 => Body::Clearing { sent: input.u64()?, received: input.u64()? },
+            3 => Body::Clearing { sent: packed::get(input)?, received: packed::get(input)? },
             4 => Body::House,
             tag => return Err(DecodeError::Unknown { what: "account body", tag }),
         };

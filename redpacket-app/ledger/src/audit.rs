@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Why: the invariants of the money must be checkable by someone who trusts none of the code that kept them. It reads
-//! all rows once (bills and transfers look into the journal) and holds one record per account and one per credit.
+//! all rows once (bills and transfers look into the journal) and holds one record per account and packet of its part: an
+//! audit of a large shard is made in parts, one after the other, so that its memory is bounded whatever the shard holds.
 //!
 //! Must never: be run where a reply waits for it.
 
@@ -16,14 +17,15 @@ use std::collections::BTreeMap;
 use machine::{Layout, LoadError, RowSource, TimestampMs, prefix_end};
 
 use crate::account::{Account, AccountKey, Body};
-use crate::bill::BillRow;
+use crate::bill::{Line, read_chunk};
 use crate::claim::{Claim, ClaimKey};
 use crate::difference::Difference;
-use crate::facts::Facts;
+use crate::facts::{Facts, Trail};
 use crate::fen::{Currency, Fen};
 use crate::hold::{Deadline, HeldMoney};
-use crate::ids::{AccountId, JournalNumber, TransferId};
-use crate::journal::{JournalEntry, Link, Seal};
+use crate::ids::{AccountId, JournalNumber, OrderId, PacketId, ShareId, TransferId};
+use crate::journal::{JournalEntry, Link, SealedPage};
+use crate::pages::{Pages, entries_of};
 use crate::parked::ParkedCredit;
 use crate::read::{LedgerView, each};
 use crate::rows::{self, Pair};
@@ -46,13 +48,56 @@ struct Around {
     entries: u64,
     bills: u64,
     held: i128,
+    incoming: i128,
     holds: u32,
     claims: u32,
     packets: u32,
 }
 
+/// The accounts, packets and transfers that an audit takes a closer look at: one of `of` parts of about the same size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Which, from 0.
+    pub index: u32,
+    /// Of how many; 0 and 1: all.
+    pub of: u32,
+}
+
+impl Part {
+    /// Everything at once.
+    pub const ALL: Self = Self { index: 0, of: 1 };
+
+    /// Whether what `name` stands for is in it.
+    #[must_use]
+    pub fn has(self, name: u128) -> bool {
+        let folded = name.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) >> 96;
+        folded.checked_rem(u128::from(self.of)).is_none_or(|part| part == u128::from(self.index))
+    }
+
+    fn has_account(self, key: AccountKey) -> bool {
+        self.has(match key {
+            AccountKey::Customer(AccountId(id)) | AccountKey::Escrow(PacketId(id)) => id,
+            AccountKey::Clearing(..) | AccountKey::Issue(_) | AccountKey::Suspense(_) => 0,
+        })
+    }
+
+    fn has_transfer(self, key: TransferKey) -> bool {
+        self.has(match key {
+            TransferKey::Own(TransferId(id))
+            | TransferKey::Crossing(_, TransferId(id))
+            | TransferKey::Bounce(_, TransferId(id))
+            | TransferKey::Returned(_, TransferId(id))
+            | TransferKey::Order(OrderId(id))
+            | TransferKey::Credit(ShareId { packet: PacketId(id), .. })
+            | TransferKey::Arrival(_, ShareId { packet: PacketId(id), .. })
+            | TransferKey::Refund(PacketId(id)) => id,
+        })
+    }
+}
+
 struct Auditor<'a> {
     rows: &'a dyn RowSource,
+    part: Part,
     around: BTreeMap<AccountKey, Around>,
     sums: BTreeMap<Currency, Sums>,
     parked: BTreeMap<Currency, i128>,
@@ -65,9 +110,10 @@ struct Auditor<'a> {
 /// Recomputes the invariants of the shard that lies in `source`.
 ///
 /// Errors: the store failed, or a row is damaged; then nothing can be said.
-pub(crate) fn audit(source: &dyn RowSource) -> Result<Audit, LoadError> {
+pub(crate) fn audit(source: &dyn RowSource, part: Part) -> Result<Audit, LoadError> {
     let mut auditor = Auditor {
         rows: source,
+        part,
         around: BTreeMap::new(),
         sums: BTreeMap::new(),
         parked: BTreeMap::new(),
@@ -78,7 +124,7 @@ pub(crate) fn audit(source: &dyn RowSource) -> Result<Audit, LoadError> {
     };
     auditor.journal()?;
     auditor.transfers()?;
-    auditor.bills()?;
+    auditor.bill_rows()?;
     auditor.holds()?;
     auditor.waiting()?;
     auditor.accounts()?;
@@ -116,32 +162,29 @@ impl Auditor<'_> {
 
     /// Journal: gapless, sealed by its links, every balance the fold of its entries.
     fn journal(&mut self) -> Result<(), LoadError> {
-        let mut links = Vec::new();
-        all(self.rows, rows::LINK, &mut |last: JournalNumber, link: Link| links.push((last, link)))?;
-        let mut links = links.into_iter().peekable();
-        let mut seal: Option<Seal> = None;
-        all(self.rows, rows::JOURNAL, &mut |number: JournalNumber, entry: JournalEntry| {
+        let mut broken = None;
+        all(self.rows, rows::JOURNAL, &mut |first: JournalNumber, page: SealedPage| {
             let expected = self.last.next();
-            if number != expected {
-                self.differs(Difference::JournalGap { expected, found: number });
+            if first != expected {
+                self.differs(Difference::JournalGap { expected, found: first });
             }
-            self.last = number;
-            self.fold(number, &entry);
-            let mut open = seal.take().unwrap_or_else(|| Seal::behind(self.link));
-            open.add(number, &entry.to_bytes());
-            let Some((last, link)) = links.next_if(|(last, _)| *last <= number) else {
-                seal = Some(open);
-                return;
+            let entries = match entries_of(first, &page) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    broken = Some(error);
+                    return;
+                }
             };
-            if last != number || link != open.close() {
-                self.differs(Difference::ChainBroken { last: number });
+            for (number, entry) in (first.0..).map(JournalNumber).zip(entries) {
+                self.last = number;
+                self.fold(number, &entry);
             }
-            self.link = link;
+            if !page.follows(self.link, first) {
+                self.differs(Difference::ChainBroken { last: self.last });
+            }
+            self.link = page.link;
         })?;
-        if seal.is_some() || links.next().is_some() {
-            self.differs(Difference::ChainBroken { last: self.last });
-        }
-        Ok(())
+        broken.map_or(Ok(()), Err)
     }
 
     fn fold(&mut self, number: JournalNumber, entry: &JournalEntry) {
@@ -150,6 +193,9 @@ impl Auditor<'_> {
         for (account, change, balance) in
             [(debit, fen.saturating_neg(), entry.debit_balance), (credit, fen, entry.credit_balance)]
         {
+            if !self.part.has_account(account) {
+                continue;
+            }
             let around = self.around(account);
             around.folded = around.folded.saturating_add(change);
             add_one(&mut around.entries);
@@ -160,7 +206,7 @@ impl Auditor<'_> {
         if fen <= 0 {
             self.differs(Difference::AmountNotPositive { number });
         }
-        if !self.audit.facts.take(entry) {
+        if !self.audit.facts.take(entry, self.part) {
             self.differs(Difference::SerialGap { number });
         }
     }
@@ -172,6 +218,9 @@ impl Auditor<'_> {
         all(self.rows, rows::TRANSFER, &mut |key: TransferKey, stored: StoredTransfer| {
             let Some(number) = stored.done.journal_number() else { return };
             add_one(&mut booked);
+            if !self.part.has_transfer(key) {
+                return;
+            }
             match view.journal_entry(number) {
                 Ok(entry) if entry.is_some_and(|entry| entry.key == key) => {}
                 Ok(_) => self.differs(Difference::TransferUnbooked { key }),
@@ -182,22 +231,37 @@ impl Auditor<'_> {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Bills: every line's entry touches the account; as many lines as entries is checked with the account.
-    fn bills(&mut self) -> Result<(), LoadError> {
-        let view = LedgerView::over(self.rows);
+    /// Bills that lie in rows of their own; the tails lie with their accounts.
+    fn bill_rows(&mut self) -> Result<(), LoadError> {
+        let mut pages = Pages::over(self.rows);
         let mut failed = None;
-        all(
-            self.rows,
-            rows::BILL,
-            &mut |Pair(account, number): Pair<AccountId, JournalNumber>, _: BillRow| match view.journal_entry(number) {
-                Ok(entry) if entry.is_some_and(|entry| entry.change_of(account).is_some()) => {
-                    add_one(&mut self.around(AccountKey::Customer(account)).bills);
-                }
-                Ok(_) => self.differs(Difference::AccountCountDiffers { account, what: "bill", stored: 1, counted: 0 }),
-                Err(error) => failed = Some(error),
-            },
-        )?;
+        let source = self.rows;
+        source.scan(&[rows::BILL], &prefix_end(&[rows::BILL]), &mut |key, row| {
+            let lines = rows::name::<Pair<AccountId, JournalNumber>>(key).and_then(|Pair(account, _)| {
+                let lines = read_chunk(row).map_err(|error| LoadError::row(key, error))?;
+                Ok((account, lines))
+            });
+            let checked = lines.and_then(|(account, lines)| self.bill_lines(account, &lines, &mut pages));
+            failed = checked.err();
+            failed.is_none()
+        })?;
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Lines of a bill: every line's entry touches the account; as many lines as entries is checked with the account.
+    fn bill_lines(&mut self, account: AccountId, lines: &[Line], pages: &mut Pages<'_>) -> Result<(), LoadError> {
+        if !self.part.has_account(AccountKey::Customer(account)) {
+            return Ok(());
+        }
+        for (number, kind) in lines {
+            let entry = pages.entry(*number)?;
+            if entry.is_some_and(|entry| entry.change_of(account).is_some() && entry.kind() == *kind) {
+                add_one(&mut self.around(AccountKey::Customer(account)).bills);
+            } else {
+                self.differs(Difference::AccountCountDiffers { account, what: "bill", stored: 1, counted: 0 });
+            }
+        }
+        Ok(())
     }
 
     /// Holds: each has its deadline row, and counts on both of its accounts.
@@ -205,17 +269,23 @@ impl Auditor<'_> {
         let mut failed = None;
         all(self.rows, rows::HOLD, &mut |hold: TransferId, held: HeldMoney| {
             add_one(&mut self.counts.holds);
-            match self.rows.get(&rows::deadline(held.deadline, hold)) {
+            match self.rows.get(rows::deadline(held.deadline, hold).as_slice()) {
                 Ok(Some(_)) => {}
                 Ok(None) => self.differs(Difference::HoldWithoutDeadline { hold }),
                 Err(failure) => failed = Some(LoadError::from(failure)),
             }
             let fen = i128::from(held.money.amount.0);
-            let debit = self.around(AccountKey::Customer(held.debit));
-            debit.held = debit.held.saturating_add(fen);
-            debit.holds = debit.holds.saturating_add(1);
-            let credit = self.around(AccountKey::Customer(held.credit));
-            credit.holds = credit.holds.saturating_add(1);
+            let (debit, credit) = (AccountKey::Customer(held.debit), AccountKey::Customer(held.credit));
+            if self.part.has_account(debit) {
+                let debit = self.around(debit);
+                debit.held = debit.held.saturating_add(fen);
+                debit.holds = debit.holds.saturating_add(1);
+            }
+            if self.part.has_account(credit) {
+                let credit = self.around(credit);
+                credit.incoming = credit.incoming.saturating_add(fen);
+                credit.holds = credit.holds.saturating_add(1);
+            }
         })?;
         let mut deadlines = 0;
         all(self.rows, rows::DEADLINE, &mut |_: Pair<TimestampMs, TransferId>, _: Deadline| add_one(&mut deadlines))?;
@@ -226,15 +296,19 @@ impl Auditor<'_> {
     /// Claims and parked credits.
     fn waiting(&mut self) -> Result<(), LoadError> {
         all(self.rows, rows::CLAIM, &mut |key: ClaimKey, _: Claim| {
-            let around = self.around(AccountKey::Customer(key.account));
-            around.claims = around.claims.saturating_add(1);
             add_one(&mut self.counts.claims);
+            if self.part.has_account(AccountKey::Customer(key.account)) {
+                let around = self.around(AccountKey::Customer(key.account));
+                around.claims = around.claims.saturating_add(1);
+            }
         })?;
         all(self.rows, rows::PARKED, &mut |_: JournalNumber, credit: ParkedCredit| {
             let sum = self.parked.entry(credit.money.currency).or_default();
             *sum = sum.saturating_add(i128::from(credit.money.amount.0));
-            self.audit.facts.parked.insert((credit.source, credit.share), credit.money.amount);
             add_one(&mut self.counts.parked);
+            if self.part.has_transfer(credit.what.arrival(credit.source)) {
+                self.audit.facts.parked.insert((credit.source, credit.what), credit.money.amount);
+            }
         })
     }
 
@@ -245,20 +319,45 @@ impl Auditor<'_> {
             if let (AccountKey::Escrow(packet), Body::Escrow { payer }) = (key, account.body)
                 && account.balance > Fen::ZERO
             {
-                let around = self.around(AccountKey::Customer(payer));
-                around.packets = around.packets.saturating_add(1);
                 add_one(&mut self.counts.packets);
-                self.audit.facts.escrows.insert(packet, account.balance);
+                if self.part.has_account(AccountKey::Customer(payer)) {
+                    let around = self.around(AccountKey::Customer(payer));
+                    around.packets = around.packets.saturating_add(1);
+                }
+                if self.part.has_account(key) {
+                    self.audit.facts.escrows.insert(packet, account.balance);
+                }
             }
         })?;
+        let (mut pages, mut failed) = (Pages::over(self.rows), None);
         all(self.rows, rows::ACCOUNT, &mut |key: AccountKey, account: Account| {
+            self.sum(key, &account);
+            if !self.part.has_account(key) {
+                return;
+            }
+            if let (AccountKey::Customer(id), Some(customer)) = (key, account.customer()) {
+                let tail = customer.bill.read();
+                let tail = tail.map_err(|error| LoadError::row(rows::account(key).as_slice(), error));
+                failed = tail.and_then(|lines| self.bill_lines(id, &lines, &mut pages)).err().or(failed.take());
+            }
             let around = self.around.remove(&key).unwrap_or_default();
             self.account(key, &account, &around);
         })?;
+        failed.map_or(Ok(()), Err)?;
         for account in core::mem::take(&mut self.around).into_keys() {
             self.differs(Difference::AccountMissing { account });
         }
         Ok(())
+    }
+
+    /// What every account adds to the sums and counts of the shard, whatever its part.
+    fn sum(&mut self, key: AccountKey, account: &Account) {
+        let sums = self.sums.entry(account.currency).or_default();
+        sums.add(key, i128::from(account.balance.0));
+        if let Some(customer) = account.customer() {
+            sums.held = sums.held.saturating_add(i128::from(customer.held.0));
+            add_one(&mut self.counts.accounts);
+        }
     }
 
     fn account(&mut self, key: AccountKey, account: &Account, around: &Around) {
@@ -271,18 +370,16 @@ impl Auditor<'_> {
         if available < Fen::ZERO && !may_be_below {
             self.differs(Difference::BelowZero { account: key, available });
         }
-        let sums = self.sums.entry(account.currency).or_default();
-        sums.add(key, i128::from(stored.0));
         match (key, account.body) {
             (AccountKey::Customer(id), _) => self.customer(id, account, around),
             (AccountKey::Clearing(peer, currency), Body::Clearing { sent, received }) => {
                 self.audit.facts.clearing.insert((peer, currency), stored);
-                let count = |pairs: Option<&Vec<_>>| pairs.map_or(0, |pairs| u64::try_from(pairs.len()).unwrap_or(0));
+                let count = |trail: Option<&Trail>| trail.map_or(0, |trail| trail.count);
                 let facts = &self.audit.facts;
                 let (out, back) =
                     (count(facts.sent.get(&(peer, currency))), count(facts.received.get(&(peer, currency))));
-                self.count("credits sent", sent, out);
-                self.count("credits received", received, back);
+                self.count("payments sent", sent, out);
+                self.count("payments received", received, back);
             }
             _ => {}
         }
@@ -290,22 +387,21 @@ impl Auditor<'_> {
 
     fn customer(&mut self, account: AccountId, row: &Account, around: &Around) {
         let Some(customer) = row.customer() else { return };
-        add_one(&mut self.counts.accounts);
-        let sums = self.sums.entry(row.currency).or_default();
-        sums.held = sums.held.saturating_add(i128::from(customer.held.0));
         for (what, stored, counted) in [
             ("held", i128::from(customer.held.0), around.held),
+            ("incoming", i128::from(customer.incoming.0), around.incoming),
             ("holds", i128::from(customer.holds), i128::from(around.holds)),
             ("claims", i128::from(customer.claims), i128::from(around.claims)),
             ("packets", i128::from(customer.packets), i128::from(around.packets)),
             ("bills", i128::from(around.entries), i128::from(around.bills)),
+            ("lines", i128::from(customer.bill.lines), i128::from(around.bills)),
         ] {
             if stored != counted {
                 self.differs(Difference::AccountCountDiffers { account, what, stored, counted });
             }
         }
         let is_empty = row.balance == Fen::ZERO && customer.holds == 0 && customer.claims == 0 && customer.packets == 0;
-        if !customer.is_open && !is_empty {
+        if !customer.is_open() && !is_empty {
             self.differs(Difference::ClosedNotEmpty { account });
         }
     }

@@ -41,6 +41,8 @@ impl Book<'_> {
             Verb::Announce(announce) => self.announce_claim(announce),
             Verb::Forget(claim) => Ok(self.forget_claim(claim)),
             Verb::Retry(retry) => self.retry_parked(retry),
+            Verb::Remit(remit) => self.remit(remit),
+            Verb::Restrict(restrict) => self.restrict(restrict),
         }
     }
 

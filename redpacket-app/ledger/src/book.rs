@@ -1,7 +1,7 @@
 //! The book: what a verb works on while its command is applied, and the one place where money moves.
 //!
 //! ```text
-//!  verb ──> checks ──> post(debit, credit) ──> account rows, journal row, bill rows, sums
+//!  verb ──> checks ──> post(debit, credit) ──> account rows with their bills, the open page of the journal, sums
 //!                                      └─ within a chain: into the chain's own changes, until it ends well
 //! ```
 //!
@@ -15,15 +15,15 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use machine::{Context, GroupId, Key, Layout, Rows};
 
-use crate::account::{Account, AccountKey, Body, Customer};
-use crate::bill::BILL_ROW;
+use crate::account::{Account, AccountKey, Body, Customer, Status};
+use crate::bill::BillKind;
 use crate::command::Verb;
 use crate::fen::{Currency, Money};
 use crate::ids::{AccountId, JournalNumber};
-use crate::journal::{JournalEntry, Seal};
+use crate::journal::{JournalEntry, OpenPage};
 use crate::refusal::Refusal;
 use crate::reply::{Answer, Done};
-use crate::rows;
+use crate::rows::{self, RowKey};
 use crate::state::State;
 use crate::transfer::{Fingerprint, StoredTransfer, TransferKey};
 
@@ -36,11 +36,12 @@ pub(crate) struct Posting {
     pub(crate) money: Money,
     pub(crate) code: u16,
     pub(crate) memo: u128,
+    pub(crate) serial: u64,
 }
 
 impl Posting {
     pub(crate) const fn of(key: TransferKey, debit: AccountKey, credit: AccountKey, money: Money) -> Self {
-        Self { key, debit, credit, money, code: 0, memo: 0 }
+        Self { key, debit, credit, money, code: 0, memo: 0, serial: 0 }
     }
 }
 
@@ -50,7 +51,7 @@ struct Chain {
     changes: BTreeMap<Key, Option<Bytes>>,
     posts: Vec<(GroupId, Bytes)>,
     state_before: State,
-    seal_before: Option<Seal>,
+    page_before: Option<OpenPage>,
 }
 
 /// One command's work on a shard.
@@ -58,34 +59,32 @@ struct Chain {
 pub(crate) struct Book<'a> {
     pub(crate) context: &'a Context,
     pub(crate) state: &'a mut State,
+    page: &'a mut Option<OpenPage>,
     rows: &'a mut Rows,
-    /// Over the journal entries of this command; none yet, none here.
-    seal: Option<Seal>,
     chain: Option<Chain>,
 }
 
 impl<'a> Book<'a> {
-    pub(crate) const fn open(context: &'a Context, state: &'a mut State, rows: &'a mut Rows) -> Self {
-        Self { context, state, rows, seal: None, chain: None }
+    /// Opens the book for a command; a page that belongs to an earlier log entry is sealed first.
+    pub(crate) fn open(
+        context: &'a Context,
+        state: &'a mut State,
+        page: &'a mut Option<OpenPage>,
+        rows: &'a mut Rows,
+    ) -> Self {
+        if page.as_ref().is_some_and(|page| page.index != context.index) {
+            seal(state, page, rows);
+        }
+        Self { context, state, page, rows, chain: None }
     }
 
-    /// Seals what the command wrote into the journal.
-    pub(crate) fn close(self) {
-        let Some(seal) = self.seal else { return };
-        self.state.link = seal.close();
-        self.rows.put(rows::link(self.state.last), self.state.link.to_bytes());
-    }
-
+    /// From here on, changes are kept aside.
     pub(crate) fn begin_chain(&mut self) {
-        self.chain = Some(Chain {
-            changes: BTreeMap::new(),
-            posts: Vec::new(),
-            state_before: self.state.clone(),
-            seal_before: self.seal.clone(),
-        });
+        let (state_before, page_before) = (self.state.clone(), self.page.clone());
+        self.chain = Some(Chain { changes: BTreeMap::new(), posts: Vec::new(), state_before, page_before });
     }
 
-    /// Keeps all of the chain.
+    /// All of the chain was done.
     pub(crate) fn commit_chain(&mut self) {
         let Some(chain) = self.chain.take() else { return };
         for (key, value) in chain.changes {
@@ -103,11 +102,12 @@ impl<'a> Book<'a> {
     pub(crate) fn drop_chain(&mut self) {
         let Some(chain) = self.chain.take() else { return };
         *self.state = chain.state_before;
-        self.seal = chain.seal_before;
+        *self.page = chain.page_before;
     }
 
     /// A row that the command named. Invariant: rows decode; they were written by this build or an older one.
-    pub(crate) fn get<T: Layout>(&self, key: &Key) -> Option<T> {
+    pub(crate) fn get<T: Layout>(&self, key: RowKey) -> Option<T> {
+        let key = key.as_slice();
         let changed = self.chain.as_ref().and_then(|chain| chain.changes.get(key));
         let bytes = changed.map_or_else(|| self.rows.get(key), Option::as_ref)?;
         let value = T::from_bytes(bytes);
@@ -115,17 +115,17 @@ impl<'a> Book<'a> {
         value.ok()
     }
 
-    pub(crate) fn put(&mut self, key: Key, value: Bytes) {
+    pub(crate) fn put(&mut self, key: RowKey, value: Bytes) {
         match &mut self.chain {
-            Some(chain) => drop(chain.changes.insert(key, Some(value))),
-            None => self.rows.put(key, value),
+            Some(chain) => drop(chain.changes.insert(key.to_key(), Some(value))),
+            None => self.rows.set(key.as_slice(), value),
         }
     }
 
-    pub(crate) fn delete(&mut self, key: Key) {
+    pub(crate) fn delete(&mut self, key: RowKey) {
         match &mut self.chain {
-            Some(chain) => drop(chain.changes.insert(key, None)),
-            None => self.rows.delete(key),
+            Some(chain) => drop(chain.changes.insert(key.to_key(), None)),
+            None => self.rows.delete(key.to_key()),
         }
     }
 
@@ -144,6 +144,7 @@ impl<'a> Book<'a> {
         let stored = self.stored(key)?;
         Some(match (stored.done, key) {
             (Done::Cancelled, _) => Err(Refusal::OrderCancelled),
+            (Done::Posted(_), _) if stored.fingerprint == Fingerprint::of(verb) => Ok(Done::Held),
             (done, _) if stored.fingerprint == Fingerprint::of(verb) => Ok(done),
             (_, TransferKey::Refund(_)) => Err(Refusal::AlreadyRefunded),
             _ => Err(Refusal::IdReused),
@@ -151,7 +152,7 @@ impl<'a> Book<'a> {
     }
 
     pub(crate) fn stored(&self, key: TransferKey) -> Option<StoredTransfer> {
-        self.get(&rows::transfer(key))
+        self.get(rows::transfer(key))
     }
 
     pub(crate) fn store(&mut self, key: TransferKey, stored: StoredTransfer) {
@@ -161,7 +162,7 @@ impl<'a> Book<'a> {
     /// An account; the house's own (clearing, issue, suspense) are there from the first time they are asked for.
     pub(crate) fn account(&self, key: AccountKey) -> Option<Account> {
         let make = |currency, body| Some(Account::new(currency, self.context.now, body));
-        let stored = self.get(&rows::account(key));
+        let stored = self.get(rows::account(key));
         stored.or_else(|| match key {
             AccountKey::Customer(_) | AccountKey::Escrow(_) => None,
             AccountKey::Clearing(_, currency) => make(currency, Body::Clearing { sent: 0, received: 0 }),
@@ -185,7 +186,8 @@ impl<'a> Book<'a> {
 
     /// Both sides of a transfer, if money of `currency` may pass between them.
     ///
-    /// Refuses: `PacketUnknown`, `DebitUnknown`, `CreditUnknown`, `DebitClosed`, `CreditClosed`, `CurrencyMismatch`.
+    /// Refuses: `PacketUnknown`, `DebitUnknown`, `CreditUnknown`, `DebitClosed`, `CreditClosed`, `DebitFrozen`,
+    /// `CurrencyMismatch`.
     pub(crate) fn parties(
         &self,
         debit: AccountKey,
@@ -196,12 +198,15 @@ impl<'a> Book<'a> {
         let unknown = if is_escrow { Refusal::PacketUnknown } else { Refusal::DebitUnknown };
         let debit = self.account(debit).ok_or(unknown)?;
         let credit = self.account(credit).ok_or(Refusal::CreditUnknown)?;
-        let is_closed = |account: &Account| account.customer().is_some_and(|customer| !customer.is_open);
-        if is_closed(&debit) {
+        let status = |account: &Account| account.customer().map_or(Status::Open, |customer| customer.status);
+        if status(&debit) == Status::Closed {
             return Err(Refusal::DebitClosed);
         }
-        if is_closed(&credit) {
+        if status(&credit) == Status::Closed {
             return Err(Refusal::CreditClosed);
+        }
+        if status(&debit) == Status::Frozen {
+            return Err(Refusal::DebitFrozen);
         }
         if debit.currency != currency || credit.currency != currency {
             return Err(Refusal::CurrencyMismatch);
@@ -219,7 +224,7 @@ impl<'a> Book<'a> {
         mut debit: Account,
         mut credit: Account,
     ) -> Result<JournalNumber, Refusal> {
-        let Posting { key, money, code, memo, .. } = *posting;
+        let Posting { key, money, code, memo, serial, .. } = *posting;
         debit.take(money.amount)?;
         credit.give(money.amount)?;
         let number = self.state.last.next();
@@ -230,22 +235,44 @@ impl<'a> Book<'a> {
             money,
             code,
             memo,
+            serial,
             at: self.context.now,
             debit_balance: debit.balance,
             credit_balance: credit.balance,
         };
-        let entry = rows::bytes_of(&entry);
         self.state.last = number;
         self.state.move_sum(money.currency, posting.debit, posting.credit, money.amount);
-        self.put_account(posting.debit, &debit);
-        self.put_account(posting.credit, &credit);
-        for side in [posting.debit, posting.credit] {
-            if let AccountKey::Customer(account) = side {
-                self.put(rows::bill(account, number), BILL_ROW);
-            }
+        let kind = entry.kind();
+        self.put_side(posting.debit, debit, number, kind);
+        self.put_side(posting.credit, credit, number, kind);
+        let (index, now) = (self.context.index, self.context.now);
+        let page = self.page.get_or_insert_with(|| OpenPage::begin(index, number, now));
+        if page.push(&entry)
+            && let Some(page) = self.page.take()
+        {
+            let (first, sealed) = page.seal(self.state.link);
+            self.state.link = sealed.link;
+            self.put(rows::journal(first), rows::bytes_of(&sealed));
         }
-        self.seal.get_or_insert_with(|| Seal::behind(self.state.link)).add(number, &entry);
-        self.put(rows::journal(number), entry);
         Ok(number)
+    }
+
+    /// Writes one side of a posting, with its line of the bill.
+    fn put_side(&mut self, key: AccountKey, mut account: Account, number: JournalNumber, kind: BillKind) {
+        if let (AccountKey::Customer(id), Some(customer)) = (key, account.customer_mut())
+            && let Some(chunk) = customer.bill.push(number, kind)
+        {
+            self.put(rows::bill(id, chunk.first), chunk.row);
+        }
+        self.put_account(key, &account);
+    }
+}
+
+/// Seals the open page, if there is one, into its row.
+pub(crate) fn seal(state: &mut State, page: &mut Option<OpenPage>, rows: &mut Rows) {
+    if let Some(page) = page.take() {
+        let (first, sealed) = page.seal(state.link);
+        state.link = sealed.link;
+        rows.put(rows::journal(first).to_key(), rows::bytes_of(&sealed));
     }
 }

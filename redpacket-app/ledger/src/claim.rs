@@ -85,13 +85,13 @@ impl Book<'_> {
         if let Some(booked) = self.stored(credit) {
             return Ok(booked.done);
         }
-        if let Some(known) = self.get::<Claim>(&rows::claim(claim)) {
+        if let Some(known) = self.get::<Claim>(rows::claim(claim)) {
             return if known.money == *money { Ok(Done::Announced) } else { Err(Refusal::IdReused) };
         }
         money.amount.check_amount()?;
         let account = self.account(AccountKey::Customer(claim.account)).ok_or(Refusal::AccountUnknown)?;
         let customer = account.customer().ok_or(Refusal::AccountUnknown)?;
-        if !customer.is_open {
+        if !customer.is_open() {
             return Err(Refusal::AccountClosed);
         }
         if account.currency != money.currency {
@@ -108,7 +108,7 @@ impl Book<'_> {
 
     /// Takes a claim out of the index, if it is in it.
     pub(crate) fn forget_claim(&mut self, claim: &ClaimKey) -> Done {
-        if self.get::<Claim>(&rows::claim(claim)).is_some() {
+        if self.get::<Claim>(rows::claim(claim)).is_some() {
             self.delete(rows::claim(claim));
             self.adjust(claim.account, |customer| customer.claims = customer.claims.saturating_sub(1));
             self.state.counts.claims = self.state.counts.claims.saturating_sub(1);

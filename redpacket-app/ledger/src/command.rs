@@ -4,6 +4,7 @@
 //!  command: verb | 64 count u32, count x { linked u8, verb } | 65 count u32, count x { hold u128, debit u128, credit u128 }
 //!  verb: 1 open | 2 close | 3 fund | 4 withdraw | 5 transfer | 6 hold | 7 post | 8 void | 9 pay packet
 //!        10 settle or cancel | 11 credit share | 12 refund packet | 13 announce | 14 forget | 15 retry parked
+//!        16 remit | 17 restrict
 //! ```
 //!
 //! Must never: change a number; an unknown one parks the group until a newer build comes.
@@ -14,10 +15,11 @@ use crate::account::AccountKey;
 use crate::claim::ClaimKey;
 use crate::ids::{AccountId, OrderId, TransferId};
 use crate::limits::{BATCH_STEPS_MAX, STEPS_DECODED_MAX, TICK_HOLDS_MAX};
-use crate::rows;
+use crate::rows::{self, RowKey};
 use crate::transfer::TransferKey;
 use crate::verb::{
-    AnnounceClaim, CreditShare, Hold, OpenAccount, PayPacket, Post, RefundPacket, RetryParked, Transfer, Void, Wallet,
+    AnnounceClaim, CreditShare, Hold, OpenAccount, PayPacket, Post, RefundPacket, Remit, Restrict, RetryParked,
+    Transfer, Void, Wallet,
 };
 
 const BATCH: u8 = 64;
@@ -58,6 +60,10 @@ pub enum Verb {
     Forget(ClaimKey),
     /// See [`RetryParked`].
     Retry(RetryParked),
+    /// Customer here to customer in another group.
+    Remit(Remit),
+    /// See [`Restrict`].
+    Restrict(Restrict),
 }
 
 impl Verb {
@@ -71,47 +77,75 @@ impl Verb {
             Self::Post(body) => Some(TransferKey::Own(body.id)),
             Self::Void(body) => Some(TransferKey::Own(body.id)),
             Self::Retry(body) => Some(TransferKey::Own(body.id)),
+            Self::Remit(body) => Some(TransferKey::Own(body.transfer.id)),
             Self::Pay(body) => Some(TransferKey::Order(body.order)),
             Self::Credit(body) => Some(TransferKey::Credit(body.share)),
             Self::Refund(body) => Some(TransferKey::Refund(body.packet)),
-            Self::Open(_) | Self::Close(_) | Self::SettleOrCancel(_) | Self::Announce(_) | Self::Forget(_) => None,
+            Self::Open(_)
+            | Self::Close(_)
+            | Self::SettleOrCancel(_)
+            | Self::Announce(_)
+            | Self::Forget(_)
+            | Self::Restrict(_) => None,
         }
     }
 
     /// Names the rows the verb reads; at most `KEYS_PER_STEP_MAX`.
     pub(crate) fn keys(&self, keys: &mut Vec<Key>) {
+        let mut name = |key: RowKey| keys.push(key.to_key());
+        let account = |account: AccountKey| rows::account(account);
         let customer = |account: AccountId| rows::account(AccountKey::Customer(account));
-        keys.extend(self.transfer_key().map(rows::transfer));
+        if let Some(key) = self.transfer_key() {
+            name(rows::transfer(key));
+        }
         match self {
-            Self::Open(open) => keys.push(customer(open.account)),
-            Self::Close(account) => keys.push(customer(*account)),
+            Self::Open(OpenAccount { account, .. }) | Self::Restrict(Restrict { account, .. }) => {
+                name(customer(*account));
+            }
+            Self::Close(account) => name(customer(*account)),
             Self::Fund(body) | Self::Withdraw(body) => {
-                keys.extend([customer(body.account), rows::account(AccountKey::Issue(body.money.currency))]);
+                name(customer(body.account));
+                name(account(AccountKey::Issue(body.money.currency)));
             }
-            Self::Transfer(body) => keys.extend([customer(body.debit), customer(body.credit)]),
-            Self::Hold(body) => keys.extend([customer(body.debit), customer(body.credit)]),
+            Self::Transfer(Transfer { debit, credit, .. }) | Self::Hold(Hold { debit, credit, .. }) => {
+                name(customer(*debit));
+                name(customer(*credit));
+            }
+            Self::Remit(Remit { transfer, to_group }) => {
+                name(customer(transfer.debit));
+                name(account(AccountKey::Clearing(*to_group, transfer.money.currency)));
+            }
             Self::Post(Post { hold, debit, credit, .. }) | Self::Void(Void { hold, debit, credit, .. }) => {
-                let made = rows::transfer(TransferKey::Own(*hold));
-                keys.extend([made, rows::hold(*hold), customer(*debit), customer(*credit)]);
+                name(rows::transfer(TransferKey::Own(*hold)));
+                name(rows::hold(*hold));
+                name(customer(*debit));
+                name(customer(*credit));
             }
-            Self::Pay(pay) => keys.extend([customer(pay.payer), rows::account(AccountKey::Escrow(pay.packet))]),
-            Self::SettleOrCancel(order) => keys.push(rows::transfer(TransferKey::Order(*order))),
-            Self::Credit(credit) => credit_keys(credit, keys),
+            Self::Pay(pay) => {
+                name(customer(pay.payer));
+                name(account(AccountKey::Escrow(pay.packet)));
+            }
+            Self::SettleOrCancel(order) => name(rows::transfer(TransferKey::Order(*order))),
+            Self::Credit(credit) => credit_keys(credit, &mut name),
             Self::Refund(refund) => {
-                keys.extend([rows::account(AccountKey::Escrow(refund.packet)), customer(refund.payer)]);
+                name(account(AccountKey::Escrow(refund.packet)));
+                name(customer(refund.payer));
             }
-            Self::Announce(AnnounceClaim { claim, .. }) => keys.extend([
-                rows::transfer(TransferKey::Credit(claim.share)),
-                rows::transfer(TransferKey::Arrival(claim.source, claim.share)),
-                rows::claim(claim),
-                customer(claim.account),
-            ]),
-            Self::Forget(claim) => keys.extend([rows::claim(claim), customer(claim.account)]),
-            Self::Retry(retry) => keys.extend([
-                rows::parked(retry.parked),
-                rows::account(AccountKey::Suspense(retry.currency)),
-                customer(retry.account),
-            ]),
+            Self::Announce(AnnounceClaim { claim, .. }) => {
+                name(rows::transfer(TransferKey::Credit(claim.share)));
+                name(rows::transfer(TransferKey::Arrival(claim.source, claim.share)));
+                name(rows::claim(claim));
+                name(customer(claim.account));
+            }
+            Self::Forget(claim) => {
+                name(rows::claim(claim));
+                name(customer(claim.account));
+            }
+            Self::Retry(retry) => {
+                name(rows::parked(retry.parked));
+                name(account(AccountKey::Suspense(retry.currency)));
+                name(customer(retry.account));
+            }
         }
     }
 
@@ -132,6 +166,8 @@ impl Verb {
             Self::Announce(_) => 13,
             Self::Forget(_) => 14,
             Self::Retry(_) => 15,
+            Self::Remit(_) => 16,
+            Self::Restrict(_) => 17,
         }
     }
 
@@ -152,24 +188,28 @@ impl Verb {
             13 => AnnounceClaim::decode(input).map(Self::Announce),
             14 => ClaimKey::decode(input).map(Self::Forget),
             15 => RetryParked::decode(input).map(Self::Retry),
+            16 => Remit::decode(input).map(Self::Remit),
+            17 => Restrict::decode(input).map(Self::Restrict),
             tag => Err(DecodeError::Unknown { what: "verb", tag }),
         }
     }
 }
 
 /// The group that applies is not known here: so both ways a credit may go are named.
-fn credit_keys(credit: &CreditShare, keys: &mut Vec<Key>) {
+fn credit_keys(credit: &CreditShare, name: &mut dyn FnMut(RowKey)) {
     let currency = credit.money.currency;
     // The source of a claim that is credited within its group is the target group itself.
     let claim = ClaimKey { account: credit.account, source: credit.to_group, share: credit.share };
-    keys.extend([
-        rows::account(AccountKey::Escrow(credit.share.packet)),
-        rows::account(AccountKey::Customer(credit.payer)),
-        rows::account(AccountKey::Customer(credit.account)),
-        rows::account(AccountKey::Clearing(credit.to_group, currency)),
-        rows::account(AccountKey::Suspense(currency)),
-        rows::claim(&claim),
-    ]);
+    for account in [
+        AccountKey::Escrow(credit.share.packet),
+        AccountKey::Customer(credit.payer),
+        AccountKey::Customer(credit.account),
+        AccountKey::Clearing(credit.to_group, currency),
+        AccountKey::Suspense(currency),
+    ] {
+        name(rows::account(account));
+    }
+    name(rows::claim(&claim));
 }
 
 impl Layout for Verb {
@@ -190,6 +230,8 @@ impl Layout for Verb {
             Self::Announce(body) => body.encode(out),
             Self::Forget(claim) => claim.encode(out),
             Self::Retry(body) => body.encode(out),
+            Self::Remit(body) => body.encode(out),
+            Self::Restrict(body) => body.encode(out),
         }
     }
 
@@ -278,9 +320,9 @@ impl Command {
             Self::Batch(steps) => steps.iter().for_each(|step| step.verb.keys(keys)),
             Self::Tick(due) => {
                 for due in due {
-                    keys.push(rows::hold(due.hold));
-                    keys.push(rows::account(AccountKey::Customer(due.debit)));
-                    keys.push(rows::account(AccountKey::Customer(due.credit)));
+                    keys.push(rows::hold(due.hold).to_key());
+                    keys.push(rows::account(AccountKey::Customer(due.debit)).to_key());
+                    keys.push(rows::account(AccountKey::Customer(due.credit)).to_key());
                 }
             }
         }

@@ -45,6 +45,11 @@ pub enum Difference {
         /// What its entries add up to.
         folded: i128,
     },
+    /// What the journal says of all accounts together is not what their rows say; an audit by parts names which.
+    MarksDiffer {
+        /// Balances, bills or transfers.
+        what: &'static str,
+    },
     /// Entries touch an account that is not there.
     AccountMissing {
         /// The account.
@@ -113,7 +118,7 @@ pub enum Difference {
         /// The hold.
         hold: TransferId,
     },
-    /// A credit between shards whose serial leaves something out.
+    /// A payment between shards whose serial leaves something out.
     SerialGap {
         /// The entry.
         number: JournalNumber,
@@ -127,13 +132,13 @@ pub enum Difference {
         /// Of this currency.
         currency: Currency,
     },
-    /// Two shards remember a credit between them differently.
+    /// Two shards remember a payment between them differently.
     CourierDiffers {
         /// Who sent it.
         source: GroupId,
         /// Who received it.
         target: GroupId,
-        /// The credit's number between the two.
+        /// The payment's number between the two.
         serial: u64,
     },
 }
@@ -152,6 +157,7 @@ impl core::fmt::Display for Difference {
             Self::BalanceDiffers { account, stored, folded } => {
                 write!(f, "{account:?} holds {stored}, its entries add up to {folded}")
             }
+            Self::MarksDiffer { what } => write!(f, "the {what} are not what the journal says"),
             Self::AccountMissing { account } => write!(f, "{account:?} has entries and no row"),
             Self::BelowZero { account, available } => write!(f, "{account:?} is below zero: {available}"),
             Self::ClosedNotEmpty { account } => write!(f, "account {:x} is closed and not empty", account.0),
@@ -173,7 +179,7 @@ impl core::fmt::Display for Difference {
                 write!(f, "group {}: clearing with {} in currency {} differs", group.0, peer.0, currency.0)
             }
             Self::CourierDiffers { source, target, serial } => {
-                write!(f, "credit {serial} from group {} to {} is not the same on both sides", source.0, target.0)
+                write!(f, "payment {serial} from group {} to {} is not the same on both sides", source.0, target.0)
             }
         }
     }

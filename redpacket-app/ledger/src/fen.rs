@@ -2,11 +2,14 @@
 //!
 //! Why: a balance must never be confused with a count, rounded, or wrapped; yuan exist only where people read them.
 //!
+//! Layouts: amounts and currencies are packed numbers (`packed.rs`), amounts signed.
+//!
 //! Must never: turn into a floating number.
 
 use machine::{DecodeError, Layout, Reader, Writer};
 
 use crate::limits::{AMOUNT_FEN_MAX, BALANCE_FEN_MAX};
+use crate::packed;
 use crate::refusal::Refusal;
 
 /// An amount or a balance. Units: fen, the hundredth part of a yuan (or of the currency at hand).
@@ -55,11 +58,11 @@ impl core::fmt::Display for Fen {
 
 impl Layout for Fen {
     fn encode(&self, out: &mut Writer) {
-        out.i64(self.0);
+        packed::put_signed(out, self.0);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self(input.i64()?))
+        packed::get_signed(input).map(Self)
     }
 }
 
@@ -74,11 +77,12 @@ impl Currency {
 
 impl Layout for Currency {
     fn encode(&self, out: &mut Writer) {
-        out.u16(self.0);
+        packed::put(out, u64::from(self.0));
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self(input.u16()?))
+        let number = u16::try_from(packed::get(input)?);
+        number.map(Self).map_err(|_| DecodeError::Invalid("currency"))
     }
 }
 

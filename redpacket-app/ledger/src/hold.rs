@@ -1,7 +1,7 @@
 //! Holds: money set aside for another account, then posted, voided, or free again when its time is over.
 //!
 //! ```text
-//!  row 0x12 hold u128               -> version u8=1 | debit u128 | credit u128 | money | deadline_ms u64 | code u16 | memo u128
+//!  row 0x12 hold u128               -> version u8=1 | debit u128 | credit u128 | money | deadline_ms u64 | code u16 | memo
 //!  row 0x13 deadline_ms u64, hold   -> version u8=1 | debit u128 | credit u128
 //! ```
 //!
@@ -19,10 +19,11 @@ use crate::command::DueHold;
 use crate::fen::{Fen, Money};
 use crate::ids::{AccountId, TransferId};
 use crate::limits::HOLD_MS_MAX;
+use crate::packed;
 use crate::refusal::Refusal;
 use crate::reply::{Answer, Done};
 use crate::rows;
-use crate::transfer::TransferKey;
+use crate::transfer::{StoredTransfer, TransferKey};
 use crate::verb::{Hold, Post, Void};
 
 const VERSION: u8 = 1;
@@ -52,7 +53,7 @@ impl Layout for HeldMoney {
         self.money.encode(out);
         self.deadline.encode(out);
         out.u16(self.code);
-        out.u128(self.memo);
+        packed::put_memo(out, self.memo);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
@@ -66,7 +67,7 @@ impl Layout for HeldMoney {
             money: Money::decode(input)?,
             deadline: TimestampMs::decode(input)?,
             code: input.u16()?,
-            memo: input.u128()?,
+            memo: packed::get_memo(input)?,
         })
     }
 }
@@ -95,7 +96,7 @@ impl Layout for Deadline {
 
 impl Book<'_> {
     /// Refuses: `AmountNotPositive`, `AmountTooLarge`, `HoldTimeInvalid`, `SameAccount`, `DebitUnknown`, `CreditUnknown`,
-    /// `DebitClosed`, `CreditClosed`, `CurrencyMismatch`, `InsufficientFunds`.
+    /// `DebitClosed`, `CreditClosed`, `DebitFrozen`, `CurrencyMismatch`, `InsufficientFunds`, `CeilingReached`.
     pub(crate) fn hold(&mut self, hold: &Hold) -> Answer {
         let Hold { id, debit, credit, money, code, memo, .. } = *hold;
         money.amount.check_amount()?;
@@ -105,16 +106,18 @@ impl Book<'_> {
         if debit == credit {
             return Err(Refusal::SameAccount);
         }
-        let (payer, _) = self.parties(AccountKey::Customer(debit), AccountKey::Customer(credit), money.currency)?;
-        if payer.available() < money.amount {
-            return Err(Refusal::InsufficientFunds);
-        }
+        let (payer, payee) = self.parties(AccountKey::Customer(debit), AccountKey::Customer(credit), money.currency)?;
+        payer.check_available(money.amount)?;
+        payee.check_ceiling(money.amount)?;
         let deadline = self.context.now.plus(hold.hold_ms);
         self.adjust(debit, |customer| {
             customer.held = Fen(customer.held.0.saturating_add(money.amount.0));
             customer.holds = customer.holds.saturating_add(1);
         });
-        self.adjust(credit, |customer| customer.holds = customer.holds.saturating_add(1));
+        self.adjust(credit, |customer| {
+            customer.incoming = Fen(customer.incoming.0.saturating_add(money.amount.0));
+            customer.holds = customer.holds.saturating_add(1);
+        });
         self.state.move_held(money.currency, i128::from(money.amount.0));
         self.state.counts.holds = self.state.counts.holds.saturating_add(1);
         self.put(rows::hold(id), HeldMoney { debit, credit, money, deadline, code, memo }.to_bytes());
@@ -132,11 +135,17 @@ impl Book<'_> {
             return Err(Refusal::AmountExceedsHold);
         }
         let (debit, credit) = (AccountKey::Customer(held.debit), AccountKey::Customer(held.credit));
-        let (mut payer, mut payee) = self.parties(debit, credit, held.money.currency)?;
+        // Closing is refused while holds touch an account, and what is held is paid even if the payer was frozen since.
+        let mut payer = self.account(debit).ok_or(Refusal::DebitUnknown)?;
+        let mut payee = self.account(credit).ok_or(Refusal::CreditUnknown)?;
         let_go(&held, &mut payer, &mut payee);
         let posting = Posting::of(TransferKey::Own(post.id), debit, credit, Money { amount, ..held.money });
         let number = self.post(&Posting { code: held.code, memo: post.hold.0, ..posting }, payer, payee)?;
         self.forget_hold(post.hold, &held);
+        let made = TransferKey::Own(post.hold);
+        if let Some(stored) = self.stored(made) {
+            self.store(made, StoredTransfer { done: Done::Posted(number), ..stored });
+        }
         Ok(Done::Booked(number))
     }
 
@@ -151,7 +160,7 @@ impl Book<'_> {
     pub(crate) fn tick(&mut self, due: &[DueHold]) -> u32 {
         let mut ended: u32 = 0;
         for DueHold { hold, debit, credit } in due {
-            let held: Option<HeldMoney> = self.get(&rows::hold(*hold));
+            let held: Option<HeldMoney> = self.get(rows::hold(*hold));
             let is_due = |held: &HeldMoney| held.deadline <= self.context.now;
             let is_same = |held: &HeldMoney| held.debit == *debit && held.credit == *credit;
             if let Some(held) = held.filter(is_due).filter(is_same) {
@@ -163,10 +172,11 @@ impl Book<'_> {
     }
 
     fn live_hold(&self, hold: TransferId, debit: AccountId, credit: AccountId) -> Result<HeldMoney, Refusal> {
-        if self.stored(TransferKey::Own(hold)).is_none_or(|stored| stored.done != Done::Held) {
+        if self.stored(TransferKey::Own(hold)).is_none_or(|stored| !matches!(stored.done, Done::Held | Done::Posted(_)))
+        {
             return Err(Refusal::HoldUnknown);
         }
-        let held: Option<HeldMoney> = self.get(&rows::hold(hold));
+        let held: Option<HeldMoney> = self.get(rows::hold(hold));
         let held = held.filter(|held| self.context.now < held.deadline).ok_or(Refusal::HoldEnded)?;
         if held.debit != debit || held.credit != credit {
             return Err(Refusal::HoldDiffers);
@@ -199,6 +209,7 @@ fn let_go(held: &HeldMoney, payer: &mut Account, payee: &mut Account) {
         customer.holds = customer.holds.saturating_sub(1);
     }
     if let Some(customer) = payee.customer_mut() {
+        customer.incoming = Fen(customer.incoming.0.saturating_sub(held.money.amount.0));
         customer.holds = customer.holds.saturating_sub(1);
     }
 }

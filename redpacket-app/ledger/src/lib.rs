@@ -9,6 +9,7 @@
 //!  PayPacket customer ───────> escrow(packet)           Hold/Post  customer ═held═> customer
 //!  Credit    escrow ─────────> customer                 Refund     escrow ───────> payer
 //!            escrow ─> clearing(g) ··courier··> clearing(source) ─> customer, or suspense where it cannot land
+//!  Remit     customer ─> clearing(g) ··courier··> clearing(source) ─> customer, or back by the same way
 //! ```
 //!
 //! Must never: read a clock, draw a random number, hold an account in memory, or move money that is not journalled.
@@ -23,7 +24,9 @@ mod account;
 mod audit;
 mod batch;
 mod bill;
+mod bills;
 mod book;
+mod carried;
 mod claim;
 mod command;
 mod courier;
@@ -35,8 +38,11 @@ mod hold;
 mod ids;
 mod journal;
 pub mod limits;
+mod packed;
 mod packet;
+mod pages;
 mod parked;
+mod patrol;
 mod read;
 mod reconcile;
 mod refusal;
@@ -47,26 +53,29 @@ mod state;
 mod transfer;
 mod verb;
 
-pub use account::{Account, AccountKey, Body, Customer, CustomerKind};
-pub use audit::Audit;
-pub use bill::{BillLine, BillOrder, BillPage};
+pub use account::{Account, AccountKey, Body, Customer, CustomerKind, Status};
+pub use audit::{Audit, Part};
+pub use bill::{BillKind, BillLine, BillOrder, BillPage, BillQuery, BillTail};
+pub use carried::Carried;
 pub use claim::{Claim, ClaimKey};
 pub use command::{Command, DueHold, Step, Verb};
 pub use courier::CourierRecord;
 pub use difference::Difference;
-pub use facts::Facts;
+pub use facts::{Facts, Trail};
 pub use fen::{Currency, Fen, Money};
 pub use hold::HeldMoney;
 pub use ids::{AccountId, JournalNumber, OrderId, PacketId, ShareId, TransferId, home};
-pub use journal::{JournalEntry, JournalPage, Link};
+pub use journal::{JournalEntry, JournalPage, Link, SealedPage};
 pub use parked::ParkedCredit;
+pub use patrol::{Patrol, Round};
 pub use read::LedgerView;
 pub use reconcile::{Reconciliation, reconcile};
 pub use refusal::Refusal;
-pub use reply::{Answer, Done, Reply};
+pub use reply::{Answer, Done, Reply, Said};
 pub use shard::LedgerMachine;
 pub use state::{Counts, Sums};
 pub use transfer::{Fingerprint, StoredTransfer, TransferKey};
 pub use verb::{
-    AnnounceClaim, CreditShare, Hold, OpenAccount, PayPacket, Post, RefundPacket, RetryParked, Transfer, Void, Wallet,
+    AnnounceClaim, CreditShare, Hold, OpenAccount, PayPacket, Post, RefundPacket, Remit, Restrict, RetryParked,
+    Transfer, Void, Wallet,
 };

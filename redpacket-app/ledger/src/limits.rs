@@ -32,6 +32,14 @@ pub const CURRENCIES_MAX: usize = 16;
 pub const TICK_HOLDS_MAX: usize = 1024;
 /// Rows one page of a read shows.
 pub const PAGE_MAX: usize = 1000;
+/// Journal entries under one link: the more there are, the fewer rows, and the more is read for one of them.
+pub const LINKED_ENTRIES_MAX: u8 = 32;
+/// Lines that a bill gathers in its account's row before they become a row of their own.
+pub const BILL_CHUNK_LINES: u8 = 16;
+/// Bytes of these lines.
+pub const BILL_CHUNK_BYTES: usize = 96;
+/// Lines that one page of a filtered bill looks at, at most: a rare kind is found over several pages.
+pub const BILL_LINES_SCANNED_MAX: usize = 65_536;
 
 const _: () = assert!(BALANCE_FEN_MAX <= i64::MAX - AMOUNT_FEN_MAX);
 const _: () = assert!(AMOUNT_FEN_MAX < BALANCE_FEN_MAX);
@@ -39,4 +47,5 @@ const _: () = assert!(BATCH_STEPS_MAX * KEYS_PER_STEP_MAX <= ROWS_PER_COMMAND_MA
 const _: () = assert!(TICK_HOLDS_MAX * 3 <= ROWS_PER_COMMAND_MAX);
 const _: () = assert!(BATCH_STEPS_MAX < STEPS_DECODED_MAX);
 const _: () = assert!(BATCH_STEPS_MAX * STEP_BYTES_MAX <= COMMAND_BYTES_MAX);
+const _: () = assert!(BILL_CHUNK_BYTES < 256 && BILL_CHUNK_BYTES > 2 * crate::packed::PACKED_BYTES_MAX);
 const _: () = assert!(DETAILS_BYTES_MAX + STEP_BYTES_MAX <= COURIER_RECORD_BYTES_MAX);

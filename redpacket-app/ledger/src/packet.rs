@@ -14,9 +14,10 @@
 
 use machine::{GroupId, Layout};
 
-use crate::account::{Account, AccountKey, Body};
+use crate::account::{Account, AccountKey, Body, Status};
 use crate::book::{Book, Posting};
-use crate::courier::CourierRecord;
+use crate::carried::Carried;
+use crate::courier::{CourierRecord, Departure};
 use crate::fen::Currency;
 use crate::ids::{AccountId, OrderId, PacketId};
 use crate::limits::DETAILS_BYTES_MAX;
@@ -28,7 +29,7 @@ use crate::verb::{CreditShare, PayPacket, RefundPacket};
 
 impl Book<'_> {
     /// Refuses: `AmountNotPositive`, `AmountTooLarge`, `DetailsTooLarge`, `DebitUnknown`, `DebitClosed`,
-    /// `CurrencyMismatch`, `PacketExists`, `InsufficientFunds`.
+    /// `DebitFrozen`, `CurrencyMismatch`, `PacketExists`, `InsufficientFunds`.
     pub(crate) fn pay_packet(&mut self, pay: &PayPacket) -> Answer {
         let PayPacket { order, packet, payer, money, ref details } = *pay;
         money.amount.check_amount()?;
@@ -37,8 +38,10 @@ impl Book<'_> {
         }
         let mut debit = self.account(AccountKey::Customer(payer)).ok_or(Refusal::DebitUnknown)?;
         let customer = debit.customer().ok_or(Refusal::DebitUnknown)?;
-        if !customer.is_open {
-            return Err(Refusal::DebitClosed);
+        match customer.status {
+            Status::Open => {}
+            Status::Frozen => return Err(Refusal::DebitFrozen),
+            Status::Closed => return Err(Refusal::DebitClosed),
         }
         if debit.currency != money.currency {
             return Err(Refusal::CurrencyMismatch);
@@ -84,32 +87,17 @@ impl Book<'_> {
         let from = AccountKey::Escrow(share.packet);
         let key = TransferKey::Credit(share);
         let done = if to_group == self.context.group {
-            let landing = Landing { key, from, source: to_group, share, account, money, memo: 0 };
-            self.land(&landing, escrow)?
+            let posting = Posting::of(key, from, AccountKey::Customer(account), money);
+            self.land(&Landing { posting, source: to_group, what: Carried::Share(share), account }, escrow)?
         } else {
-            self.depart(credit, escrow)?
+            let posting = Posting::of(key, from, AccountKey::Clearing(to_group, money.currency), money);
+            let departure = Departure { posting, to_group, what: Carried::Share(share), from: payer, account };
+            Done::Sent(self.depart(&departure, escrow)?)
         };
         if is_last {
             self.packet_is_empty(payer);
         }
         Ok(done)
-    }
-
-    /// Sends a credit to the group of its account.
-    fn depart(&mut self, credit: &CreditShare, escrow: Account) -> Answer {
-        let CreditShare { share, account, to_group, money, .. } = *credit;
-        let target = AccountKey::Clearing(to_group, money.currency);
-        let mut clearing = self.account(target).ok_or(Refusal::GroupInvalid)?;
-        let mut serial = 0;
-        if let Body::Clearing { sent, .. } = &mut clearing.body {
-            *sent = sent.saturating_add(1);
-            serial = *sent;
-        }
-        let posting = Posting::of(TransferKey::Credit(share), AccountKey::Escrow(share.packet), target, money);
-        let number = self.post(&Posting { memo: u128::from(serial), ..posting }, escrow, clearing)?;
-        let source = self.context.group;
-        self.send(to_group, CourierRecord::Credit { source, share, account, money, serial }.to_bytes());
-        Ok(Done::Sent(number))
     }
 
     /// Refuses: `AmountNotPositive`, `AmountTooLarge`, `PacketUnknown`, `CurrencyMismatch`, `PayerDiffers`, `EscrowShort`,

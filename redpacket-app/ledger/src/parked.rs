@@ -1,7 +1,7 @@
 //! Landing a credit, and parking it where it cannot land.
 //!
 //! ```text
-//!  row 0x18 number u64 -> version u8=1 | source u32 | packet u128 share u32 | account u128 | money | reason u16 | parked_ms u64
+//!  row 0x18 number u64 -> version u8=1 | source u32 | carried | account u128 | money | reason u16 | parked_ms u64
 //!                         (number: the journal entry that put the money into suspense)
 //! ```
 //!
@@ -15,9 +15,10 @@ use machine::{DecodeError, GroupId, Layout, Reader, TimestampMs, Writer};
 
 use crate::account::{Account, AccountKey};
 use crate::book::{Book, Posting};
+use crate::carried::Carried;
 use crate::claim::ClaimKey;
 use crate::fen::Money;
-use crate::ids::{AccountId, ShareId};
+use crate::ids::{AccountId, JournalNumber};
 use crate::refusal::Refusal;
 use crate::reply::{Answer, Done};
 use crate::rows;
@@ -31,8 +32,8 @@ const VERSION: u8 = 1;
 pub struct ParkedCredit {
     /// Where it came from.
     pub source: GroupId,
-    /// The share.
-    pub share: ShareId,
+    /// Which it is.
+    pub what: Carried,
     /// Who should have got it.
     pub account: AccountId,
     /// How much.
@@ -47,7 +48,7 @@ impl Layout for ParkedCredit {
     fn encode(&self, out: &mut Writer) {
         out.u8(VERSION);
         out.u32(self.source.0);
-        self.share.encode(out);
+        self.what.encode(out);
         self.account.encode(out);
         self.money.encode(out);
         self.reason.encode(out);
@@ -61,7 +62,7 @@ impl Layout for ParkedCredit {
         }
         Ok(Self {
             source: GroupId(input.u32()?),
-            share: ShareId::decode(input)?,
+            what: Carried::decode(input)?,
             account: AccountId::decode(input)?,
             money: Money::decode(input)?,
             reason: Refusal::decode(input)?,
@@ -70,16 +71,14 @@ impl Layout for ParkedCredit {
     }
 }
 
-/// A credit at the door of its account.
+/// A payment at the door of its account.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Landing {
-    pub(crate) key: TransferKey,
-    pub(crate) from: AccountKey,
+    /// How it is booked if it can land.
+    pub(crate) posting: Posting,
     pub(crate) source: GroupId,
-    pub(crate) share: ShareId,
+    pub(crate) what: Carried,
     pub(crate) account: AccountId,
-    pub(crate) money: Money,
-    pub(crate) memo: u128,
 }
 
 impl Book<'_> {
@@ -87,44 +86,56 @@ impl Book<'_> {
     ///
     /// Refuses: `EscrowShort`, `BalanceLimit` (of the ledger's own accounts).
     pub(crate) fn land(&mut self, landing: &Landing, debit: Account) -> Answer {
-        let Landing { key, from, source, share, account, money, memo } = *landing;
-        let posting = Posting { memo, ..Posting::of(key, from, AccountKey::Customer(account), money) };
-        let done = match self.receiver(account, money) {
+        let Landing { posting, source, what, account } = *landing;
+        let money = posting.money;
+        let done = match self.receiver(landing) {
             Ok(credit) => Done::Booked(self.post(&posting, debit, credit)?),
             Err(reason) => {
-                let suspense = AccountKey::Suspense(money.currency);
-                let credit = self.account(suspense).ok_or(reason)?;
-                let number = self.post(&Posting { credit: suspense, ..posting }, debit, credit)?;
-                let parked = ParkedCredit { source, share, account, money, reason, parked: self.context.now };
+                let number = self.suspend(&posting, debit)?;
+                let parked = ParkedCredit { source, what, account, money, reason, parked: self.context.now };
                 self.put(rows::parked(number), parked.to_bytes());
                 self.state.counts.parked = self.state.counts.parked.saturating_add(1);
                 Done::Parked(number)
             }
         };
-        self.forget_claim(&ClaimKey { account, source, share });
+        if let Carried::Share(share) = what {
+            self.forget_claim(&ClaimKey { account, source, share });
+        }
         Ok(done)
     }
 
-    /// The account, if it can take `money`.
+    /// Books `posting` into suspense instead of where it was for.
+    pub(crate) fn suspend(&mut self, posting: &Posting, debit: Account) -> Result<JournalNumber, Refusal> {
+        let suspense = AccountKey::Suspense(posting.money.currency);
+        let credit = self.account(suspense).ok_or(Refusal::CreditUnknown)?;
+        self.post(&Posting { credit: suspense, ..*posting }, debit, credit)
+    }
+
+    /// The account, if it can take the money.
     ///
-    /// Refuses: `CreditUnknown`, `CreditClosed`, `CurrencyMismatch`, `BalanceLimit`.
-    fn receiver(&self, account: AccountId, money: Money) -> Result<Account, Refusal> {
+    /// Refuses: `CreditUnknown`, `CreditClosed`, `CurrencyMismatch`, `CeilingReached`, `BalanceLimit`.
+    pub(crate) fn receiver(&self, landing: &Landing) -> Result<Account, Refusal> {
+        let Landing { posting: Posting { money, .. }, what, account, .. } = *landing;
         let row = self.account(AccountKey::Customer(account)).ok_or(Refusal::CreditUnknown)?;
-        if row.customer().is_none_or(|customer| !customer.is_open) {
+        if row.customer().is_none_or(|customer| !customer.is_open()) {
             return Err(Refusal::CreditClosed);
         }
         if row.currency != money.currency {
             return Err(Refusal::CurrencyMismatch);
         }
+        if !matches!(what, Carried::Return(_)) {
+            row.check_ceiling(money.amount)?;
+        }
         row.balance.plus(money.amount).ok_or(Refusal::BalanceLimit)?;
         Ok(row)
     }
 
-    /// Refuses: `ParkedUnknown`, `CreditUnknown`, `CreditClosed`, `CurrencyMismatch`, `BalanceLimit`.
+    /// Refuses: `ParkedUnknown`, `CreditUnknown`, `CreditClosed`, `CurrencyMismatch`, `CeilingReached`, `BalanceLimit`.
     pub(crate) fn retry_parked(&mut self, retry: &RetryParked) -> Answer {
-        let parked: ParkedCredit = self.get(&rows::parked(retry.parked)).ok_or(Refusal::ParkedUnknown)?;
+        let parked: ParkedCredit = self.get(rows::parked(retry.parked)).ok_or(Refusal::ParkedUnknown)?;
         let (suspense, receiver) = (AccountKey::Suspense(retry.currency), AccountKey::Customer(retry.account));
         let (debit, credit) = self.parties(suspense, receiver, parked.money.currency)?;
+        credit.check_ceiling(parked.money.amount)?;
         let posting = Posting::of(TransferKey::Own(retry.id), suspense, receiver, parked.money);
         let number = self.post(&Posting { memo: u128::from(retry.parked.0), ..posting }, debit, credit)?;
         self.delete(rows::parked(retry.parked));

@@ -5,18 +5,21 @@
 //!
 //! Must never: answer from rows that are not yet committed, or read without a bound.
 
-use machine::{Key, Layout, LoadError, RowSource, prefix_end};
+use machine::{Layout, LoadError, RowSource, TimestampMs, prefix_end};
 
 use crate::account::{Account, AccountKey};
-use crate::audit::{Audit, audit};
-use crate::bill::{BillLine, BillOrder, BillPage};
+use crate::audit::{Audit, Part, audit};
+use crate::bill::{BillPage, BillQuery};
+use crate::bills;
 use crate::claim::{Claim, ClaimKey};
+use crate::fen::Fen;
 use crate::hold::HeldMoney;
 use crate::ids::{AccountId, JournalNumber, TransferId};
-use crate::journal::{JournalEntry, JournalPage, Link};
+use crate::journal::{JournalEntry, JournalPage};
 use crate::limits::{CLAIMS_PER_ACCOUNT_MAX, PAGE_MAX};
+use crate::pages::Pages;
 use crate::parked::ParkedCredit;
-use crate::rows::{self, name, value};
+use crate::rows::{self, RowKey, name, value};
 use crate::transfer::{StoredTransfer, TransferKey};
 
 /// A shard's rows, read as a ledger. Errors of all reads: the store failed, or a row is damaged.
@@ -33,106 +36,75 @@ impl<'a> LedgerView<'a> {
 
     /// Recomputes this shard's invariants from all rows. Takes as long as reading them all does.
     pub fn audit(&self) -> Result<Audit, LoadError> {
-        audit(self.rows)
+        audit(self.rows, Part::ALL)
     }
 
-    fn get<T: Layout>(&self, key: &Key) -> Result<Option<T>, LoadError> {
+    /// Like [`Self::audit`], with a closer look at one part of the shard only: it needs so much less memory.
+    pub fn audit_part(&self, part: Part) -> Result<Audit, LoadError> {
+        audit(self.rows, part)
+    }
+
+    fn get<T: Layout>(&self, key: RowKey) -> Result<Option<T>, LoadError> {
+        let key = key.as_slice();
         self.rows.get(key)?.map(|bytes| value(key, &bytes)).transpose()
     }
 
     /// An account.
     pub fn account(&self, key: AccountKey) -> Result<Option<Account>, LoadError> {
-        self.get(&rows::account(key))
+        self.get(rows::account(key))
     }
 
     /// What became of a transfer, or of an order. The journal has the rest, under the number.
     pub fn transfer(&self, key: TransferKey) -> Result<Option<StoredTransfer>, LoadError> {
-        self.get(&rows::transfer(key))
+        self.get(rows::transfer(key))
     }
 
     /// A hold that has not ended.
     pub fn hold(&self, hold: TransferId) -> Result<Option<HeldMoney>, LoadError> {
-        self.get(&rows::hold(hold))
+        self.get(rows::hold(hold))
     }
 
     /// One journal entry.
     pub fn journal_entry(&self, number: JournalNumber) -> Result<Option<JournalEntry>, LoadError> {
-        self.get(&rows::journal(number))
+        Pages::over(self.rows).entry(number)
     }
 
     /// Journal entries from `from` on, and the links that seal them: at most `limit` entries, and `PAGE_MAX`.
     pub fn journal(&self, from: JournalNumber, limit: usize) -> Result<JournalPage, LoadError> {
-        let limit = limit.min(PAGE_MAX);
-        let entries = self.page(&rows::journal(from), &prefix_end(&[rows::JOURNAL]), limit)?;
-        let behind = entries.last().map_or(from, |(last, _): &(JournalNumber, JournalEntry)| last.next());
-        let links: Vec<(JournalNumber, Link)> = self.page(&rows::link(from), &rows::link(behind), limit)?;
-        Ok(JournalPage { entries, links })
+        Pages::over(self.rows).range(from, limit.min(PAGE_MAX))
     }
 
-    /// A page of a customer's bill: at most `limit` lines, and `PAGE_MAX`, from `cursor` on (the `next` of the page
-    /// before), or from the end that `order` names.
-    pub fn bill(
-        &self,
-        account: AccountId,
-        order: BillOrder,
-        cursor: Option<JournalNumber>,
-        limit: usize,
-    ) -> Result<BillPage, LoadError> {
-        let limit = limit.clamp(1, PAGE_MAX);
-        let mut numbers = self.bill_numbers(account, order, cursor, limit.saturating_add(1))?;
-        let next = if numbers.len() > limit { numbers.pop() } else { None };
-        let keys: Vec<Key> = numbers.iter().copied().map(rows::journal).collect();
-        let mut lines = Vec::with_capacity(keys.len());
-        for ((number, key), row) in numbers.into_iter().zip(&keys).zip(self.rows.get_many(&keys)?) {
-            let entry: Option<JournalEntry> = row.map(|bytes| value(key, &bytes)).transpose()?;
-            if let Some((entry, (change, balance))) = entry.and_then(|entry| Some((entry, entry.change_of(account)?))) {
-                lines.push(BillLine { number, change, balance, entry });
-            }
-        }
-        Ok(BillPage { lines, next })
+    /// The first journal entry booked at `at` or later, of a journal that ends with `last`; the number behind it if
+    /// there is none.
+    pub fn journal_at(&self, at: TimestampMs, last: JournalNumber) -> Result<JournalNumber, LoadError> {
+        Pages::over(self.rows).first_at(at, last)
     }
 
-    fn bill_numbers(
-        &self,
-        account: AccountId,
-        order: BillOrder,
-        cursor: Option<JournalNumber>,
-        limit: usize,
-    ) -> Result<Vec<JournalNumber>, LoadError> {
-        let mut numbers = Vec::new();
-        let mut broken = None;
-        let mut visit = |key: &[u8], _: &[u8]| {
-            match name::<rows::Pair<AccountId, JournalNumber>>(key) {
-                Ok(rows::Pair(_, number)) => numbers.push(number),
-                Err(error) => broken = Some(error),
-            }
-            broken.is_none() && numbers.len() < limit
-        };
-        match order {
-            BillOrder::OldestFirst => {
-                let from = rows::bill(account, cursor.unwrap_or_default());
-                self.rows.scan(&from, &bill_end(account), &mut visit)?;
-            }
-            BillOrder::NewestFirst => {
-                let to = cursor.map_or_else(|| bill_end(account), |at| rows::bill(account, at.next()).to_vec());
-                self.rows.scan_back(&rows::bill(account, JournalNumber(0)), &to, &mut visit)?;
-            }
-        }
-        broken.map_or(Ok(numbers), Err)
+    /// A page of a customer's bill.
+    pub fn bill(&self, account: AccountId, query: &BillQuery) -> Result<BillPage, LoadError> {
+        bills::page(self.rows, account, query)
+    }
+
+    /// What a customer's account held at an instant: the balance behind the last line of its bill before `before`;
+    /// nothing if there was none.
+    pub fn balance_at(&self, account: AccountId, before: TimestampMs) -> Result<Fen, LoadError> {
+        let query = BillQuery { before: Some(before), limit: 1, ..BillQuery::default() };
+        Ok(self.bill(account, &query)?.lines.first().map_or(Fen::ZERO, |line| line.balance))
     }
 
     /// All claims that wait for an account, the oldest first: the order in which spending forces them.
     pub fn claims(&self, account: AccountId) -> Result<Vec<(ClaimKey, Claim)>, LoadError> {
         let prefix = rows::claims(account);
+        let prefix = prefix.as_slice();
         let limit = usize::try_from(CLAIMS_PER_ACCOUNT_MAX).unwrap_or(usize::MAX);
-        let mut claims: Vec<(ClaimKey, Claim)> = self.page(&prefix, &prefix_end(&prefix), limit)?;
+        let mut claims: Vec<(ClaimKey, Claim)> = self.page(prefix, &prefix_end(prefix), limit)?;
         claims.sort_by_key(|(key, claim)| (claim.announced, *key));
         Ok(claims)
     }
 
     /// Parked credits behind `after` (0: from the oldest on), at most `limit`, and `PAGE_MAX`.
     pub fn parked(&self, after: JournalNumber, limit: usize) -> Result<Vec<(JournalNumber, ParkedCredit)>, LoadError> {
-        self.page(&rows::parked(after.next()), &prefix_end(&[rows::PARKED]), limit.min(PAGE_MAX))
+        self.page(rows::parked(after.next()).as_slice(), &prefix_end(&[rows::PARKED]), limit.min(PAGE_MAX))
     }
 
     fn page<N: Layout, V: Layout>(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<(N, V)>, LoadError> {
@@ -145,10 +117,6 @@ impl<'a> LedgerView<'a> {
         }
         Ok(page)
     }
-}
-
-fn bill_end(account: AccountId) -> Vec<u8> {
-    prefix_end(&rows::bills(account))
 }
 
 /// Visits rows of one kind in order, as (name, value), until `visit` answers false.

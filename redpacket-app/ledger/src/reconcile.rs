@@ -1,4 +1,4 @@
-//! Reconciling the shards: what one sent must be what the other received, credit by credit.
+//! Reconciling the shards: what one sent must be what the other received, payment by payment.
 //!
 //! Why: each shard balances by itself; what is left to prove is that the two clearing accounts of a pair tell the same
 //! story. Their serials make that exact although the shards are read at different times: as far as both have counted,
@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 
 use machine::GroupId;
 
+use crate::carried::Carried;
 use crate::difference::Difference;
 use crate::facts::Facts;
 use crate::fen::{Currency, Fen};
-use crate::ids::ShareId;
 
 type Pair = (GroupId, Currency);
 
@@ -23,13 +23,13 @@ type Pair = (GroupId, Currency);
 pub struct Reconciliation {
     /// What does not hold.
     pub differences: Vec<Difference>,
-    /// Credits that have left their shard and not arrived, by (source, target).
-    pub under_way: BTreeMap<(GroupId, GroupId), Vec<(ShareId, Fen)>>,
-    /// Money issued by all shards, by currency: what customers, escrows, suspense and credits under way add up to.
+    /// Payments that have left their shard and not arrived, by (source, target), as far as the facts spell them out.
+    pub under_way: BTreeMap<(GroupId, GroupId), Vec<(Carried, Fen)>>,
+    /// Money issued by all shards, by currency: what customers, escrows, suspense and payments under way add up to.
     pub issued: BTreeMap<Currency, i128>,
 }
 
-/// Holds the facts of all shards against each other. A credit to a group that is not among them counts as under way.
+/// Holds the facts of all shards against each other. A payment to a group that is not among them counts as under way.
 #[must_use]
 pub fn reconcile(shards: &BTreeMap<GroupId, Facts>) -> Reconciliation {
     let mut all = Reconciliation::default();
@@ -41,30 +41,32 @@ pub fn reconcile(shards: &BTreeMap<GroupId, Facts>) -> Reconciliation {
         clearing(*group, facts, &mut all);
         for ((target, currency), sent) in &facts.sent {
             let received = shards.get(target).and_then(|facts| facts.received.get(&(*group, *currency)));
-            let received = received.map_or(&[][..], Vec::as_slice);
-            for ((serial, here), there) in (1..).zip(sent).zip(received) {
-                if here != there {
-                    all.differences.push(Difference::CourierDiffers { source: *group, target: *target, serial });
+            let arrived = received.map_or(0, |received| received.count);
+            let under_way = all.under_way.entry((*group, *target)).or_default();
+            for (serial, here) in &sent.payments {
+                if *serial > arrived {
+                    under_way.push(*here);
+                } else if received.is_some_and(|received| received.payments.get(serial) != Some(here)) {
+                    let (source, target, serial) = (*group, *target, *serial);
+                    all.differences.push(Difference::CourierDiffers { source, target, serial });
                 }
             }
-            let under_way = all.under_way.entry((*group, *target)).or_default();
-            under_way.extend(sent.iter().skip(received.len()));
         }
     }
-    all.under_way.retain(|_, credits| !credits.is_empty());
+    all.under_way.retain(|_, payments| !payments.is_empty());
     all
 }
 
 /// A clearing account holds what was sent, less what was received.
 fn clearing(group: GroupId, facts: &Facts, all: &mut Reconciliation) {
     let mut balances: BTreeMap<Pair, i128> = BTreeMap::new();
-    for (pair, credits) in &facts.sent {
+    for (pair, trail) in &facts.sent {
         let balance = balances.entry(*pair).or_default();
-        *balance = balance.saturating_add(sum(credits));
+        *balance = balance.saturating_add(trail.sum);
     }
-    for (pair, credits) in &facts.received {
+    for (pair, trail) in &facts.received {
         let balance = balances.entry(*pair).or_default();
-        *balance = balance.saturating_sub(sum(credits));
+        *balance = balance.saturating_sub(trail.sum);
     }
     for (pair, stored) in &facts.clearing {
         if balances.remove(pair).unwrap_or_default() != i128::from(stored.0) {
@@ -74,8 +76,4 @@ fn clearing(group: GroupId, facts: &Facts, all: &mut Reconciliation) {
     for ((peer, currency), _) in balances {
         all.differences.push(Difference::ClearingDiffers { group, peer, currency });
     }
-}
-
-fn sum(credits: &[(ShareId, Fen)]) -> i128 {
-    credits.iter().fold(0, |sum, (_, amount)| sum.saturating_add(i128::from(amount.0)))
 }

@@ -59,60 +59,66 @@ refusals! {
     DetailsTooLarge = 9, "the description of the packet is too long";
     /// A hold must end, and within the limit.
     HoldTimeInvalid = 10, "the hold's time is zero or too long";
+    /// Below zero, or above what any account may hold.
+    CeilingInvalid = 11, "the ceiling is below zero or too high";
     /// Credits go to a group of the ledger.
-    GroupInvalid = 11, "the group holds no accounts";
+    GroupInvalid = 12, "the group holds no accounts";
     /// Debit and credit are one.
-    SameAccount = 12, "an account cannot pay itself";
+    SameAccount = 13, "an account cannot pay itself";
     /// There is no escrow of that packet here.
-    PacketUnknown = 13, "no such packet was paid here";
+    PacketUnknown = 14, "no such packet was paid here";
     /// No such hold was ever made here.
-    HoldUnknown = 14, "no such hold";
+    HoldUnknown = 15, "no such hold";
     /// The hold was posted, voided, or its time is over.
-    HoldEnded = 15, "the hold has ended";
+    HoldEnded = 16, "the hold has ended";
     /// The hold is between other accounts.
-    HoldDiffers = 16, "the hold is between other accounts";
+    HoldDiffers = 17, "the hold is between other accounts";
     /// More than what is held.
-    AmountExceedsHold = 17, "the amount is above what is held";
+    AmountExceedsHold = 18, "the amount is above what is held";
     /// No such credit is parked (any more).
-    ParkedUnknown = 18, "no such credit is parked";
+    ParkedUnknown = 19, "no such credit is parked";
     /// The named account does not exist here.
-    AccountUnknown = 19, "no such account";
+    AccountUnknown = 20, "no such account";
     /// The account to be debited does not exist here.
-    DebitUnknown = 20, "no such account to debit";
+    DebitUnknown = 21, "no such account to debit";
     /// The account to be credited does not exist here.
-    CreditUnknown = 21, "no such account to credit";
+    CreditUnknown = 22, "no such account to credit";
     /// The named account was closed.
-    AccountClosed = 22, "the account is closed";
+    AccountClosed = 23, "the account is closed";
     /// The account to be debited was closed.
-    DebitClosed = 23, "the account to debit is closed";
+    DebitClosed = 24, "the account to debit is closed";
     /// The account to be credited was closed.
-    CreditClosed = 24, "the account to credit is closed";
+    CreditClosed = 25, "the account to credit is closed";
+    /// The account may not be debited for the time being.
+    DebitFrozen = 26, "the account to debit is frozen";
     /// The account exists with another kind or currency.
-    AccountDiffers = 25, "the account exists with another kind or currency";
+    AccountDiffers = 27, "the account exists with another kind or currency";
     /// The shard keeps no more currencies.
-    TooManyCurrencies = 26, "accounts in too many currencies";
+    TooManyCurrencies = 28, "accounts in too many currencies";
     /// An account is kept in another currency.
-    CurrencyMismatch = 27, "the currency is not the account's";
+    CurrencyMismatch = 29, "the currency is not the account's";
     /// The packet was paid by another order.
-    PacketExists = 28, "the packet was paid by another order";
+    PacketExists = 30, "the packet was paid by another order";
     /// The packet was paid by another account.
-    PayerDiffers = 29, "the packet was paid by another account";
+    PayerDiffers = 31, "the packet was paid by another account";
     /// The account has too many claims that are not credited yet.
-    TooManyClaims = 30, "too many claims wait for the account";
+    TooManyClaims = 32, "too many claims wait for the account";
     /// The packet's escrow does not hold that much.
-    EscrowShort = 31, "the packet's escrow does not hold that much";
+    EscrowShort = 33, "the packet's escrow does not hold that much";
     /// The available balance (holds counted) is short.
-    InsufficientFunds = 32, "the available balance is short";
+    InsufficientFunds = 34, "the available balance is short";
+    /// The account may not hold that much (what is held for it counted).
+    CeilingReached = 35, "the account may not hold that much";
     /// A balance would pass its limit.
-    BalanceLimit = 33, "a balance would pass its limit";
+    BalanceLimit = 36, "a balance would pass its limit";
     /// Holds touch the account.
-    HoldsPending = 34, "holds touch the account";
+    HoldsPending = 37, "holds touch the account";
     /// Credits are on their way to the account.
-    ClaimsPending = 35, "credits are on their way to the account";
+    ClaimsPending = 38, "credits are on their way to the account";
     /// Packets of the account still hold money.
-    PacketsLive = 36, "packets of the account still hold money";
+    PacketsLive = 39, "packets of the account still hold money";
     /// Money lies in the account.
-    BalanceNotZero = 37, "money lies in the account";
+    BalanceNotZero = 40, "money lies in the account";
 }
 
 impl core::error::Error for Refusal {}

@@ -1,18 +1,20 @@
 //! Replies: what was done, or why not.
 //!
 //! ```text
-//!  reply:  1 answer | 2 count u32, answers | 3 ended u32
+//!  reply:  at_ms packed | first packed | said
+//!  said:   1 answer | 2 count u32, answers | 3 ended u32
 //!  answer: 0 refusal u16 | done
-//!  done:   1 booked u64 | 2 sent u64 | 3 parked u64 | 4 held | 5 voided | 6 cancelled | 7 opened | 8 closed
-//!          9 announced | 10 forgotten
+//!  done:   1 booked | 2 sent | 3 parked | 4 held | 5 voided | 6 cancelled | 7 opened | 8 closed
+//!          9 announced | 10 forgotten | 11 restricted | 12 bounced | 13 posted      (1, 2, 3, 12, 13: number packed)
 //! ```
 //!
 //! Must never: change for a repeated identity; what is stored under it is what was answered first.
 
-use machine::{DecodeError, Layout, Reader, Writer};
+use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
 
 use crate::ids::JournalNumber;
 use crate::limits::BATCH_STEPS_MAX;
+use crate::packed;
 use crate::refusal::Refusal;
 
 /// What a step did. The journal holds the rest, under the number.
@@ -38,14 +40,20 @@ pub enum Done {
     Announced,
     /// The claim does not stand in the account's index.
     Forgotten,
+    /// The account has these bounds.
+    Restricted,
+    /// The payment from another group could not land, and is on its way back.
+    Bounced(JournalNumber),
+    /// Of a hold that was posted: by which entry. Never an answer: a repeat of the hold is told that it is held.
+    Posted(JournalNumber),
 }
 
 impl Done {
-    /// The journal entry it made, if it made one.
+    /// The journal entry that was booked under this very identity, if there is one.
     #[must_use]
     pub const fn journal_number(self) -> Option<JournalNumber> {
         match self {
-            Self::Booked(number) | Self::Sent(number) | Self::Parked(number) => Some(number),
+            Self::Booked(number) | Self::Sent(number) | Self::Parked(number) | Self::Bounced(number) => Some(number),
             _ => None,
         }
     }
@@ -62,14 +70,18 @@ impl Done {
             Self::Closed => 8,
             Self::Announced => 9,
             Self::Forgotten => 10,
+            Self::Restricted => 11,
+            Self::Bounced(_) => 12,
+            Self::Posted(_) => 13,
         }
     }
 
     fn decode_tagged(tag: u8, input: &mut Reader) -> Result<Self, DecodeError> {
+        let number = |input: &mut Reader| packed::get(input).map(JournalNumber);
         match tag {
-            1 => Ok(Self::Booked(JournalNumber::decode(input)?)),
-            2 => Ok(Self::Sent(JournalNumber::decode(input)?)),
-            3 => Ok(Self::Parked(JournalNumber::decode(input)?)),
+            1 => number(input).map(Self::Booked),
+            2 => number(input).map(Self::Sent),
+            3 => number(input).map(Self::Parked),
             4 => Ok(Self::Held),
             5 => Ok(Self::Voided),
             6 => Ok(Self::Cancelled),
@@ -77,6 +89,9 @@ impl Done {
             8 => Ok(Self::Closed),
             9 => Ok(Self::Announced),
             10 => Ok(Self::Forgotten),
+            11 => Ok(Self::Restricted),
+            12 => number(input).map(Self::Bounced),
+            13 => number(input).map(Self::Posted),
             tag => Err(DecodeError::Unknown { what: "answer", tag }),
         }
     }
@@ -85,8 +100,11 @@ impl Done {
 impl Layout for Done {
     fn encode(&self, out: &mut Writer) {
         out.u8(self.tag());
+        if let Self::Posted(number) = self {
+            packed::put(out, number.0);
+        }
         if let Some(number) = self.journal_number() {
-            number.encode(out);
+            packed::put(out, number.0);
         }
     }
 
@@ -118,7 +136,26 @@ fn decode_answer(input: &mut Reader) -> Result<Answer, DecodeError> {
 
 /// What comes back for a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
+pub struct Reply {
+    /// Machine time of the command.
+    pub at: TimestampMs,
+    /// What this command booked is numbered from here on; lower numbers were booked by an earlier one.
+    pub first: JournalNumber,
+    /// What it did.
+    pub said: Said,
+}
+
+impl Reply {
+    /// When `done` was booked, if this command booked it. A repeat's time stands in the journal.
+    #[must_use]
+    pub fn booked_at(&self, done: Done) -> Option<TimestampMs> {
+        done.journal_number().filter(|number| *number >= self.first).map(|_| self.at)
+    }
+}
+
+/// The part of a reply that depends on the command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
     /// To a single step; also to a batch that is refused as a whole.
     One(Answer),
     /// To a batch: one answer per step, in order.
@@ -129,19 +166,21 @@ pub enum Reply {
 
 impl Layout for Reply {
     fn encode(&self, out: &mut Writer) {
-        match self {
-            Self::One(answer) => {
+        packed::put_time(out, self.at);
+        packed::put(out, self.first.0);
+        match &self.said {
+            Said::One(answer) => {
                 out.u8(1);
                 encode_answer(answer, out);
             }
-            Self::Batch(answers) => {
+            Said::Batch(answers) => {
                 out.u8(2);
                 out.len(answers.len());
                 for answer in answers {
                     encode_answer(answer, out);
                 }
             }
-            Self::Ticked(ended) => {
+            Said::Ticked(ended) => {
                 out.u8(3);
                 out.u32(*ended);
             }
@@ -149,15 +188,16 @@ impl Layout for Reply {
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
-        match input.u8()? {
-            1 => Ok(Self::One(decode_answer(input)?)),
+        let (at, first) = (packed::get_time(input)?, JournalNumber(packed::get(input)?));
+        let said = match input.u8()? {
+            1 => Said::One(decode_answer(input)?),
             2 => {
                 let count = input.count(BATCH_STEPS_MAX)?;
-                let answers = (0..count).map(|_| decode_answer(input)).collect::<Result<_, _>>()?;
-                Ok(Self::Batch(answers))
+                Said::Batch((0..count).map(|_| decode_answer(input)).collect::<Result<_, _>>()?)
             }
-            3 => Ok(Self::Ticked(input.u32()?)),
-            tag => Err(DecodeError::Unknown { what: "reply", tag }),
-        }
+            3 => Said::Ticked(input.u32()?),
+            tag => return Err(DecodeError::Unknown { what: "reply", tag }),
+        };
+        Ok(Self { at, first, said })
     }
 }

@@ -1,12 +1,14 @@
 //! Row keys: where each kind of row lies. The values' layouts stand with their types.
 //!
 //! ```text
-//!  0x10 account key            -> Account           0x15 number u64            -> Link
-//!  0x11 transfer key           -> StoredTransfer    0x16 account u128, number  -> version u8=1
-//!  0x12 hold u128              -> HeldMoney         0x17 claim key             -> Claim
-//!  0x13 deadline u64, hold     -> DueHold           0x18 number u64            -> ParkedCredit
-//!  0x14 number u64             -> JournalEntry      0x1f                       -> State
+//!  0x10 account key            -> Account           0x16 account u128, first number u64 -> BillChunk
+//!  0x11 transfer key           -> StoredTransfer    0x17 claim key                      -> Claim
+//!  0x12 hold u128              -> HeldMoney         0x18 number u64                     -> ParkedCredit
+//!  0x13 deadline u64, hold     -> DueHold           0x1f                                -> State
+//!  0x14 first number u64       -> SealedPage
 //! ```
+//!
+//! Why a type of their own: a key is looked up far more often than it is kept, and a look-up needs no allocation.
 //!
 //! Must never: give two kinds of rows the same first byte.
 
@@ -23,67 +25,141 @@ pub(crate) const TRANSFER: u8 = 0x11;
 pub(crate) const HOLD: u8 = 0x12;
 pub(crate) const DEADLINE: u8 = 0x13;
 pub(crate) const JOURNAL: u8 = 0x14;
-pub(crate) const LINK: u8 = 0x15;
 pub(crate) const BILL: u8 = 0x16;
 pub(crate) const CLAIM: u8 = 0x17;
 pub(crate) const PARKED: u8 = 0x18;
 pub(crate) const STATE: u8 = 0x1f;
 
-fn key(tag: u8, part: &impl Layout) -> Key {
-    let mut key = Writer::with_capacity(48);
-    key.u8(tag);
-    part.encode(&mut key);
-    key.finish()
+/// Bytes of the longest key, with room to spare.
+const KEY_BYTES_MAX: usize = 48;
+
+/// A key on the stack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RowKey {
+    bytes: [u8; KEY_BYTES_MAX],
+    length: usize,
 }
 
-pub(crate) fn account(account: AccountKey) -> Key {
-    key(ACCOUNT, &account)
+impl RowKey {
+    /// An empty name.
+    pub(crate) const fn new() -> Self {
+        Self { bytes: [0; KEY_BYTES_MAX], length: 0 }
+    }
+
+    fn tagged(tag: u8) -> Self {
+        let mut key = Self::new();
+        key.u8(tag);
+        key
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let end = self.length.saturating_add(bytes.len());
+        let place = self.bytes.get_mut(self.length..end);
+        assert!(place.is_some(), "a key of the ledger is no longer than its limit");
+        if let Some(place) = place {
+            place.copy_from_slice(bytes);
+        }
+        self.length = end;
+    }
+
+    pub(crate) fn u8(&mut self, value: u8) {
+        self.push(&[value]);
+    }
+
+    pub(crate) fn u16(&mut self, value: u16) {
+        self.push(&value.to_be_bytes());
+    }
+
+    pub(crate) fn u32(&mut self, value: u32) {
+        self.push(&value.to_be_bytes());
+    }
+
+    pub(crate) fn u64(&mut self, value: u64) {
+        self.push(&value.to_be_bytes());
+    }
+
+    pub(crate) fn u128(&mut self, value: u128) {
+        self.push(&value.to_be_bytes());
+    }
+
+    /// Its bytes.
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    /// A key to be kept.
+    pub(crate) fn to_key(self) -> Key {
+        Key::copy_from_slice(self.as_slice())
+    }
 }
 
-pub(crate) fn transfer(transfer: TransferKey) -> Key {
-    key(TRANSFER, &transfer)
+pub(crate) fn account(account: AccountKey) -> RowKey {
+    let mut key = RowKey::tagged(ACCOUNT);
+    account.name(&mut key);
+    key
 }
 
-pub(crate) fn hold(hold: TransferId) -> Key {
-    key(HOLD, &hold)
+pub(crate) fn transfer(transfer: TransferKey) -> RowKey {
+    let mut key = RowKey::tagged(TRANSFER);
+    transfer.name(&mut key);
+    key
 }
 
-pub(crate) fn deadline(deadline: TimestampMs, hold: TransferId) -> Key {
-    key(DEADLINE, &Pair(deadline, hold))
+pub(crate) fn hold(hold: TransferId) -> RowKey {
+    let mut key = RowKey::tagged(HOLD);
+    key.u128(hold.0);
+    key
 }
 
-pub(crate) fn journal(number: JournalNumber) -> Key {
-    key(JOURNAL, &number)
+pub(crate) fn deadline(deadline: TimestampMs, hold: TransferId) -> RowKey {
+    let mut key = RowKey::tagged(DEADLINE);
+    key.u64(deadline.0);
+    key.u128(hold.0);
+    key
 }
 
-pub(crate) fn link(last: JournalNumber) -> Key {
-    key(LINK, &last)
+pub(crate) fn journal(first: JournalNumber) -> RowKey {
+    let mut key = RowKey::tagged(JOURNAL);
+    key.u64(first.0);
+    key
 }
 
-pub(crate) fn bill(account: AccountId, number: JournalNumber) -> Key {
-    key(BILL, &Pair(account, number))
+pub(crate) fn bill(account: AccountId, first: JournalNumber) -> RowKey {
+    let mut key = bills(account);
+    key.u64(first.0);
+    key
 }
 
 /// The prefix of all bill rows of an account.
-pub(crate) fn bills(account: AccountId) -> Key {
-    key(BILL, &account)
+pub(crate) fn bills(account: AccountId) -> RowKey {
+    let mut key = RowKey::tagged(BILL);
+    key.u128(account.0);
+    key
 }
 
-pub(crate) fn claim(claim: &ClaimKey) -> Key {
-    key(CLAIM, claim)
+pub(crate) fn claim(claim: &ClaimKey) -> RowKey {
+    let mut key = claims(claim.account);
+    key.u32(claim.source.0);
+    key.u128(claim.share.packet.0);
+    key.u32(claim.share.share);
+    key
 }
 
 /// The prefix of all claims of an account.
-pub(crate) fn claims(account: AccountId) -> Key {
-    key(CLAIM, &account)
+pub(crate) fn claims(account: AccountId) -> RowKey {
+    let mut key = RowKey::tagged(CLAIM);
+    key.u128(account.0);
+    key
 }
 
-pub(crate) fn parked(number: JournalNumber) -> Key {
-    key(PARKED, &number)
+pub(crate) fn parked(number: JournalNumber) -> RowKey {
+    let mut key = RowKey::tagged(PARKED);
+    key.u64(number.0);
+    key
 }
 
-pub(crate) fn state() -> Key {
-    Key::from_static(&[STATE])
+pub(crate) fn state() -> RowKey {
+    RowKey::tagged(STATE)
 }
 
 /// A value as bytes, with room for it from the start: most rows and steps are shorter than this.

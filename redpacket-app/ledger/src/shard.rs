@@ -5,16 +5,16 @@
 use bytes::Bytes;
 use machine::{Context, GroupId, Key, Layout, LoadError, Machine, RowSource, Rows, StoreFailure, TimestampMs};
 
-use crate::book::Book;
+use crate::book::{self, Book};
 use crate::command::{Command, DueHold};
 use crate::courier;
 use crate::fen::Currency;
 use crate::hold::Deadline;
 use crate::ids::{JournalNumber, TransferId};
-use crate::journal::Link;
+use crate::journal::{Link, OpenPage};
 use crate::limits::TICK_HOLDS_MAX;
 use crate::refusal::Refusal;
-use crate::reply::Reply;
+use crate::reply::{Reply, Said};
 use crate::rows;
 use crate::state::{Counts, State, Sums};
 
@@ -22,6 +22,8 @@ use crate::state::{Counts, State, Sums};
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct LedgerMachine {
     state: State,
+    /// Empty but within a batch.
+    page: Option<OpenPage>,
 }
 
 impl LedgerMachine {
@@ -48,7 +50,7 @@ impl Machine for LedgerMachine {
     type Reply = Reply;
 
     fn load(rows: &dyn RowSource) -> Result<Self, LoadError> {
-        State::load(rows).map(|state| Self { state })
+        State::load(rows).map(|state| Self { state, page: None })
     }
 
     fn keys(command: &Command, keys: &mut Vec<Key>) {
@@ -56,21 +58,23 @@ impl Machine for LedgerMachine {
     }
 
     fn apply(&mut self, context: &Context, command: Command, rows: &mut Rows) -> Reply {
-        if command.is_too_large() {
-            return Reply::One(Err(Refusal::BatchTooLarge));
-        }
-        let mut book = Book::open(context, &mut self.state, rows);
-        let reply = match command {
-            Command::One(verb) => Reply::One(book.step(&verb)),
-            Command::Batch(steps) => Reply::Batch(book.batch(&steps)),
-            Command::Tick(due) => Reply::Ticked(book.tick(&due)),
+        let (at, first) = (context.now, self.state.last.next());
+        let said = if command.is_too_large() {
+            Said::One(Err(Refusal::BatchTooLarge))
+        } else {
+            let mut book = Book::open(context, &mut self.state, &mut self.page, rows);
+            match command {
+                Command::One(verb) => Said::One(book.step(&verb)),
+                Command::Batch(steps) => Said::Batch(book.batch(&steps)),
+                Command::Tick(due) => Said::Ticked(book.tick(&due)),
+            }
         };
-        book.close();
-        reply
+        Reply { at, first, said }
     }
 
     fn seal(&mut self, rows: &mut Rows) {
-        rows.put(rows::state(), self.state.to_bytes());
+        book::seal(&mut self.state, &mut self.page, rows);
+        rows.put(rows::state().to_key(), self.state.to_bytes());
     }
 
     fn record_keys(record: &Bytes, keys: &mut Vec<Key>) {
@@ -78,10 +82,7 @@ impl Machine for LedgerMachine {
     }
 
     fn deliver(&mut self, context: &Context, source: GroupId, record: &Bytes, rows: &mut Rows) -> Result<(), String> {
-        let mut book = Book::open(context, &mut self.state, rows);
-        let taken = book.arrive(source, record);
-        book.close();
-        taken
+        Book::open(context, &mut self.state, &mut self.page, rows).arrive(source, record)
     }
 
     fn due(&self, rows: &dyn RowSource, now: TimestampMs) -> Result<Option<Command>, StoreFailure> {
@@ -91,7 +92,7 @@ impl Machine for LedgerMachine {
         let mut due = Vec::new();
         let mut broken = None;
         let (from, to) = (rows::deadline(TimestampMs(0), TransferId(0)), rows::deadline(now.plus(1), TransferId(0)));
-        rows.scan(&from, &to, &mut |key, value| {
+        rows.scan(from.as_slice(), to.as_slice(), &mut |key, value| {
             match read_due(key, value) {
                 Ok(hold) => due.push(hold),
                 Err(error) => broken = Some(StoreFailure(error.to_string())),

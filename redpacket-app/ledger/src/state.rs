@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  row 0x1f -> version u8=1 | last u64 | link | accounts, packets, holds, claims, parked u64
-//!              | count u32, count x { currency u16 | issue, customers, held, escrow, clearing, suspense i128 }
+//!              | count u32, count x { currency | issue, customers, held, escrow, clearing, suspense i128 }
 //! ```
 //!
 //! Must never: grow with accounts or transfers.
@@ -140,7 +140,7 @@ impl State {
     /// The memory that belongs to `rows`.
     pub(crate) fn load(rows: &dyn RowSource) -> Result<Self, LoadError> {
         let key = rows::state();
-        rows.get(&key)?.map_or(Ok(Self::default()), |value| rows::value(&key, &value))
+        rows.get(key.as_slice())?.map_or(Ok(Self::default()), |value| rows::value(key.as_slice(), &value))
     }
 
     /// Moves `amount` between the sums of two accounts.

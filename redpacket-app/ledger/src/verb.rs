@@ -11,6 +11,7 @@ use crate::account::CustomerKind;
 use crate::claim::ClaimKey;
 use crate::fen::{Currency, Fen, Money};
 use crate::ids::{AccountId, JournalNumber, OrderId, PacketId, ShareId, TransferId};
+use crate::packed;
 
 /// Opens a customer's account.
 ///
@@ -44,7 +45,8 @@ impl Layout for OpenAccount {
 /// Moves money between the outside world and a customer's account (top-up, withdrawal).
 ///
 /// Refuses a top-up: `IdReused`, `AmountNotPositive`, `AmountTooLarge`, `CreditUnknown`, `CreditClosed`,
-/// `CurrencyMismatch`, `BalanceLimit`. A withdrawal: the same with `DebitUnknown`, `DebitClosed`; `InsufficientFunds`.
+/// `CurrencyMismatch`, `CeilingReached`, `BalanceLimit`. A withdrawal: the same with `DebitUnknown`, `DebitClosed`,
+/// `DebitFrozen`; `InsufficientFunds`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wallet {
     /// Identity.
@@ -62,7 +64,7 @@ impl Layout for Wallet {
         self.id.encode(out);
         self.account.encode(out);
         self.money.encode(out);
-        out.u128(self.memo);
+        packed::put_memo(out, self.memo);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
@@ -70,7 +72,7 @@ impl Layout for Wallet {
             id: TransferId::decode(input)?,
             account: AccountId::decode(input)?,
             money: Money::decode(input)?,
-            memo: input.u128()?,
+            memo: packed::get_memo(input)?,
         })
     }
 }
@@ -78,7 +80,8 @@ impl Layout for Wallet {
 /// Moves money between two customers of this shard.
 ///
 /// Refuses: `IdReused`, `AmountNotPositive`, `AmountTooLarge`, `SameAccount`, `DebitUnknown`, `CreditUnknown`,
-/// `DebitClosed`, `CreditClosed`, `CurrencyMismatch`, `InsufficientFunds`, `BalanceLimit`.
+/// `DebitClosed`, `CreditClosed`, `DebitFrozen`, `CurrencyMismatch`, `InsufficientFunds`, `CeilingReached`,
+/// `BalanceLimit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transfer {
     /// Identity.
@@ -102,7 +105,7 @@ impl Layout for Transfer {
         self.credit.encode(out);
         self.money.encode(out);
         out.u16(self.code);
-        out.u128(self.memo);
+        packed::put_memo(out, self.memo);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
@@ -112,15 +115,67 @@ impl Layout for Transfer {
             credit: AccountId::decode(input)?,
             money: Money::decode(input)?,
             code: input.u16()?,
-            memo: input.u128()?,
+            memo: packed::get_memo(input)?,
         })
+    }
+}
+
+/// Moves money from a customer of this shard to one of another shard: to the clearing account here, and on by courier.
+///
+/// Where it cannot land there, it comes back by itself: nobody need look after it.
+///
+/// Refuses: `IdReused`, `AmountNotPositive`, `AmountTooLarge`, `GroupInvalid`, `SameAccount`, `DebitUnknown`,
+/// `DebitClosed`, `DebitFrozen`, `CurrencyMismatch`, `InsufficientFunds`, `BalanceLimit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remit {
+    /// The payment; only its debit account lives here.
+    pub transfer: Transfer,
+    /// The home of the credit account; not this group.
+    pub to_group: GroupId,
+}
+
+impl Layout for Remit {
+    fn encode(&self, out: &mut Writer) {
+        self.transfer.encode(out);
+        out.u32(self.to_group.0);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { transfer: Transfer::decode(input)?, to_group: GroupId(input.u32()?) })
+    }
+}
+
+/// Sets the bounds of an account. A repeat is fine: it says what shall be, not what shall change.
+///
+/// Refuses: `CeilingInvalid`, `AccountUnknown`, `AccountClosed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restrict {
+    /// The account.
+    pub account: AccountId,
+    /// Most it may hold, incoming holds counted; 0: as much as any account. What it holds already stays. A share of a
+    /// packet that does not fit is parked; a refund, or a payment that comes back, was its money before and fits.
+    pub ceiling: Fen,
+    /// Whether it may be credited only.
+    pub is_frozen: bool,
+}
+
+impl Layout for Restrict {
+    fn encode(&self, out: &mut Writer) {
+        self.account.encode(out);
+        self.ceiling.encode(out);
+        out.bool(self.is_frozen);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { account: AccountId::decode(input)?, ceiling: Fen::decode(input)?, is_frozen: input.bool()? })
     }
 }
 
 /// Sets money of the debit account aside for the credit account, until it is posted, voided, or its time is over.
 ///
 /// Refuses: `IdReused`, `AmountNotPositive`, `AmountTooLarge`, `HoldTimeInvalid`, `SameAccount`, `DebitUnknown`,
-/// `CreditUnknown`, `DebitClosed`, `CreditClosed`, `CurrencyMismatch`, `InsufficientFunds`.
+/// `CreditUnknown`, `DebitClosed`, `CreditClosed`, `DebitFrozen`, `CurrencyMismatch`, `InsufficientFunds`,
+/// `CeilingReached`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hold {
     /// Identity; names the hold.
@@ -147,7 +202,7 @@ impl Layout for Hold {
         self.money.encode(out);
         out.u64(self.hold_ms);
         out.u16(self.code);
-        out.u128(self.memo);
+        packed::put_memo(out, self.memo);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
@@ -158,7 +213,7 @@ impl Layout for Hold {
             money: Money::decode(input)?,
             hold_ms: input.u64()?,
             code: input.u16()?,
-            memo: input.u128()?,
+            memo: packed::get_memo(input)?,
         })
     }
 }

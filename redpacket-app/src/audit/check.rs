@@ -58,6 +58,19 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// Adds the report of another part. What counts whole groups is in each of them already.
+    pub(crate) fn add(&mut self, part: Self) {
+        for (item, more) in self.items.iter_mut().zip(part.items) {
+            item.broken += more.broken;
+            let is_new = |detail: &String| !item.details.contains(detail);
+            let details: Vec<String> = more.details.into_iter().filter(is_new).collect();
+            item.details.extend(details);
+        }
+        self.credits_now += part.credits_now;
+        self.credits_queued += part.credits_queued;
+        self.longest_wait_ms = self.longest_wait_ms.max(part.longest_wait_ms);
+    }
+
     /// Whether all invariants hold.
     pub(crate) fn is_ok(&self) -> bool {
         self.items.iter().all(|item| item.broken == 0)

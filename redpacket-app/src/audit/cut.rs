@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ledger::{Audit, LedgerView};
+use ledger::{Audit, LedgerView, Part};
 use machine::{LoadError, RowSource, TimestampMs};
 use packets::{AuditReport, Fen, PacketFacts, PacketId, Phase, Share, read};
 use tokio::task::{JoinError, spawn_blocking};
@@ -37,25 +37,30 @@ pub(crate) struct PacketsCut {
     pub(crate) now: TimestampMs,
 }
 
-/// Cuts a packet group.
-pub(crate) async fn packets(shard: &Arc<PacketsShard>) -> Result<PacketsCut, Failure> {
+/// Cuts a packet group: its packets of one part.
+pub(crate) async fn packets(shard: &Arc<PacketsShard>, part: Part) -> Result<PacketsCut, Failure> {
     shard.catch_up().await?;
     let shard = Arc::clone(shard);
-    let cut = spawn_blocking(move || shard.stale(|seen| read_packets(seen.rows, seen.now)));
+    let cut = spawn_blocking(move || shard.stale(|seen| read_packets(seen.rows, seen.now, part)));
     Ok(cut.await.map_err(|error| broken_off(&error))???)
 }
 
-/// Cuts a shard of the ledger.
-pub(crate) async fn ledger(shard: &Arc<LedgerShard>) -> Result<Audit, Failure> {
+/// Cuts a shard of the ledger, with a closer look at one part.
+pub(crate) async fn ledger(shard: &Arc<LedgerShard>, part: Part) -> Result<Audit, Failure> {
     shard.catch_up().await?;
     let shard = Arc::clone(shard);
-    let cut = spawn_blocking(move || shard.stale(|seen| LedgerView::over(seen.rows).audit()));
+    let cut = spawn_blocking(move || shard.stale(|seen| LedgerView::over(seen.rows).audit_part(part)));
     Ok(cut.await.map_err(|error| broken_off(&error))???)
 }
 
-fn read_packets(rows: &dyn RowSource, now: TimestampMs) -> Result<PacketsCut, LoadError> {
+fn read_packets(rows: &dyn RowSource, now: TimestampMs, part: Part) -> Result<PacketsCut, LoadError> {
     let mut facts: Vec<PacketFacts> = Vec::new();
-    let report = packets::audit(rows, &mut |packet| facts.push(packet.clone()))?;
+    let mut take = |packet: &PacketFacts| {
+        if part.has(packet.packet.bits()) {
+            facts.push(packet.clone());
+        }
+    };
+    let report = packets::audit(rows, &mut take)?;
     let mut cuts = BTreeMap::new();
     for PacketFacts { packet, total, phase, refund, .. } in facts {
         let shares = read::packet(rows, packet)?.map(|view| view.shares).unwrap_or_default();

@@ -18,6 +18,7 @@ pub(crate) const fn broken_by(difference: &Difference) -> u32 {
         | Difference::ChainBroken { .. }
         | Difference::BalanceNotFolded { .. }
         | Difference::BalanceDiffers { .. }
+        | Difference::MarksDiffer { .. }
         | Difference::AccountMissing { .. }
         | Difference::AccountCountDiffers { .. }
         | Difference::CountDiffers { .. }

@@ -9,34 +9,65 @@
 //! has marked the ledger must have booked, and what the ledger has booked the last cut must have promised. Each check
 //! is one-sided, and exact at any time: money under way raises no alarm, and no second try is needed.
 //!
-//! Must never: write anything.
+//! What is too much for the memory of a node is audited in parts, by the hash of its packets and accounts: each part is a
+//! whole audit of all rows with a closer look at its own, and the reports are put together.
+//!
+//! Must never: write anything, or hold more than one part.
 
 pub(crate) mod check;
 pub(crate) mod cut;
 pub(crate) mod ledger_items;
+pub(crate) mod patrol;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ledger::Part;
+
 use crate::audit::check::{Cuts, Report};
 use crate::failure::Failure;
 use crate::homes::Homes;
+use crate::limits::AUDIT_RECORDS_MAX;
 
 /// Audits everything. Errors: `NotApplied`, a shard could not be read.
 pub(crate) async fn audit(homes: &Arc<Homes>, late_after_ms: u64) -> Result<Report, Failure> {
-    let before = packets(homes).await?;
+    let of = parts(homes)?;
+    let mut whole = audit_part(homes, late_after_ms, Part { index: 0, of }).await?;
+    for index in 1..of {
+        whole.add(audit_part(homes, late_after_ms, Part { index, of }).await?);
+    }
+    Ok(whole)
+}
+
+/// How many parts keep the memory of an audit within its bound.
+fn parts(homes: &Homes) -> Result<u32, Failure> {
+    let mut records = 0_u64;
+    for shard in homes.ledgers() {
+        records += shard.stale(|seen| {
+            let counts = seen.machine.counts();
+            counts.accounts + counts.holds + counts.packets
+        })?;
+    }
+    for shard in homes.packet_shards() {
+        records += shard.stale(|seen| seen.machine.counts().packets + 2 * seen.machine.counts().claims)?;
+    }
+    Ok(u32::try_from(records / AUDIT_RECORDS_MAX).unwrap_or(u32::MAX).saturating_add(1))
+}
+
+async fn audit_part(homes: &Arc<Homes>, late_after_ms: u64, part: Part) -> Result<Report, Failure> {
+    let before = packets(homes, part).await?;
     let mut shards = BTreeMap::new();
     for shard in homes.ledgers() {
-        shards.insert(shard.group.id(), cut::ledger(shard).await?);
+        shards.insert(shard.group.id(), cut::ledger(shard, part).await?);
     }
-    let after = packets(homes).await?;
+    let after = packets(homes, part).await?;
     Ok(check::check(&Cuts { before, shards, after, late_after_ms }))
 }
 
-async fn packets(homes: &Arc<Homes>) -> Result<Vec<cut::PacketsCut>, Failure> {
+async fn packets(homes: &Arc<Homes>, part: Part) -> Result<Vec<cut::PacketsCut>, Failure> {
     let mut cuts = Vec::new();
     for shard in homes.packet_shards() {
-        cuts.push(cut::packets(shard).await?);
+        cuts.push(cut::packets(shard, part).await?);
     }
     Ok(cuts)
 }

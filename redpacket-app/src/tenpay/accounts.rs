@@ -3,9 +3,10 @@
 //! Must never: show a balance that is older than what was acknowledged.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ledger::{
-    Account, AccountKey, BillOrder, BillPage, Currency, CustomerKind, JournalNumber, LedgerView, Money, OpenAccount,
+    Account, AccountKey, BillPage, BillQuery, Currency, CustomerKind, JournalNumber, LedgerView, Money, OpenAccount,
     TransferId, Verb, Wallet,
 };
 use packets::UserId;
@@ -42,6 +43,8 @@ pub(crate) struct Standing {
     pub(crate) account: Account,
     /// What is on its way.
     pub(crate) balance: Balance,
+    /// The last entry of the shard's journal that this holds.
+    pub(crate) journal: JournalNumber,
 }
 
 /// Opens, funds and shows accounts.
@@ -64,32 +67,37 @@ impl Accounts {
         Ok(())
     }
 
-    /// An account, in a fresh read. Refuses: `AccountUnknown`.
+    /// An account as it is now. Refuses: `AccountUnknown`.
     pub(crate) async fn standing(&self, account: ledger::AccountId) -> Result<Standing, Failure> {
-        let read = self.homes.ledger(account).fresh(|seen| {
+        self.standing_within(account, Duration::ZERO).await
+    }
+
+    /// An account as it was `age` ago, or later. Refuses: `AccountUnknown`.
+    pub(crate) async fn standing_within(&self, account: ledger::AccountId, age: Duration) -> Result<Standing, Failure> {
+        let read = self.homes.ledger(account).within(age, |seen| {
             let view = LedgerView::over(seen.rows);
             let row = view.account(AccountKey::Customer(account))?;
-            Ok::<_, machine::LoadError>((row, view.claims(account)?))
+            Ok::<_, machine::LoadError>((row, view.claims(account)?, seen.machine.journal_end().0))
         });
-        let (row, claims) = read.await??;
+        let (row, claims, journal) = read.await??;
         let account = row.ok_or(ledger::Refusal::AccountUnknown)?;
         let (pending, pending_credits) = Pending::sum(&claims);
         let held = account.customer().map_or(0, |customer| customer.held.0);
         let balance = Balance { booked: account.balance.0, held, pending, pending_credits };
-        Ok(Standing { account, balance })
+        Ok(Standing { account, balance, journal })
     }
 
-    /// A page of an account's bill, newest first. Refuses: `AccountUnknown`.
+    /// A page of an account's bill, as it was `age` ago, or later. Refuses: `AccountUnknown`.
     pub(crate) async fn bill(
         &self,
         account: ledger::AccountId,
-        cursor: Option<JournalNumber>,
-        limit: usize,
+        query: &BillQuery,
+        age: Duration,
     ) -> Result<BillPage, Failure> {
-        let read = self.homes.ledger(account).fresh(|seen| {
+        let read = self.homes.ledger(account).within(age, |seen| {
             let view = LedgerView::over(seen.rows);
             let is_known = view.account(AccountKey::Customer(account))?.is_some();
-            Ok::<_, machine::LoadError>((is_known, view.bill(account, BillOrder::NewestFirst, cursor, limit)?))
+            Ok::<_, machine::LoadError>((is_known, view.bill(account, query)?))
         });
         match read.await?? {
             (true, page) => Ok(page),

@@ -9,16 +9,18 @@
 //!
 //! Must never: say "booked" of money that is still on its way.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::{CreditShare, Done, LedgerView, Money, RefundPacket, ShareId, TransferKey, Verb};
+use ledger::{CreditShare, Done, LedgerView, Money, RefundPacket, ShareId, Step, TransferKey, Verb};
 use machine::GroupId;
 use packets::{Credit, Refund};
 use tokio::time::{Instant, timeout_at};
 
-use crate::failure::{Failure, unexpected};
+use crate::failure::{DoorRefusal, Failure, unexpected};
 use crate::homes::Homes;
+use crate::tenpay::batcher::{Batcher, Told};
 
 /// How far a credit has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +50,14 @@ pub(crate) fn share(credit: &Credit) -> ShareId {
 #[derive(Clone)]
 pub(crate) struct Booking {
     homes: Arc<Homes>,
+    batchers: Arc<BTreeMap<GroupId, Batcher>>,
 }
 
 impl Booking {
-    pub(crate) const fn new(homes: Arc<Homes>) -> Self {
-        Self { homes }
+    /// Begins to gather steps for all shards.
+    pub(crate) fn start(homes: Arc<Homes>) -> Self {
+        let batchers = homes.ledgers().map(|shard| (shard.group.id(), Batcher::start(Arc::clone(shard)))).collect();
+        Self { homes, batchers: Arc::new(batchers) }
     }
 
     /// Tries until `deadline` to book a credit, and to see it land.
@@ -106,11 +111,17 @@ impl Booking {
         verb: Verb,
         deadline: Duration,
     ) -> Result<Done, Failure> {
-        let applied = self.homes.ledger(account).command(&ledger::Command::One(verb), deadline).await?;
-        match applied.reply {
-            ledger::Reply::One(answer) => Ok(answer?),
-            other => Err(unexpected(&other)),
+        let steps = vec![Step { is_linked: false, verb }];
+        let told = self.steps(self.homes.ledger_group(account), steps, deadline).await?;
+        match told.answers.first() {
+            Some(answer) => Ok((*answer)?),
+            None => Err(unexpected(&told)),
         }
+    }
+
+    /// Steps in the shard `group`. Refuses: `GroupUnknown`.
+    pub(crate) async fn steps(&self, group: GroupId, steps: Vec<Step>, deadline: Duration) -> Result<Told, Failure> {
+        self.batchers.get(&group).ok_or(DoorRefusal::GroupUnknown)?.ask(steps, deadline).await
     }
 
     /// Waits until a credit that was sent on has been applied in its user's shard, as far as this node sees.

@@ -3,8 +3,10 @@
 //! Must never: decide what a share is worth, or give a credit up.
 
 pub(crate) mod accounts;
+pub(crate) mod batcher;
 pub(crate) mod booking;
 pub(crate) mod credits;
+pub(crate) mod journal;
 pub(crate) mod marks;
 pub(crate) mod outbox;
 pub(crate) mod pending;

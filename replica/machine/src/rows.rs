@@ -77,20 +77,82 @@ pub enum BodyChange {
     Drop,
 }
 
+/// A row that was read for the batch, and what became of it.
+#[derive(Debug)]
+struct Named {
+    key: Key,
+    loaded: Option<Bytes>,
+    change: Option<Option<Bytes>>,
+}
+
 /// The overlay that `apply` reads and writes: rows loaded for the batch, and the changes so far.
+///
+/// Named rows stand in key order and are found by a table of hints; few others are written, and those lie in a map.
 #[derive(Debug, Default)]
 pub struct Rows {
-    loaded: BTreeMap<Key, Option<Bytes>>,
-    changes: BTreeMap<Key, Option<Bytes>>,
+    named: Vec<Named>,
+    /// Open addressing over `named`; its length is a power of two, and at least half of it is [`FREE`].
+    hints: Vec<u32>,
+    written: BTreeMap<Key, Option<Bytes>>,
     bodies: BTreeMap<BodyRef, BodyChange>,
     posts: Vec<(GroupId, Bytes)>,
+}
+
+const FREE: u32 = u32::MAX;
+/// Hints looked at before the rows themselves are searched: keys are made by callers, and may be made to collide.
+const PROBES_MAX: usize = 16;
+
+/// Where the hints of `key` begin, before it is cut to the table's length.
+fn hash(key: &[u8]) -> usize {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let (words, rest) = key.as_chunks::<8>();
+    let rest =
+        rest.iter().fold(u64::try_from(key.len()).unwrap_or(0), |sum, byte| sum.wrapping_shl(8) ^ u64::from(*byte));
+    let sum = words.iter().fold(rest, |sum, word| (sum ^ u64::from_ne_bytes(*word)).wrapping_mul(ODD).rotate_left(29));
+    usize::try_from(sum.wrapping_mul(ODD) >> 32).unwrap_or(0)
 }
 
 impl Rows {
     /// An overlay over rows that were read for this batch.
     #[must_use]
     pub fn new(loaded: BTreeMap<Key, Option<Bytes>>) -> Self {
-        Self { loaded, ..Self::default() }
+        let named: Vec<Named> = loaded.into_iter().map(|(key, loaded)| Named { key, loaded, change: None }).collect();
+        let size = named.len().saturating_mul(2).next_power_of_two();
+        let mut rows = Self { named, hints: vec![FREE; size], ..Self::default() };
+        for place in 0..rows.named.len() {
+            rows.hint(place);
+        }
+        rows
+    }
+
+    fn hint(&mut self, place: usize) {
+        let Some(named) = self.named.get(place) else { return };
+        let mask = self.hints.len().saturating_sub(1);
+        let first = hash(&named.key);
+        for probe in 0..PROBES_MAX {
+            let Some(hint) = self.hints.get_mut(first.wrapping_add(probe) & mask) else { return };
+            if *hint == FREE {
+                *hint = u32::try_from(place).unwrap_or(FREE);
+                return;
+            }
+        }
+    }
+
+    /// The place of `key` among the named rows.
+    fn place(&self, key: &[u8]) -> Option<usize> {
+        let mask = self.hints.len().saturating_sub(1);
+        let first = hash(key);
+        for probe in 0..PROBES_MAX {
+            let hint = *self.hints.get(first.wrapping_add(probe) & mask)?;
+            if hint == FREE {
+                return None;
+            }
+            let place = usize::try_from(hint).unwrap_or(usize::MAX);
+            if self.named.get(place).is_some_and(|named| named.key == key) {
+                return Some(place);
+            }
+        }
+        self.named.binary_search_by(|named| named.key.as_ref().cmp(key)).ok()
     }
 
     /// The row under `key`, with the changes of earlier commands of the batch.
@@ -98,22 +160,37 @@ impl Rows {
     /// Invariant: the command named `key` in [`crate::Machine::keys`], or wrote it in this batch.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<&Bytes> {
-        if let Some(changed) = self.changes.get(key) {
-            return changed.as_ref();
+        if let Some(named) = self.place(key).and_then(|place| self.named.get(place)) {
+            return named.change.as_ref().unwrap_or(&named.loaded).as_ref();
         }
-        let loaded = self.loaded.get(key);
-        assert!(loaded.is_some(), "a machine reads only rows that its command named");
-        loaded.and_then(Option::as_ref)
+        let written = self.written.get(key);
+        assert!(written.is_some(), "a machine reads only rows that its command named");
+        written.and_then(Option::as_ref)
     }
 
     /// Writes a row.
     pub fn put(&mut self, key: Key, value: Bytes) {
-        self.changes.insert(key, Some(value));
+        self.change(key, Some(value));
+    }
+
+    /// Writes a row under a key that its caller does not own; a named row has one of its own.
+    pub fn set(&mut self, key: &[u8], value: Bytes) {
+        match self.place(key).and_then(|place| self.named.get_mut(place)) {
+            Some(named) => named.change = Some(Some(value)),
+            None => drop(self.written.insert(Key::copy_from_slice(key), Some(value))),
+        }
     }
 
     /// Removes a row; removing what is not there changes nothing.
     pub fn delete(&mut self, key: Key) {
-        self.changes.insert(key, None);
+        self.change(key, None);
+    }
+
+    fn change(&mut self, key: Key, value: Option<Bytes>) {
+        match self.place(&key).and_then(|place| self.named.get_mut(place)) {
+            Some(named) => named.change = Some(value),
+            None => drop(self.written.insert(key, value)),
+        }
     }
 
     /// Keeps a body under a name that the machine has never used before.
@@ -137,7 +214,13 @@ impl Rows {
 
     /// Row changes in key order: `None` deletes.
     pub fn changes(&self) -> impl Iterator<Item = (&Key, Option<&Bytes>)> {
-        self.changes.iter().map(|(key, value)| (key, value.as_ref()))
+        let mut named = self.named.iter().filter_map(|row| Some((&row.key, row.change.as_ref()?.as_ref()))).peekable();
+        let mut written = self.written.iter().map(|(key, value)| (key, value.as_ref())).peekable();
+        std::iter::from_fn(move || match (named.peek(), written.peek()) {
+            (Some((one, _)), Some((other, _))) if one > other => written.next(),
+            (Some(_), _) => named.next(),
+            (None, _) => written.next(),
+        })
     }
 
     /// Body changes in order.

@@ -6,12 +6,16 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ledger::limits::{AMOUNT_FEN_MAX, BALANCE_FEN_MAX};
-use ledger::{AccountKey, CourierRecord, Currency, Difference, Done, Facts, Fen, JournalNumber, Refusal, reconcile};
+use ledger::{
+    AccountKey, BillQuery, Carried, CourierRecord, Currency, Difference, Done, Facts, Fen, JournalNumber, Refusal,
+    reconcile,
+};
 use machine::{Delivery, GroupId, Layout, System};
 use proptest::prelude::*;
 
 use crate::shard::{
-    ANN, BEN, EVE, HERE, NOBODY, SHOP, Shard, THERE, announce, booked, credit, fund, pay, retry, share,
+    ANN, BEN, DAN, EVE, HERE, NOBODY, SHOP, Shard, THERE, announce, booked, credit, fund, pay, refused, remit,
+    restrict, retry, share, transfer, withdraw,
 };
 
 struct Pair {
@@ -133,7 +137,7 @@ fn a_source_that_sends_again_under_a_new_epoch_pays_nothing_twice() {
 #[test]
 fn a_credit_that_cannot_land_is_parked_and_holds_up_nobody() {
     let mut pair = Pair::new();
-    for (number, account) in [(1, NOBODY), (2, BEN), (3, EVE), (4, crate::shard::DAN)] {
+    for (number, account) in [(1, NOBODY), (2, BEN), (3, EVE), (4, DAN)] {
         pair.send(HERE, number, account, 100).expect("sent");
     }
     pair.deliver_all();
@@ -166,7 +170,7 @@ fn a_full_account_parks_what_comes_from_elsewhere() {
     assert_eq!(parked.iter().map(|(_, credit)| credit.reason).collect::<Vec<_>>(), [Refusal::BalanceLimit]);
     let number = parked[0].0.0;
     assert_eq!(pair.at(THERE).one(retry(60, number, BEN)), Err(Refusal::BalanceLimit));
-    pair.at(THERE).one(crate::shard::withdraw(61, BEN, 1)).expect("money can leave");
+    pair.at(THERE).one(withdraw(61, BEN, 1)).expect("money can leave");
     assert!(pair.at(THERE).one(retry(60, number, BEN)).is_ok());
     pair.check();
 }
@@ -176,11 +180,14 @@ fn what_is_no_credit_from_its_source_stays_at_its_source() {
     let mut pair = Pair::new();
     pair.send(HERE, 1, BEN, 10).expect("sent");
     let (_, records) = pair.waiting(HERE);
-    let forged = CourierRecord::Credit {
+    let forged = CourierRecord::Payment {
         source: GroupId(9),
-        share: share(1, 2),
+        what: Carried::Share(share(1, 2)),
+        from: ledger::AccountId(ANN),
         account: ledger::AccountId(BEN),
         money: ledger::Money::cny(5),
+        code: 0,
+        memo: 0,
         serial: 2,
     };
     let shard = pair.at(HERE);
@@ -209,7 +216,9 @@ fn a_shard_read_too_early_or_late_raises_no_alarm_and_a_changed_credit_does() {
     }
     let mut changed = late.clone();
     let facts = changed.get_mut(&THERE).expect("one of the two");
-    facts.received.insert((HERE, Currency::CNY), vec![(share(1, 1), Fen(10)), (share(1, 2), Fen(21))]);
+    let trail = facts.received.get_mut(&(HERE, Currency::CNY)).expect("two were received");
+    trail.payments.insert(2, (Carried::Share(share(1, 2)), Fen(21)));
+    trail.sum += 1;
     assert_eq!(
         reconcile(&changed).differences,
         [
@@ -219,8 +228,76 @@ fn a_shard_read_too_early_or_late_raises_no_alarm_and_a_changed_credit_does() {
     );
 }
 
+#[test]
+fn a_payment_crosses_shards_once_and_is_on_both_bills() {
+    let mut pair = Pair::new();
+    for _ in 0..2 {
+        assert_eq!(pair.at(HERE).one(remit(20, ANN, BEN, THERE, 60)), Ok(Done::Sent(JournalNumber(3))));
+    }
+    assert_eq!(pair.at(HERE).one(transfer(20, ANN, BEN, 60)), refused(Refusal::IdReused));
+    pair.check();
+    let (first, records) = pair.waiting(HERE);
+    for _ in 0..3 {
+        assert_eq!(pair.deliver(HERE, first, records.clone()), Delivery { applied: 1, refused: None });
+    }
+    pair.acknowledge(HERE, 1);
+    assert_eq!((pair.at(HERE).balance(ANN), pair.at(THERE).balance(BEN)), (40, 60));
+    let line = |pair: &mut Pair, group, account| {
+        let page =
+            pair.at(group).view().bill(ledger::AccountId(account), &BillQuery { limit: 1, ..BillQuery::default() });
+        page.expect("bill rows decode").lines.first().map(|line| (line.change.0, line.balance.0, line.entry.code))
+    };
+    assert_eq!((line(&mut pair, HERE, ANN), line(&mut pair, THERE, BEN)), (Some((-60, 40, 7)), Some((60, 60, 7))));
+    pair.check();
+}
+
+#[test]
+fn a_payment_that_cannot_land_comes_back_with_the_reason() {
+    let mut pair = Pair::new();
+    pair.at(THERE).one(restrict(SHOP, 5, false)).expect("bounded");
+    let table = [
+        (20, NOBODY, Refusal::CreditUnknown),
+        (21, EVE, Refusal::CreditClosed),
+        (22, DAN, Refusal::CurrencyMismatch),
+        (23, SHOP, Refusal::CeilingReached),
+    ];
+    for (id, account, _) in table {
+        pair.at(HERE).one(remit(id, ANN, account, THERE, 10)).expect("sent");
+    }
+    assert_eq!(pair.at(HERE).balance(ANN), 60);
+    pair.deliver_all();
+    assert_eq!(pair.at(HERE).balance(ANN), 100, "all came back");
+    assert_eq!((pair.at(HERE).host.machine().counts().parked, pair.at(THERE).host.machine().counts().parked), (0, 0));
+    let bill = pair.at(HERE).view().bill(ledger::AccountId(ANN), &BillQuery { limit: 4, ..BillQuery::default() });
+    let codes: Vec<u16> = bill.expect("bill rows decode").lines.iter().rev().map(|line| line.entry.code).collect();
+    assert_eq!(codes, table.map(|(_, _, reason)| reason.number()));
+    pair.check();
+    assert!(reconcile(&pair.facts()).under_way.is_empty());
+}
+
+#[test]
+fn a_return_to_a_closed_account_is_parked() {
+    let mut pair = Pair::new();
+    pair.at(HERE).one(fund(30, SHOP, 10)).expect("funded");
+    pair.at(HERE).one(remit(20, SHOP, NOBODY, THERE, 10)).expect("sent");
+    pair.at(HERE).one(ledger::Verb::Close(ledger::AccountId(SHOP))).expect("it is empty");
+    pair.deliver_all();
+    let parked = pair.at(HERE).view().parked(JournalNumber(0), 10).expect("parked rows decode");
+    let found: Vec<_> = parked.iter().map(|(_, credit)| (credit.what, credit.reason)).collect();
+    assert_eq!(found, [(Carried::Return(ledger::TransferId(20)), Refusal::CreditClosed)]);
+    pair.check();
+    let number = parked[0].0.0;
+    pair.at(HERE).one(retry(31, number, BEN)).expect("an operator lands it");
+    pair.check();
+}
+
 #[derive(Clone, Debug)]
 enum Move {
+    Remit {
+        source: GroupId,
+        account: u128,
+        fen: i64,
+    },
     Send {
         source: GroupId,
         account: u128,
@@ -238,7 +315,9 @@ enum Move {
 fn moves() -> impl Strategy<Value = Move> {
     let group = || prop_oneof![Just(HERE), Just(THERE)];
     let account = prop_oneof![Just(ANN), Just(BEN), Just(SHOP), Just(EVE), Just(NOBODY)];
+    let payee = prop_oneof![Just(BEN), Just(SHOP), Just(EVE), Just(NOBODY)];
     prop_oneof![
+        (group(), payee, 1_i64..30).prop_map(|(source, account, fen)| Move::Remit { source, account, fen }),
         (group(), account, 1_i64..60).prop_map(|(source, account, fen)| Move::Send { source, account, fen }),
         (group(), 0_usize..3, 0_usize..5, any::<bool>())
             .prop_map(|(source, skip, count, is_acknowledged)| Move::Deliver { source, skip, count, is_acknowledged }),
@@ -259,6 +338,11 @@ proptest! {
                     let answer = pair.send(source, number, account, fen);
                     prop_assert!(matches!(answer, Ok(Done::Sent(_)) | Err(Refusal::EscrowShort)));
                 }
+                Move::Remit { source, account, fen } => {
+                    let id = u128::from(numbers.next().expect("endless")) + 1_000;
+                    let answer = pair.at(source).one(remit(id, ANN, account, other(source), fen));
+                    prop_assert!(matches!(answer, Ok(Done::Sent(_)) | Err(Refusal::InsufficientFunds)));
+                }
                 Move::Deliver { source, skip, count, is_acknowledged } => {
                     let (first, records) = pair.waiting(source);
                     let some: Vec<Bytes> = records.into_iter().skip(skip).take(count).collect();
@@ -270,6 +354,8 @@ proptest! {
             }
             pair.check();
         }
+        // What came to its shard in the first round may go back in the second.
+        pair.deliver_all();
         pair.deliver_all();
         pair.check();
         prop_assert!(reconcile(&pair.facts()).under_way.is_empty());

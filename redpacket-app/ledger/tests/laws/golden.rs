@@ -3,13 +3,15 @@
 //! Must never: be mended by new bytes for an old version.
 
 use bytes::Bytes;
-use ledger::{Command, CourierRecord, Done, DueHold, JournalNumber, Refusal, Reply, Step, TransferId, Verb};
+use ledger::{
+    Carried, Command, CourierRecord, Done, DueHold, JournalNumber, Refusal, Reply, Said, Step, TransferId, Verb,
+};
 use machine::{Layout, TimestampMs};
 
 use crate::golden_bytes::{COMMANDS, RECORDS, REPLIES, ROWS};
 use crate::shard::{
     ANN, BEN, HERE, NOBODY, SHOP, Shard, THERE, USD, announce, claim, credit, fund, hex, hex_of, hold, open, pay, post,
-    refund, retry, settle, share, transfer, void, withdraw,
+    refund, remit, restrict, retry, settle, share, transfer, void, withdraw,
 };
 
 fn commands() -> Vec<Command> {
@@ -29,6 +31,8 @@ fn commands() -> Vec<Command> {
         announce(BEN, HERE, share(8, 1), 100),
         Verb::Forget(claim(BEN, HERE, share(8, 1))),
         retry(9, 5, SHOP),
+        remit(10, ANN, BEN, THERE, 20),
+        restrict(ANN, 5_000, true),
     ];
     let step = |is_linked, verb| Step { is_linked, verb };
     let due = DueHold { hold: TransferId(4), debit: ledger::AccountId(ANN), credit: ledger::AccountId(BEN) };
@@ -60,15 +64,33 @@ fn replies_have_their_bytes() {
         Done::Closed,
         Done::Announced,
         Done::Forgotten,
+        Done::Restricted,
+        Done::Bounced(number),
+        Done::Posted(number),
     ];
-    let mut replies: Vec<Reply> = done.into_iter().map(|done| Reply::One(Ok(done))).collect();
-    replies.push(Reply::One(Err(Refusal::InsufficientFunds)));
-    replies.push(Reply::Batch(vec![Ok(Done::Held), Err(Refusal::LinkedFailed)]));
-    replies.push(Reply::Ticked(7));
+    let mut said: Vec<Said> = done.into_iter().map(|done| Said::One(Ok(done))).collect();
+    said.push(Said::One(Err(Refusal::InsufficientFunds)));
+    said.push(Said::Batch(vec![Ok(Done::Held), Err(Refusal::LinkedFailed)]));
+    said.push(Said::Ticked(7));
+    let (at, first) = (TimestampMs(1_700_000_000_000), JournalNumber(300));
+    let replies: Vec<Reply> = said.into_iter().map(|said| Reply { at, first, said }).collect();
     let found: Vec<String> = replies.iter().map(hex).collect();
     assert_eq!(found, REPLIES);
     for (reply, golden) in replies.into_iter().zip(REPLIES) {
         assert_eq!(Reply::from_bytes(&Bytes::from(unhex(golden))), Ok(reply));
+    }
+}
+
+fn payment(what: Carried) -> CourierRecord {
+    CourierRecord::Payment {
+        source: HERE,
+        what,
+        from: ledger::AccountId(ANN),
+        account: ledger::AccountId(BEN),
+        money: ledger::Money::cny(100),
+        code: 7,
+        memo: 5,
+        serial: 300,
     }
 }
 
@@ -84,13 +106,9 @@ fn courier_records_have_their_bytes() {
             paid: TimestampMs(1_000),
             details: Bytes::from_static(b"luck"),
         },
-        CourierRecord::Credit {
-            source: HERE,
-            share: share(8, 1),
-            account: ledger::AccountId(BEN),
-            money: ledger::Money::cny(100),
-            serial: 3,
-        },
+        payment(Carried::Share(share(8, 1))),
+        payment(Carried::Transfer(TransferId(9))),
+        payment(Carried::Return(TransferId(9))),
     ];
     let found: Vec<String> = records.iter().map(hex).collect();
     assert_eq!(found, RECORDS);
@@ -114,9 +132,12 @@ fn rows_have_their_bytes() {
         credit(share(8, 1), ANN, BEN, THERE, 100),
         credit(share(8, 2), ANN, NOBODY, HERE, 100),
         settle(10),
+        remit(11, ANN, BEN, THERE, 20),
+        restrict(BEN, 5_000, false),
     ] {
         shard.one(verb).expect("the evening is in order");
     }
+    shard.batch((0..17).map(|id| (false, transfer(100 + id, ANN, BEN, 1))).collect());
     let machine_rows = shard.store.rows().filter(|(key, _)| key.first().is_some_and(|tag| *tag >= 0x10));
     let found: Vec<String> = machine_rows.map(|(key, value)| format!("{} {}", hex_of(key), hex_of(value))).collect();
     assert_eq!(found, ROWS);

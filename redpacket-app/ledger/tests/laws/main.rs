@@ -11,6 +11,7 @@ mod holds;
 mod money;
 mod naive;
 mod packets;
+mod patrols;
 mod properties;
 mod refusals;
 mod shard;

@@ -2,8 +2,9 @@
 //!
 //! Must never: read a balance anywhere but from rows.
 
-use ledger::{AccountKey, Currency, Done, Fen, JournalNumber, Link, Refusal, home};
-use machine::{GroupId, Layout};
+use ledger::limits::LINKED_ENTRIES_MAX;
+use ledger::{AccountKey, Command, Currency, Done, Fen, JournalNumber, Link, Refusal, SealedPage, home};
+use machine::{EntryWriter, GroupId, Layout, LogIndex, RequestId, TimestampMs};
 use sha2::{Digest, Sha256};
 
 use crate::shard::{ANN, BEN, HERE, NOBODY, SHOP, Shard, booked, fund, pay, refused, share, transfer, withdraw};
@@ -103,27 +104,45 @@ fn a_chain_happens_as_a_whole_or_not_at_all() {
 }
 
 #[test]
-fn each_command_seals_its_entries_with_one_link() {
+fn commands_that_share_a_log_entry_share_a_link_and_no_link_holds_too_many() {
     let mut shard = Shard::furnished(HERE);
-    shard.batch(vec![(false, transfer(2, ANN, BEN, 3)), (false, transfer(3, ANN, BEN, 4))]);
-    let page = shard.view().journal(JournalNumber(1), 10).expect("the journal reads");
-    assert_eq!(page.entries.len(), 3);
+    let many = 2 * u128::from(LINKED_ENTRIES_MAX) + 3;
+    shard.batch((0..many).map(|id| (false, transfer(100 + id, ANN, BEN, 3))).collect());
+    let mut entry = EntryWriter::default();
+    for id in [2, 3] {
+        let command = Command::One(transfer(id, ANN, BEN, 4));
+        entry.push(RequestId::NONE, &machine::Command::Machine(command.to_bytes()));
+    }
+    let entries = [(LogIndex(90), entry.finish(TimestampMs(5_000), 0))];
+    let outcome = shard.host.apply(&entries, &shard.store).expect("rows in memory can be read");
+    shard.store.commit(&outcome.rows);
+    let page = shard.view().journal(JournalNumber(1), 1_000).expect("the journal reads");
+    assert_eq!(page.entries.len(), 70);
     let ends: Vec<u64> = page.links.iter().map(|(last, _)| last.0).collect();
-    assert_eq!(ends, [1, 3]);
-    let mut link = [0; 32];
+    assert_eq!(ends, [1, 33, 65, 68, 70]);
+    let (mut link, mut first) = ([0; 32], 1_u64);
     for (last, sealed) in &page.links {
-        let mut hash = Sha256::new();
-        hash.update(link);
-        let under = page.entries.iter().filter(|(number, _)| number <= last);
-        let above = page.links.iter().map(|(end, _)| end).rfind(|end| *end < last).copied().unwrap_or_default();
-        for (number, entry) in under.filter(|(number, _)| *number > above) {
-            hash.update(number.0.to_be_bytes());
-            hash.update(entry.to_bytes());
-        }
+        let under = page.entries.iter().filter(|(number, _)| (first..=last.0).contains(&number.0));
+        let under: Vec<_> = under.map(|(_, entry)| *entry).collect();
+        let body = SealedPage::body_of(under[0].at, &under);
+        let hash = Sha256::new().chain_update(link).chain_update(first.to_be_bytes()).chain_update(body);
         link = hash.finalize().into();
         assert_eq!(*sealed, Link(link));
+        first = last.0 + 1;
     }
-    assert_eq!(shard.host.machine().journal_end(), (JournalNumber(3), Link(link)));
+    assert_eq!(shard.host.machine().journal_end(), (JournalNumber(70), Link(link)));
+    shard.check();
+}
+
+#[test]
+fn a_reply_knows_the_time_of_what_it_booked_and_of_nothing_else() {
+    let mut shard = Shard::furnished(HERE);
+    shard.now = 2_000;
+    let command = Command::One(transfer(2, ANN, BEN, 3));
+    let done = Done::Booked(JournalNumber(2));
+    assert_eq!(shard.reply(&command).booked_at(done), Some(TimestampMs(2_000)));
+    shard.now = 3_000;
+    assert_eq!(shard.reply(&command).booked_at(done), None);
 }
 
 #[test]

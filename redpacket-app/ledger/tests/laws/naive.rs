@@ -2,10 +2,11 @@
 //!
 //! Must never: share code with the machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{
-    AccountId, CreditShare, Done, Fen, Hold, PayPacket, Post, RefundPacket, Refusal, TransferKey, Verb, Void, Wallet,
+    AccountId, CreditShare, Done, Fen, Hold, PayPacket, Post, RefundPacket, Refusal, Remit, Restrict, TransferKey,
+    Verb, Void, Wallet,
 };
 use machine::GroupId;
 
@@ -29,6 +30,8 @@ pub(crate) struct Naive {
     pub(crate) gone: i64,
     pub(crate) parked: i64,
     holds: BTreeMap<u128, Held>,
+    ceilings: BTreeMap<u128, i64>,
+    frozen: BTreeSet<u128>,
     done: BTreeMap<TransferKey, (Option<Verb>, &'static str)>,
 }
 
@@ -41,6 +44,8 @@ impl Naive {
             gone: 0,
             parked: 0,
             holds: BTreeMap::new(),
+            ceilings: BTreeMap::new(),
+            frozen: BTreeSet::new(),
             done: BTreeMap::new(),
         }
     }
@@ -75,16 +80,24 @@ impl Naive {
     fn decide(&mut self, verb: &Verb, now: u64) -> Verdict {
         match verb {
             Verb::Fund(Wallet { account, money, .. }) => {
-                *self.balances.get_mut(&account.0).ok_or(Refusal::CreditUnknown)? += money.amount.0;
+                if !self.balances.contains_key(&account.0) {
+                    return Err(Refusal::CreditUnknown);
+                }
+                self.fits(account.0, money.amount)?;
+                *self.balances.entry(account.0).or_default() += money.amount.0;
                 Ok("booked")
             }
             Verb::Withdraw(Wallet { account, money, .. }) => {
-                self.spend(*account, money.amount)?;
+                self.may_pay(*account)?;
+                self.covers(*account, money.amount)?;
+                self.spend(*account, money.amount);
                 Ok("booked")
             }
             Verb::Transfer(body) => {
                 self.both(body.debit, body.credit)?;
-                self.spend(body.debit, body.money.amount)?;
+                self.covers(body.debit, body.money.amount)?;
+                self.fits(body.credit.0, body.money.amount)?;
+                self.spend(body.debit, body.money.amount);
                 *self.balances.entry(body.credit.0).or_default() += body.money.amount.0;
                 Ok("booked")
             }
@@ -105,8 +118,43 @@ impl Naive {
                 *self.balances.entry(payer.0).or_default() += money.amount.0;
                 Ok("booked")
             }
+            Verb::Remit(Remit { transfer, .. }) => {
+                if transfer.debit == transfer.credit {
+                    return Err(Refusal::SameAccount);
+                }
+                self.may_pay(transfer.debit)?;
+                self.covers(transfer.debit, transfer.money.amount)?;
+                self.spend(transfer.debit, transfer.money.amount);
+                self.gone += transfer.money.amount.0;
+                Ok("sent")
+            }
+            Verb::Restrict(Restrict { account, ceiling, is_frozen }) => {
+                if !self.balances.contains_key(&account.0) {
+                    return Err(Refusal::AccountUnknown);
+                }
+                self.ceilings.insert(account.0, ceiling.0);
+                self.frozen.remove(&account.0);
+                self.frozen.extend(is_frozen.then_some(account.0));
+                Ok("restricted")
+            }
             other => panic!("the model does not know {other:?}"),
         }
+    }
+
+    /// Whether the account may hold so much more, with all that is held for it.
+    fn fits(&self, account: u128, amount: Fen) -> Result<(), Refusal> {
+        let ceiling = self.ceilings.get(&account).copied().filter(|ceiling| *ceiling > 0).unwrap_or(i64::MAX);
+        let incoming: i64 =
+            self.holds.values().filter(|held| held.is_live && held.credit == account).map(|held| held.fen).sum();
+        let balance = self.balances.get(&account).copied().unwrap_or_default();
+        if balance + incoming + amount.0 > ceiling { Err(Refusal::CeilingReached) } else { Ok(()) }
+    }
+
+    fn may_pay(&self, account: AccountId) -> Result<(), Refusal> {
+        if !self.balances.contains_key(&account.0) {
+            return Err(Refusal::DebitUnknown);
+        }
+        if self.frozen.contains(&account.0) { Err(Refusal::DebitFrozen) } else { Ok(()) }
     }
 
     fn both(&self, debit: AccountId, credit: AccountId) -> Result<(), Refusal> {
@@ -116,25 +164,26 @@ impl Naive {
         if !self.balances.contains_key(&debit.0) {
             return Err(Refusal::DebitUnknown);
         }
-        if self.balances.contains_key(&credit.0) { Ok(()) } else { Err(Refusal::CreditUnknown) }
+        if !self.balances.contains_key(&credit.0) {
+            return Err(Refusal::CreditUnknown);
+        }
+        self.may_pay(debit)
     }
 
-    fn spend(&mut self, account: AccountId, amount: Fen) -> Result<(), Refusal> {
-        let held = self.held(account.0);
-        let balance = self.balances.get_mut(&account.0).ok_or(Refusal::DebitUnknown)?;
-        if *balance - held < amount.0 {
-            return Err(Refusal::InsufficientFunds);
-        }
-        *balance -= amount.0;
-        Ok(())
+    fn covers(&self, account: AccountId, amount: Fen) -> Result<(), Refusal> {
+        let balance = self.balances.get(&account.0).ok_or(Refusal::DebitUnknown)?;
+        if *balance - self.held(account.0) < amount.0 { Err(Refusal::InsufficientFunds) } else { Ok(()) }
+    }
+
+    fn spend(&mut self, account: AccountId, amount: Fen) {
+        *self.balances.entry(account.0).or_default() -= amount.0;
     }
 
     fn hold(&mut self, body: &Hold, now: u64) -> Verdict {
         self.both(body.debit, body.credit)?;
         let (debit, credit, fen) = (body.debit.0, body.credit.0, body.money.amount.0);
-        if self.balances[&debit] - self.held(debit) < fen {
-            return Err(Refusal::InsufficientFunds);
-        }
+        self.covers(body.debit, body.money.amount)?;
+        self.fits(credit, body.money.amount)?;
         self.holds.insert(body.id.0, Held { debit, credit, fen, deadline: now + body.hold_ms, is_live: true });
         Ok("held")
     }
@@ -160,13 +209,12 @@ impl Naive {
     }
 
     fn pay(&mut self, body: &PayPacket) -> Verdict {
-        if !self.balances.contains_key(&body.payer.0) {
-            return Err(Refusal::DebitUnknown);
-        }
+        self.may_pay(body.payer)?;
         if self.escrows.contains_key(&body.packet.0) {
             return Err(Refusal::PacketExists);
         }
-        self.spend(body.payer, body.money.amount)?;
+        self.covers(body.payer, body.money.amount)?;
+        self.spend(body.payer, body.money.amount);
         self.escrows.insert(body.packet.0, (body.payer.0, body.money.amount.0));
         Ok("booked")
     }
@@ -190,7 +238,8 @@ impl Naive {
             self.gone += fen;
             return Ok("sent");
         }
-        match self.balances.get_mut(&body.account.0) {
+        let fits = self.fits(body.account.0, body.money.amount).is_ok();
+        match self.balances.get_mut(&body.account.0).filter(|_| fits) {
             Some(balance) => *balance += fen,
             None => {
                 self.parked += fen;
@@ -210,6 +259,7 @@ pub(crate) fn word(done: Done) -> &'static str {
         Done::Held => "held",
         Done::Voided => "voided",
         Done::Cancelled => "cancelled",
+        Done::Restricted => "restricted",
         other => panic!("the model does not know {other:?}"),
     }
 }

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 
 use crate::naive::{Naive, word};
 use crate::shard::{
-    ANN, BEN, HERE, SHOP, Shard, THERE, credit, fund, hold, open, pay, post, refund, settle, share, transfer, void,
-    withdraw,
+    ANN, BEN, HERE, SHOP, Shard, THERE, credit, fund, hold, open, pay, post, refund, remit, restrict, settle, share,
+    transfer, void, withdraw,
 };
 
 const OPEN: [u128; 3] = [ANN, BEN, SHOP];
@@ -32,6 +32,9 @@ fn verbs() -> impl Strategy<Value = Verb> {
         4 => (1_u128..5, 1_u32..4, account(), account(), (group, fen()))
             .prop_map(|(packet, number, a, b, (group, fen))| credit(share(packet, number), a, b, group, fen / 3 + 1)),
         1 => (1_u128..5, account(), fen()).prop_map(|(packet, a, fen)| refund(packet, a, fen / 2 + 1)),
+        2 => (id(), account(), 1_u128..7, fen()).prop_map(|(id, a, b, fen)| remit(id, a, b, THERE, fen / 2 + 1)),
+        1 => (account(), prop_oneof![Just(0_i64), 50..300_i64], any::<bool>())
+            .prop_map(|(a, ceiling, is_frozen)| restrict(a, ceiling, is_frozen && ceiling > 200)),
     ]
 }
 

@@ -7,12 +7,12 @@ use ledger::limits::{
     AMOUNT_FEN_MAX, BALANCE_FEN_MAX, BATCH_STEPS_MAX, CLAIMS_PER_ACCOUNT_MAX, CURRENCIES_MAX, DETAILS_BYTES_MAX,
     HOLD_MS_MAX, TICK_HOLDS_MAX,
 };
-use ledger::{AccountId, Answer, Command, Currency, DueHold, Money, Refusal, Reply, Step, TransferId, Verb};
+use ledger::{AccountId, Answer, Command, Currency, DueHold, Money, Refusal, Said, Step, TransferId, Verb};
 use machine::{GroupId, Layout};
 
 use crate::shard::{
     ANN, BEN, DAN, EVE, HERE, NOBODY, SHOP, Shard, THERE, USD, announce, booked, credit, fund, hold, open, pay, post,
-    refund, refused, retry, settle, share, transfer, void, withdraw,
+    refund, refused, remit, restrict, retry, settle, share, transfer, void, withdraw,
 };
 
 /// A shard with something of everything: order 1 paid packet 1, order 9 cancelled, hold 10 alive, hold 11 voided, packet
@@ -28,11 +28,17 @@ fn shard() -> Shard {
         hold(11, ANN, BEN, 100, 60_000),
         void(12, 11, ANN, BEN),
         credit(share(1, 1), ANN, NOBODY, HERE, 30),
+        open(FRED, Currency::CNY),
+        fund(13, FRED, 85),
+        restrict(FRED, 100, true),
     ] {
         shard.one(verb).expect("the table's beginning is in order");
     }
     shard
 }
+
+/// Frozen, with 85 fen of at most 100.
+const FRED: u128 = 8;
 
 fn in_dollars(verb: Verb) -> Verb {
     match verb {
@@ -89,8 +95,17 @@ fn refused_by_ids_and_bodies() -> Vec<(Verb, Refusal)> {
         (with_long_details(pay(20, 3, ANN, 10)), R::DetailsTooLarge),
         (hold(20, ANN, BEN, 10, 0), R::HoldTimeInvalid),
         (hold(20, ANN, BEN, 10, HOLD_MS_MAX + 1), R::HoldTimeInvalid),
+        (restrict(ANN, -1, false), R::CeilingInvalid),
+        (restrict(ANN, BALANCE_FEN_MAX + 1, false), R::CeilingInvalid),
         (credit(share(1, 2), ANN, BEN, GroupId::META, 10), R::GroupInvalid),
         (credit(share(1, 2), ANN, BEN, GroupId::OUTSIDE, 10), R::GroupInvalid),
+        (remit(1, ANN, BEN, THERE, 10), R::IdReused),
+        (remit(20, ANN, BEN, THERE, 0), R::AmountNotPositive),
+        (remit(20, ANN, BEN, THERE, AMOUNT_FEN_MAX + 1), R::AmountTooLarge),
+        (remit(20, ANN, BEN, GroupId::META, 10), R::GroupInvalid),
+        (remit(20, ANN, BEN, GroupId::OUTSIDE, 10), R::GroupInvalid),
+        (remit(20, ANN, BEN, HERE, 10), R::GroupInvalid),
+        (remit(20, ANN, ANN, THERE, 10), R::SameAccount),
         (transfer(20, ANN, ANN, 10), R::SameAccount),
         (hold(20, ANN, ANN, 10, 1), R::SameAccount),
         (credit(share(3, 1), ANN, BEN, HERE, 10), R::PacketUnknown),
@@ -112,6 +127,21 @@ fn refused_by_accounts() -> Vec<(Verb, Refusal)> {
     vec![
         (Verb::Close(AccountId(NOBODY)), R::AccountUnknown),
         (announce(NOBODY, THERE, share(7, 1), 1), R::AccountUnknown),
+        (restrict(NOBODY, 1, true), R::AccountUnknown),
+        (restrict(EVE, 1, true), R::AccountClosed),
+        (remit(20, NOBODY, BEN, THERE, 10), R::DebitUnknown),
+        (remit(20, EVE, BEN, THERE, 10), R::DebitClosed),
+        (remit(20, FRED, BEN, THERE, 10), R::DebitFrozen),
+        (remit(20, DAN, BEN, THERE, 10), R::CurrencyMismatch),
+        (remit(20, ANN, BEN, THERE, 601), R::InsufficientFunds),
+        (withdraw(20, FRED, 10), R::DebitFrozen),
+        (transfer(20, FRED, BEN, 10), R::DebitFrozen),
+        (hold(20, FRED, BEN, 10, 1), R::DebitFrozen),
+        (pay(20, 3, FRED, 10), R::DebitFrozen),
+        (fund(20, FRED, 16), R::CeilingReached),
+        (transfer(20, ANN, FRED, 16), R::CeilingReached),
+        (hold(20, ANN, FRED, 16, 1), R::CeilingReached),
+        (retry(20, 5, FRED), R::CeilingReached),
         (withdraw(20, NOBODY, 10), R::DebitUnknown),
         (transfer(20, NOBODY, BEN, 10), R::DebitUnknown),
         (pay(20, 3, NOBODY, 10), R::DebitUnknown),
@@ -179,6 +209,9 @@ fn of_several_reasons_the_lowest_is_given() {
         (transfer(20, NOBODY, EVE, 1), R::DebitUnknown),
         (transfer(20, EVE, NOBODY, 1), R::CreditUnknown),
         (transfer(20, EVE, DAN, 1), R::DebitClosed),
+        (transfer(20, FRED, EVE, 5_000), R::CreditClosed),
+        (transfer(20, FRED, DAN, 5_000), R::DebitFrozen),
+        (transfer(20, ANN, FRED, 5_000), R::InsufficientFunds),
         (transfer(20, ANN, DAN, 5_000), R::CurrencyMismatch),
         (pay(20, 1, ANN, 5_000), R::PacketExists),
         (credit(share(1, 2), BEN, BEN, HERE, 5_000), R::PayerDiffers),
@@ -255,7 +288,7 @@ fn a_command_too_large_is_refused_as_a_whole() {
     let step = Step { is_linked: false, verb: settle(1) };
     let mut shard = Shard::furnished(HERE);
     let before = shard.trace();
-    let reply = Reply::One(refused(Refusal::BatchTooLarge));
+    let reply = Said::One(refused(Refusal::BatchTooLarge));
     assert_eq!(shard.run(&Command::Batch(vec![step; BATCH_STEPS_MAX + 1])), reply);
     let due = DueHold { hold: TransferId(1), debit: AccountId(1), credit: AccountId(2) };
     assert_eq!(shard.run(&Command::Tick(vec![due; TICK_HOLDS_MAX + 1])), reply);
@@ -269,8 +302,8 @@ fn refusals_are_numbered_without_gaps_in_order_of_precedence() {
         assert_eq!(Refusal::from_bytes(&refusal.to_bytes()), Ok(*refusal));
         assert!(!refusal.to_string().is_empty());
     }
-    assert_eq!(Refusal::ALL.len(), 37);
-    for number in [0_u16, 38, u16::MAX] {
+    assert_eq!(Refusal::ALL.len(), 40);
+    for number in [0_u16, 41, u16::MAX] {
         assert!(Refusal::from_bytes(&Bytes::copy_from_slice(&number.to_be_bytes())).is_err());
     }
 }

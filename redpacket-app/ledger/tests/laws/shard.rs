@@ -6,8 +6,8 @@ use bytes::Bytes;
 use ledger::{
     Account, AccountId, AccountKey, AnnounceClaim, Answer, Audit, ClaimKey, Command, CreditShare, Currency,
     CustomerKind, Done, Fen, Hold, JournalNumber, LedgerMachine, LedgerView, Money, OpenAccount, OrderId, PacketId,
-    PayPacket, Post, RefundPacket, Refusal, Reply, RetryParked, ShareId, Step, Transfer, TransferId, Verb, Void,
-    Wallet,
+    Patrol, PayPacket, Post, RefundPacket, Refusal, Remit, Reply, Restrict, RetryParked, Round, Said, ShareId, Step,
+    Transfer, TransferId, Verb, Void, Wallet,
 };
 use machine::{
     Answer as HostAnswer, EntryWriter, GroupId, Host, Key, Layout, LogIndex, MemoryStore, RequestId, TimestampMs,
@@ -50,7 +50,11 @@ impl Shard {
         shard
     }
 
-    pub(crate) fn run(&mut self, command: &Command) -> Reply {
+    pub(crate) fn run(&mut self, command: &Command) -> Said {
+        self.reply(command).said
+    }
+
+    pub(crate) fn reply(&mut self, command: &Command) -> Reply {
         self.index += 1;
         let now = TimestampMs(self.now);
         self.store.run(&mut self.host, LogIndex(self.index), now, command).expect("a command survives its layout")
@@ -58,7 +62,7 @@ impl Shard {
 
     pub(crate) fn one(&mut self, verb: Verb) -> Answer {
         match self.run(&Command::One(verb)) {
-            Reply::One(answer) => answer,
+            Said::One(answer) => answer,
             other => panic!("one verb is answered by one answer, not {other:?}"),
         }
     }
@@ -66,7 +70,7 @@ impl Shard {
     pub(crate) fn batch(&mut self, steps: Vec<(bool, Verb)>) -> Vec<Answer> {
         let steps = steps.into_iter().map(|(is_linked, verb)| Step { is_linked, verb }).collect();
         match self.run(&Command::Batch(steps)) {
-            Reply::Batch(answers) => answers,
+            Said::Batch(answers) => answers,
             other => panic!("a batch is answered by a batch, not {other:?}"),
         }
     }
@@ -90,7 +94,7 @@ impl Shard {
         use machine::Machine as _;
         let due = self.host.machine().due(&self.store, TimestampMs(self.now)).expect("rows in memory can be read");
         due.map_or(0, |command| match self.run(&command) {
-            Reply::Ticked(ended) => ended,
+            Said::Ticked(ended) => ended,
             other => panic!("a tick is answered by a count, not {other:?}"),
         })
     }
@@ -132,8 +136,19 @@ impl Shard {
     /// Every invariant, from the rows alone; and memory is what the rows say.
     pub(crate) fn check(&self) {
         assert_eq!(self.audit().differences, [], "the audit finds nothing");
+        assert_eq!(patrol(&self.store, 64).differences, [], "the patrol finds nothing");
         let reloaded: Host<LedgerMachine> = self.store.host(self.group).expect("the rows load");
         assert_eq!(reloaded.machine(), self.host.machine(), "memory is a function of the rows");
+    }
+}
+
+/// A whole round of the patrol, `budget` rows at a time.
+pub(crate) fn patrol(rows: &MemoryStore, budget: usize) -> Round {
+    let mut patrol = Patrol::default();
+    loop {
+        if let Some(round) = patrol.go_on(rows, budget).expect("rows decode") {
+            return round;
+        }
     }
 }
 
@@ -180,6 +195,15 @@ pub(crate) fn withdraw(id: u128, account: u128, fen: i64) -> Verb {
 pub(crate) fn transfer(id: u128, debit: u128, credit: u128, fen: i64) -> Verb {
     let (debit, credit) = (AccountId(debit), AccountId(credit));
     Verb::Transfer(Transfer { id: TransferId(id), debit, credit, money: Money::cny(fen), code: 7, memo: 0 })
+}
+
+pub(crate) fn remit(id: u128, debit: u128, credit: u128, to_group: GroupId, fen: i64) -> Verb {
+    let Verb::Transfer(transfer) = transfer(id, debit, credit, fen) else { panic!("a transfer is one") };
+    Verb::Remit(Remit { transfer, to_group })
+}
+
+pub(crate) fn restrict(account: u128, ceiling: i64, is_frozen: bool) -> Verb {
+    Verb::Restrict(Restrict { account: AccountId(account), ceiling: Fen(ceiling), is_frozen })
 }
 
 pub(crate) fn hold(id: u128, debit: u128, credit: u128, fen: i64, hold_ms: u64) -> Verb {

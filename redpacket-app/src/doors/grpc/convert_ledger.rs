@@ -3,12 +3,17 @@
 //! Must never: let a caller name an account of the ledger's own.
 
 use bytes::Bytes;
-use ledger::{AccountKey, CustomerKind, JournalEntry, JournalNumber, Link, TransferId};
-use proto::ledger::v1::{AccountKind, BillLine, Posting, TransferReply, TransferRequest, TransferResult};
+use ledger::{AccountKey, BillKind, CustomerKind, Done, JournalEntry, JournalNumber, Link, Remit, TransferId, Verb};
+use proto::ledger::v1::{
+    self as wire, AccountKind, BatchRequest, BatchTransfer, BillLine, ParkedCredit, Posting, TransferRequest,
+    TransferResult,
+};
 
 use super::convert::{id, wire_id};
 use super::convert_packet::transfer_id;
+use super::ledger_booking::Dated;
 use crate::failure::{DoorRefusal, Failure};
+use crate::homes::Homes;
 
 /// An account. Refuses: `BadId`.
 pub(super) fn account(bytes: &Bytes) -> Result<ledger::AccountId, Failure> {
@@ -49,19 +54,73 @@ pub(super) fn transfer_step(request: &TransferRequest) -> Result<ledger::Transfe
     })
 }
 
-/// A transfer that is booked.
-pub(super) const fn booked(number: JournalNumber, booked_ms: u64) -> TransferReply {
-    TransferReply { journal: number.0, booked_ms }
+/// A transfer as the step that makes it: within its shard, or to another one.
+pub(super) fn payment(homes: &Homes, transfer: ledger::Transfer) -> Verb {
+    let to_group = homes.ledger_group(transfer.credit);
+    if to_group == homes.ledger_group(transfer.debit) {
+        Verb::Transfer(transfer)
+    } else {
+        Verb::Remit(Remit { transfer, to_group })
+    }
 }
 
-/// A step of a batch that is booked.
-pub(super) const fn booked_step(number: JournalNumber, booked_ms: u64) -> TransferResult {
-    TransferResult { refusal: 0, text: String::new(), journal: number.0, booked_ms }
+/// The transfers of a batch, each with whether it is linked to the next. Refuses: `BadId`, `BadField`.
+pub(super) fn batch_steps(request: &BatchRequest) -> Result<Vec<(bool, ledger::Transfer)>, Failure> {
+    let step = |step: &BatchTransfer| {
+        let transfer = step.transfer.as_ref().ok_or(DoorRefusal::BadField)?;
+        Ok((step.linked, transfer_step(transfer)?))
+    };
+    request.transfers.iter().map(step).collect()
 }
 
-/// A step of a batch that was refused.
-pub(super) fn refused_step(refusal: ledger::Refusal) -> TransferResult {
-    TransferResult { refusal: u32::from(refusal.number()), text: refusal.to_string(), journal: 0, booked_ms: 0 }
+/// What became of a step of a batch.
+pub(super) fn result((answer, at): &Dated) -> TransferResult {
+    match answer {
+        Ok(done) => TransferResult {
+            journal: done.journal_number().map_or(0, |number| number.0),
+            booked_ms: at.map_or(0, |at| at.0),
+            under_way: matches!(done, Done::Sent(_)),
+            ..TransferResult::default()
+        },
+        Err(refusal) => TransferResult {
+            refusal: u32::from(refusal.number()),
+            text: refusal.to_string(),
+            ..TransferResult::default()
+        },
+    }
+}
+
+/// A kind of line. Refuses: `BadField`.
+pub(super) fn bill_kind(kind: wire::BillKind) -> Result<BillKind, Failure> {
+    let known = BillKind::ALL.into_iter().find(|known| wire_bill_kind(*known) == kind);
+    known.ok_or_else(|| DoorRefusal::BadField.into())
+}
+
+const fn wire_bill_kind(kind: BillKind) -> wire::BillKind {
+    match kind {
+        BillKind::Funded => wire::BillKind::Funded,
+        BillKind::Withdrawn => wire::BillKind::Withdrawn,
+        BillKind::Transfer => wire::BillKind::Transfer,
+        BillKind::Packet => wire::BillKind::Packet,
+        BillKind::Credit => wire::BillKind::Credit,
+        BillKind::Refund => wire::BillKind::Refund,
+        BillKind::Returned => wire::BillKind::Returned,
+    }
+}
+
+/// A credit that waits for an operator.
+pub(super) fn parked(number: JournalNumber, credit: &ledger::ParkedCredit) -> ParkedCredit {
+    ParkedCredit {
+        number: number.0,
+        account: wire_id(credit.account.0),
+        amount_fen: credit.money.amount.0,
+        currency: u32::from(credit.money.currency.0),
+        source: credit.source.0,
+        transfer: transfer_id(credit.what.arrival(credit.source)),
+        refusal: u32::from(credit.reason.number()),
+        text: credit.reason.to_string(),
+        parked_ms: credit.parked.0,
+    }
 }
 
 /// A line of a bill.
@@ -78,6 +137,7 @@ pub(super) fn bill_line(account: ledger::AccountId, line: &ledger::BillLine) -> 
         memo: memo(entry.memo),
         booked_ms: entry.at.0,
         journal: line.number.0,
+        kind: wire_bill_kind(line.kind).into(),
     }
 }
 
@@ -94,6 +154,8 @@ pub(super) fn posting(number: JournalNumber, entry: &JournalEntry, link: Option<
         debit_balance_fen: entry.debit_balance.0,
         credit_balance_fen: entry.credit_balance.0,
         link: link.map_or_else(Bytes::new, |link| Bytes::copy_from_slice(&link.0)),
+        memo: memo(entry.memo),
+        serial: entry.serial,
     }
 }
 

@@ -213,6 +213,7 @@ fn bill_line(line: &Line) -> BillLine {
         TransferKey::Credit(share) | TransferKey::Arrival(_, share) => (BillKind::ShareReceived, Some(share.packet)),
         TransferKey::Refund(packet) => (BillKind::PacketRefunded, Some(packet)),
         TransferKey::Own(_) => (own_kind(line), None),
+        TransferKey::Crossing(..) | TransferKey::Bounce(..) | TransferKey::Returned(..) => (BillKind::Transfer, None),
     };
     BillLine {
         number: line.number.0,
@@ -233,7 +234,9 @@ const fn own_kind(line: &Line) -> BillKind {
     match (line.entry.debit, line.entry.credit) {
         (ledger::AccountKey::Issue(_), _) => BillKind::Funded,
         (_, ledger::AccountKey::Issue(_)) => BillKind::Withdrawn,
-        (ledger::AccountKey::Customer(_), ledger::AccountKey::Customer(_)) => BillKind::Transfer,
+        (ledger::AccountKey::Customer(_), ledger::AccountKey::Customer(_) | ledger::AccountKey::Clearing(..)) => {
+            BillKind::Transfer
+        }
         _ => BillKind::Unspecified,
     }
 }
@@ -241,7 +244,10 @@ const fn own_kind(line: &Line) -> BillKind {
 /// The 16 bytes by which a transfer is known outside the ledger.
 pub(super) fn transfer_id(key: TransferKey) -> Bytes {
     match key {
-        TransferKey::Own(id) => wire_id(id.0),
+        TransferKey::Own(id)
+        | TransferKey::Crossing(_, id)
+        | TransferKey::Bounce(_, id)
+        | TransferKey::Returned(_, id) => wire_id(id.0),
         TransferKey::Order(order) => wire_id(order.0),
         TransferKey::Credit(share) | TransferKey::Arrival(_, share) => {
             let number = u16::try_from(share.share).unwrap_or(u16::MAX);

@@ -7,7 +7,11 @@ pub(super) mod convert;
 mod convert_ledger;
 pub(super) mod convert_packet;
 pub(crate) mod lead;
+mod ledger_accounts;
+mod ledger_booking;
 mod ledger_door;
+mod ledger_reading;
+mod packed_batch;
 mod packet_door;
 
 use std::sync::Arc;

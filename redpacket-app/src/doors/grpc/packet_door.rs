@@ -2,6 +2,8 @@
 //!
 //! Must never: do more than check the form, let the caller in, call a role, and translate.
 
+use std::time::Duration;
+
 use packets::{ChatId, OrderId, UserId};
 use proto::packet::v1::red_packet_server::RedPacket;
 use proto::packet::v1::{
@@ -147,7 +149,8 @@ impl RedPacket for Door {
         let BillRequest { cursor, limit, .. } = request.into_inner();
         let limit = convert::limit(limit, packets::limits::PAGE_ITEMS_MAX).map_err(packet_status)?;
         let cursor = (cursor > 0).then_some(ledger::JournalNumber(cursor));
-        reply(app.accounts.bill(wallet(user), cursor, limit).await.map(|page| words::bill(&page)))
+        let query = ledger::BillQuery { cursor, limit, ..ledger::BillQuery::default() };
+        reply(app.accounts.bill(wallet(user), &query, Duration::ZERO).await.map(|page| words::bill(&page)))
     }
 
     async fn order(&self, request: Request<OrderRequest>) -> Reply<OrderReply> {

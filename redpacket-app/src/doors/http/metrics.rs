@@ -9,6 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 
 use crate::app::App;
+use crate::audit::patrol::Watched;
 use crate::node::Slot;
 
 /// Shows the node's metrics.
@@ -58,6 +59,7 @@ fn metrics(app: &App) -> String {
     page.value("requests_under_way", "", under_way);
     packets(app, &mut page);
     ledger(app, &mut page);
+    patrol(app, &mut page);
     page.0
 }
 
@@ -93,5 +95,26 @@ fn ledger(app: &App, page: &mut Page) {
         let group = format!("{{group=\"{}\"}}", shard.group.id().0);
         page.value("ledger_parked_credits", &group, parked);
         page.value("ledger_journal_entries", &group, last.0);
+    }
+}
+
+fn patrol(app: &App, page: &mut Page) {
+    type Part = fn(&Watched) -> u64;
+    let families: [(&str, &str, &str, Part); 4] = [
+        ("ledger_patrol_rounds", "counter", "Audits of this node's copy of the shard that are over.", |watched| {
+            watched.rounds
+        }),
+        ("ledger_patrol_differences", "gauge", "What the last one found; more than none is an alarm.", |watched| {
+            watched.differences
+        }),
+        ("ledger_patrol_entries", "gauge", "Entries of the journal that the last one read.", |watched| watched.entries),
+        ("ledger_patrol_round_milliseconds", "gauge", "How long the last one took.", |watched| watched.round_ms),
+    ];
+    let book = app.watchbook.read();
+    for (name, kind, help, part) in families {
+        page.family(name, kind, help);
+        for (group, watched) in &book {
+            page.value(name, &format!("{{group=\"{}\"}}", group.0), part(watched));
+        }
     }
 }

@@ -14,5 +14,6 @@
 
 mod courier;
 mod entries;
+mod rows;
 mod sessions;
 mod tally;

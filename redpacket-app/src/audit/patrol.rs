@@ -1,0 +1,96 @@
+//! The patrol of a node: audits its own copy of each ledger shard, all the time, a slice at a time.
+//!
+//! ```text
+//!  slice (the shard waits for some hundred rows) ─> rest (twelve times as long) ─> slice ... round ─> metric, alarm
+//! ```
+//!
+//! Why on every node: each looks at its own rows, so that a copy that has gone wrong is found before it leads.
+//!
+//! Must never: take more than a small part of a processor, or go on with a round whose rows could not be read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledger::{Patrol, Round};
+use machine::GroupId;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout};
+
+use crate::failure::Failure;
+use crate::homes::LedgerShard;
+use crate::limits::{PATROL_EVERY, PATROL_REST_FACTOR, PATROL_ROWS};
+
+/// What the patrol knows of a shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Watched {
+    /// Rounds that are over.
+    pub(crate) rounds: u64,
+    /// Differences of the last one; more than none is an alarm.
+    pub(crate) differences: u64,
+    /// Journal entries that the last one read.
+    pub(crate) entries: u64,
+    /// How long the last one took. Milliseconds.
+    pub(crate) round_ms: u64,
+}
+
+/// What the patrol knows of all shards.
+#[derive(Clone, Default)]
+pub(crate) struct Watchbook(Arc<Mutex<BTreeMap<GroupId, Watched>>>);
+
+impl Watchbook {
+    /// Shard by shard.
+    pub(crate) fn read(&self) -> BTreeMap<GroupId, Watched> {
+        self.0.lock().clone()
+    }
+
+    fn enter(&self, group: GroupId, round: &Round, took: Duration) {
+        for difference in &round.differences {
+            tracing::error!(group = group.0, %difference, "the ledger does not hold: audit it, and look at this node");
+        }
+        let mut book = self.0.lock();
+        let watched = book.entry(group).or_default();
+        watched.rounds += 1;
+        watched.differences = round.differences.len() as u64;
+        watched.entries = round.entries;
+        watched.round_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    }
+}
+
+/// Walks round after round over `shard`, until `stop`.
+pub(crate) async fn walk(shard: Arc<LedgerShard>, book: Watchbook, mut stop: watch::Receiver<bool>) {
+    let group = shard.group.id();
+    let (mut patrol, mut began) = (Patrol::default(), Instant::now());
+    loop {
+        let (going, rest) = match slice(&shard, patrol).await {
+            Ok((going, None, took)) => (going, took * PATROL_REST_FACTOR),
+            Ok((_, Some(round), _)) => {
+                book.enter(group, &round, began.elapsed());
+                (Patrol::default(), PATROL_EVERY)
+            }
+            Err(failure) => {
+                tracing::warn!(group = group.0, %failure, "the patrol begins its round anew");
+                (Patrol::default(), PATROL_EVERY)
+            }
+        };
+        patrol = going;
+        if timeout(rest, stop.wait_for(|stopped| *stopped)).await.is_ok() {
+            return;
+        }
+        if rest == PATROL_EVERY {
+            began = Instant::now();
+        }
+    }
+}
+
+async fn slice(shard: &Arc<LedgerShard>, mut patrol: Patrol) -> Result<(Patrol, Option<Round>, Duration), Failure> {
+    let shard = Arc::clone(shard);
+    let slice = spawn_blocking(move || {
+        let began = Instant::now();
+        let round = shard.stale(|seen| patrol.go_on(seen.rows, PATROL_ROWS))??;
+        Ok::<_, Failure>((patrol, round, began.elapsed()))
+    });
+    slice.await.map_err(|error| Failure::NotApplied(format!("the slice broke off: {error}")))?
+}
