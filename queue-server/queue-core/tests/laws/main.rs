@@ -5,10 +5,12 @@
 
 mod backlog;
 mod dead_letters;
+mod dedup;
 mod delays;
 mod golden;
 mod leases;
 mod naive;
+mod order;
 mod owners;
 mod properties;
 mod reads;
