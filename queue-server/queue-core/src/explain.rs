@@ -92,7 +92,7 @@ fn standing(queue: &Queue, seq: u64) -> Option<(PeekState, Seen)> {
         return Some((PeekState::Visible, Seen { seq, tries, until: None }));
     }
     if queue.done.contains(seq) {
-        return Some((PeekState::Done, Seen { seq, tries: Tries::default(), until: None }));
+        return Some((PeekState::Rewindable, Seen { seq, tries: Tries::default(), until: None }));
     }
     let lease = queue.leases.iter().map(|(_, lease)| lease).find(|lease| lease.seq == seq)?;
     Some((if lease.is_parked { PeekState::Delayed } else { PeekState::Leased }, seen(lease)))

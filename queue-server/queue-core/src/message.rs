@@ -80,8 +80,10 @@ impl Origin {
 /// What a message was published as. Every subscription has a copy with an id of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
-    /// The topic.
-    pub topic: TopicId,
+    /// The topic's name as its creator wrote it: who consumes in another group cannot look it up.
+    pub topic: String,
+    /// The topic, in the group of its copies' ids.
+    pub topic_id: TopicId,
     /// The id that the publisher was told.
     pub id: MessageId,
     /// Its tags.
@@ -121,13 +123,15 @@ impl Layout for Origin {
 
 impl Layout for Published {
     fn encode(&self, out: &mut Writer) {
-        self.topic.encode(out);
+        out.str(&self.topic);
+        self.topic_id.encode(out);
         self.id.encode(out);
         put_texts(out, &self.tags);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self { topic: TopicId::decode(input)?, id: MessageId::decode(input)?, tags: read_texts(input, TAGS_MAX)? })
+        let (topic, topic_id) = (input.str()?, TopicId::decode(input)?);
+        Ok(Self { topic, topic_id, id: MessageId::decode(input)?, tags: read_texts(input, TAGS_MAX)? })
     }
 }
 

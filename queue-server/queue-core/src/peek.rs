@@ -12,6 +12,7 @@ use crate::limits::{LOOK_MAX, LOOK_OFFSET_MAX};
 use crate::message::MessageRow;
 use crate::queue::Queue;
 use crate::queue_machine::QueueMachine;
+use crate::reply::Question;
 use crate::tries::Tries;
 
 /// Which messages to look at.
@@ -26,7 +27,7 @@ pub enum PeekState {
     /// Half messages that are not decided, in the order in which they were sent.
     Half,
     /// Acked ones that are kept for a rewind, in the order of the queue.
-    Done,
+    Rewindable,
 }
 
 /// A message that was looked at.
@@ -77,7 +78,7 @@ impl QueueMachine {
                 let halves = queue.halves.iter().skip(offset).take(limit);
                 self.read_halves(rows, queue.id, &halves.map(|(id, half)| (id, half.next)).collect::<Vec<_>>())
             }
-            PeekState::Done => {
+            PeekState::Rewindable => {
                 let done = queue.done.list(0, offset.saturating_add(limit)).into_iter().skip(offset);
                 let seen = done.map(|seq| Seen { seq, tries: Tries::default(), until: None });
                 self.read_seen(rows, queue.id, seen.collect())
@@ -91,6 +92,18 @@ impl QueueMachine {
                 Ok(delayed.into_iter().skip(offset).take(limit).collect())
             }
         }
+    }
+
+    /// The half messages that questions are about, for whoever asks their producers. One that was decided meanwhile is left
+    /// out. Errors: the store failed, or a row is damaged.
+    pub fn half_messages(
+        &self,
+        rows: &dyn RowSource,
+        queue: QueueId,
+        questions: &[Question],
+    ) -> Result<Vec<Peeked>, StoreFailure> {
+        let halves: Vec<_> = questions.iter().map(|question| (question.id, question.next)).collect();
+        self.read_halves(rows, queue, &halves)
     }
 
     /// Half messages and when they are asked about.

@@ -84,9 +84,11 @@ impl QueueMachine {
         rows: &mut Rows,
     ) -> Reply {
         let mut copies: u32 = 0;
+        let name = self.topics.by_id.get(&id).map(|topic| topic.definition.name.clone()).unwrap_or_default();
         for (queue, chosen) in matches {
             for (message, published) in chosen.iter().filter_map(|at| Some((messages.get(*at)?, *ids.get(*at)?))) {
-                let published = Published { topic: id, id: published, tags: message.tags.clone() };
+                let published =
+                    Published { topic: name.clone(), topic_id: id, id: published, tags: message.tags.clone() };
                 self.copy(context, *queue, (message, published), rows);
                 copies = copies.saturating_add(1);
             }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use machine::{Layout, RowSource, StoreFailure, TimestampMs};
+use machine::{GroupId, Layout, RowSource, StoreFailure, TimestampMs};
 
 use crate::agenda::unreadable;
 use crate::attributes::Attributes;
@@ -106,13 +106,14 @@ impl QueueMachine {
         QueueList { total: found.len(), queues }
     }
 
-    /// Queues that send their dead letters to the queue called `name`, in the order of their folded names.
+    /// Queues of this machine, which is that of the group `home`, that send their dead letters to the queue called `name` of
+    /// the group `group`, in the order of their folded names.
     #[must_use]
-    pub fn dead_letter_sources(&self, name: &str) -> Vec<QueueId> {
+    pub fn dead_letter_sources(&self, home: GroupId, group: GroupId, name: &str) -> Vec<QueueId> {
         let target = folded(name);
         let sends_there = |id: &&QueueId| {
             let policy = self.live(**id).and_then(|queue| queue.definition.attributes.dead_letter.as_ref());
-            policy.is_some_and(|policy| policy.group.is_none() && folded(&policy.queue) == target)
+            policy.is_some_and(|policy| policy.group.unwrap_or(home) == group && folded(&policy.queue) == target)
         };
         self.names.values().filter(sends_there).copied().collect()
     }

@@ -135,11 +135,13 @@ pub enum Refusal {
     RedriveToItself = 73,
     /// The queue to redrive to is not there.
     RedriveTargetMissing = 74,
+    /// A redrive cannot choose by what the filter names. A door says so; the machine has no such filter.
+    FilterUnusable = 75,
 }
 
 impl Refusal {
     /// All refusals in precedence.
-    pub const ALL: [Self; 61] = [
+    pub const ALL: [Self; 62] = [
         Self::CountOutOfRange,
         Self::NameInvalid,
         Self::QueueMissing,
@@ -201,6 +203,7 @@ impl Refusal {
         Self::RateOutOfRange,
         Self::RedriveToItself,
         Self::RedriveTargetMissing,
+        Self::FilterUnusable,
     ];
 
     /// Its number.
@@ -281,6 +284,7 @@ impl Display for Refusal {
             Self::RateOutOfRange => "the rate is out of range",
             Self::RedriveToItself => "a queue cannot be redriven to itself",
             Self::RedriveTargetMissing => "the queue to redrive to is not there",
+            Self::FilterUnusable => "the redrive cannot choose by this",
         })
     }
 }

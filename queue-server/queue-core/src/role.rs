@@ -57,11 +57,8 @@ impl Queue {
 
     /// Up to `count` visible places of all lanes from `seq` on, in the order of their numbers.
     pub(crate) fn visible_from(&self, seq: u64, count: usize) -> Vec<u64> {
-        let mut lanes: Vec<u32> =
-            self.lanes.by_age().map(|(_, lane)| lane).filter(|lane| *lane >= lane_of(seq)).collect();
-        lanes.sort_unstable();
         let mut seqs = Vec::new();
-        for lane in lanes {
+        for lane in self.lanes.numbers(lane_of(seq)) {
             let left = count.saturating_sub(seqs.len());
             if left == 0 {
                 break;

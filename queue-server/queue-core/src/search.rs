@@ -11,7 +11,6 @@ use crate::attributes::DeadLetterCount;
 use crate::command::Header;
 use crate::ids::{DeliveryNumber, MessageId, QueueId};
 use crate::keys;
-use crate::lanes::lane_of;
 use crate::limits::{LOOK_MAX, SEARCH_BODY_BYTES_MAX, SEARCH_BYTES_MAX, SEARCH_ROWS_MAX};
 use crate::peek::{PeekState, Peeked, Seen, read_delayed_from, seen};
 use crate::queue::Queue;
@@ -37,6 +36,10 @@ pub struct Filter {
     pub origin: Option<String>,
     /// It is a dead letter for this reason.
     pub reason: Option<DeadLetterCount>,
+    /// It is of this tenant; of nobody, if the name is empty.
+    pub tenant: Option<String>,
+    /// It is of this ordered group; of none, if the name is empty.
+    pub group: Option<String>,
     /// Its body contains these bytes. Units: at most 256 of them; more are found nowhere.
     pub body_contains: Option<Bytes>,
 }
@@ -114,10 +117,10 @@ impl QueueMachine {
         match state {
             PeekState::Visible => {
                 let tries = |seq: &u64| queue.tries(*seq);
-                let seqs = visible_from(queue, place_behind(after));
+                let seqs = queue.visible_from(place_behind(after), SEARCH_ROWS_MAX);
                 self.join(rows, queue, seqs.iter().map(|seq| (Cursor::Place(*seq), *seq, tries(seq), None)).collect())
             }
-            PeekState::Done => {
+            PeekState::Rewindable => {
                 let seqs = queue.done.list(place_behind(after), SEARCH_ROWS_MAX);
                 let fresh = |seq| (Cursor::Place(seq), seq, Tries::default(), None);
                 self.join(rows, queue, seqs.into_iter().map(fresh).collect())
@@ -172,18 +175,6 @@ fn place_behind(after: Option<Cursor>) -> u64 {
     if let Some(Cursor::Place(seq)) = after { seq.saturating_add(1) } else { 0 }
 }
 
-fn visible_from(queue: &Queue, seq: u64) -> Vec<u64> {
-    let mut seqs = Vec::new();
-    for lane in queue.lanes.numbers(lane_of(seq)) {
-        let room = SEARCH_ROWS_MAX.saturating_sub(seqs.len());
-        if room == 0 {
-            break;
-        }
-        seqs.append(&mut queue.places.list(queue.visible_span(lane, seq), 0, room));
-    }
-    seqs
-}
-
 /// Leases behind `after`, held or parked, in the order of their deliveries.
 fn leases(queue: &Queue, after: Option<Cursor>, is_parked: bool) -> Vec<(Cursor, u64, Tries, Option<TimestampMs>)> {
     let last = if let Some(Cursor::Delivery(delivery)) = after { delivery } else { DeliveryNumber(0) };
@@ -207,6 +198,8 @@ impl Filter {
             && tries.received >= self.received_min
             && tries.failed >= self.failed_min
             && self.origin.as_ref().is_none_or(|name| message.origin.as_ref().is_some_and(|origin| origin.is_of(name)))
+            && self.tenant.as_ref().is_none_or(|tenant| message.tenant == *tenant)
+            && self.group.as_ref().is_none_or(|group| message.group == *group)
             && (self.reason.is_none() || message.origin.as_ref().is_some_and(|origin| origin.reason == self.reason))
     }
 }

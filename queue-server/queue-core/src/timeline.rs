@@ -209,18 +209,24 @@ fn after_whole(at: Whereabouts, event: &Event) -> Option<Whereabouts> {
 }
 
 /// Joins the events of several queues: one follows the message from queue to queue, and where nothing was written down about
-/// its way, the time tells.
+/// its way, the time tells. A duplicate is told at its time: it is no step of the message, which may be elsewhere.
 fn follow(mut queues: BTreeMap<QueueId, VecDeque<Event>>) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::new();
+    let mut went: Option<QueueId> = None;
     loop {
-        queues.retain(|_, left| !left.is_empty());
-        let went = events.last().and_then(|last| match last.kind {
-            EventKind::DeadLettered | EventKind::Redriven => last.other,
-            _ => Some(last.queue),
-        });
-        let first = |left: &VecDeque<Event>| left.front().map(|event| (event.time, event.queue));
-        let earliest = queues.values().filter_map(first).min().map(|(_, queue)| queue);
-        let Some(queue) = went.filter(|queue| queues.contains_key(queue)).or(earliest) else { return events };
-        events.extend(queues.get_mut(&queue).and_then(VecDeque::pop_front));
+        let fronts = || queues.values().filter_map(VecDeque::front);
+        let time = |event: &Event| (event.time, event.queue);
+        let there = fronts().filter(|event| Some(event.queue) == went).map(time).next();
+        let next = there.or_else(|| fronts().map(time).min());
+        let duplicates = fronts().filter(|event| event.kind == EventKind::Duplicate).map(time);
+        let earlier = duplicates.min().filter(|duplicate| next.is_some_and(|next| duplicate.0 < next.0));
+        let Some((_, queue)) = earlier.or(next) else { return events };
+        let Some(event) = queues.get_mut(&queue).and_then(VecDeque::pop_front) else { return events };
+        match event.kind {
+            EventKind::Duplicate => {}
+            EventKind::DeadLettered | EventKind::Redriven => went = event.other,
+            _ => went = Some(queue),
+        }
+        events.push(event);
     }
 }
