@@ -32,7 +32,8 @@ pub struct Attributes {
     pub retention_s: u32,
     /// How long an acked message stays for a rewind; 0 = not at all. Units: seconds, at most the retention.
     pub rewind_s: u32,
-    /// How long the deduplication id of a message is remembered; 0 = not at all. Units: seconds.
+    /// How long the deduplication id of a message is remembered, whatever becomes of the message: a repeated send of what
+    /// was consumed, purged or rolled back is a duplicate too. 0 = not at all. Units: seconds.
     pub dedup_window_s: u32,
     /// Where messages go that nobody can consume; `None`: they stay.
     pub dead_letter: Option<DeadLetterPolicy>,

@@ -191,7 +191,7 @@ fn a_backlog_that_is_too_old_and_cannot_move_stays_visible_and_costs_no_memory()
     assert_eq!(room.take(queue, 1, 1_000), ["x"], "it may still be received");
     let unbind = AttributeChanges { dead_letter: Some(None), ..AttributeChanges::default() };
     room.run(&Command::SetQueueAttributes { name: "orders".to_owned(), changes: unbind });
-    assert_eq!((room.status(queue).stall, room.machine().dead_letter_sources("dead")), (None, vec![]));
+    assert_eq!((room.status(queue).stall, room.machine().dead_letter_sources(GROUP, GROUP, "dead")), (None, vec![]));
     room.pass(DEAD_LETTER_RETRY_MS);
     room.tick();
     assert_eq!(room.counts(queue), (999, 0, 0), "without its policy nothing moves");
@@ -200,7 +200,7 @@ fn a_backlog_that_is_too_old_and_cannot_move_stays_visible_and_costs_no_memory()
         ..AttributeChanges::default()
     };
     room.run(&Command::SetQueueAttributes { name: "orders".to_owned(), changes: again });
-    assert_eq!(room.machine().dead_letter_sources("dead"), [queue]);
+    assert_eq!(room.machine().dead_letter_sources(GROUP, GROUP, "dead"), [queue]);
     let widen = AttributeChanges { max_messages: Some(1_000), ..AttributeChanges::default() };
     room.run(&Command::SetQueueAttributes { name: "dead".to_owned(), changes: widen });
     room.tick();

@@ -3,113 +3,20 @@
 //!
 //! Must never: depend on how a history is batched. Each is applied a second time in larger batches, and gives equal rows.
 
-use bytes::Bytes;
-use machine::{EntryWriter, LogIndex, Machine, MemoryStore, RequestId, TimestampMs};
-use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
-use proptest::sample::select;
+use std::collections::BTreeSet;
+
+use machine::{EntryWriter, Layout as _, LogIndex, Machine, MemoryStore, RequestId, TimestampMs};
+use proptest::prelude::{ProptestConfig, proptest};
 use queue_core::{
-    AttributeChanges, Attributes, Command, DeadLetterCount, DeliveryNumber, MessageId, NewMessage, PeekState, QueueId,
-    QueueMachine, Refusal, Reply, TransactionPolicy,
+    AttributeChanges, Attributes, Command, DeadLetterCount, DeliveryNumber, Due, EventKind, MessageId, PeekState,
+    QueueId, QueueMachine, Redrive, RedriveFilter, RedriveOrder, RedriveState, Refusal, Reply, SubscriptionAttributes,
+    TopicAttributes, TopicCommand, TopicId, TransactionPolicy,
 };
 
-use crate::naive::{Message, Model, Queue, State};
+use crate::naive::{Message, Model, Queue, Role, State};
 use crate::room::{GROUP, Room, policy};
-use machine::Layout as _;
-
-const NAMES: [&str; 5] = ["orders", "letters", "mails", "olds", "deals"];
-
-#[derive(Clone, Debug)]
-enum Step {
-    Create(usize),
-    Delete(usize),
-    Retain(usize, u32),
-<<<<<<< HEAD
-    Keep(usize, u32),
-    Send(usize, Vec<u64>, bool),
-||||||| b6c0865
-    Send(usize, Vec<u64>),
-=======
-    Window(usize, u32),
-    Send(usize, Vec<NewMessage>),
->>>>>>> core-order
-    Receive(usize, u32, u64),
-    Ack(usize, Vec<usize>),
-    Extend(usize, usize, u64),
-    Release(usize, usize, u64, bool),
-    Purge(usize),
-    Confirm(usize, Vec<usize>, bool),
-    Query(usize, u32),
-    /// Rewinds to a while ago.
-    Rewind(usize, u64),
-    /// Looks a rewind up, and keeps it.
-    ProposeRewind(usize, u64),
-    /// Applies the rewind that was kept, however late.
-    LandRewind,
-    Tick,
-    /// Makes the tick that will be due in a while, and keeps it.
-    Propose(u64),
-    /// Applies the tick that was kept, however late.
-    Land,
-    Pass(u64),
-}
-
-/// Half of them plain; the others of few tenants, groups and ids, so that these meet.
-fn messages() -> impl Strategy<Value = NewMessage> {
-    let delay = prop_oneof![4 => Just(0_u64), 2 => 1_u64..5_000, 1 => Just(70_000_u64)];
-    let order = prop_oneof![
-        1 => Just((4_u8, "", "")),
-        1 => (select(vec![0_u8, 4, 9]), select(vec!["", "a", "b"]), select(vec!["", "", "g", "h"])),
-    ];
-    let dedup_id = prop_oneof![3 => Just(""), 1 => select(vec!["1", "2", "3"])];
-    (delay, order, dedup_id).prop_map(|(delay_ms, (priority, tenant, group), dedup_id)| NewMessage {
-        body: Bytes::from_static(b"x"),
-        delay_ms,
-        headers: Vec::new(),
-        priority,
-        tenant: tenant.to_owned(),
-        group: group.to_owned(),
-        dedup_id: dedup_id.to_owned(),
-    })
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let queue = 0..NAMES.len();
-    let delay = prop_oneof![4 => Just(0_u64), 2 => 1_u64..5_000, 1 => Just(70_000_u64)];
-    let ago = prop_oneof![Just(0_u64), 1_u64..5_000, 1_u64..70_000, Just(u64::MAX)];
-    let lease = prop_oneof![Just(1_000_u64), 1_u64..20_000, Just(90_000_u64)];
-    let step = prop_oneof![
-        2 => queue.clone().prop_map(Step::Create),
-        1 => queue.clone().prop_map(Step::Delete),
-        1 => (queue.clone(), 60_u32..120).prop_map(|(queue, retention_s)| Step::Retain(queue, retention_s)),
-<<<<<<< HEAD
-        1 => (queue.clone(), prop_oneof![Just(0_u32), Just(20_u32), Just(60_u32)]).prop_map(|(q, s)| Step::Keep(q, s)),
-        14 => (queue.clone(), proptest::collection::vec(delay.clone(), 1..5)).prop_map(|(q, d)| Step::Send(q, d, false)),
-        4 => (0..5_usize).prop_map(|count| Step::Send(4, vec![0; count.max(1)], count > 0)),
-        4 => (proptest::collection::vec(0_usize..8, 1..4), any::<bool>()).prop_map(|(p, c)| Step::Confirm(4, p, c)),
-        1 => (queue.clone(), proptest::collection::vec(0_usize..8, 1..4)).prop_map(|(q, p)| Step::Confirm(q, p, true)),
-        4 => (1_u32..4).prop_map(|count| Step::Query(4, count)),
-        1 => queue.clone().prop_map(|queue| Step::Query(queue, 1)),
-        5 => (queue.clone(), ago.clone()).prop_map(|(queue, ago)| Step::Rewind(queue, ago)),
-        1 => (queue.clone(), ago).prop_map(|(queue, ago)| Step::ProposeRewind(queue, ago)),
-        2 => Just(Step::LandRewind),
-||||||| b6c0865
-        12 => (queue.clone(), proptest::collection::vec(delay.clone(), 1..5)).prop_map(|(q, delays)| Step::Send(q, delays)),
-=======
-        1 => (queue.clone(), 0_u32..60).prop_map(|(queue, window_s)| Step::Window(queue, window_s)),
-        12 => (queue.clone(), proptest::collection::vec(messages(), 1..5)).prop_map(|(q, messages)| Step::Send(q, messages)),
->>>>>>> core-order
-        12 => (queue.clone(), 1_u32..5, lease.clone()).prop_map(|(q, count, lease)| Step::Receive(q, count, lease)),
-        8 => (queue.clone(), proptest::collection::vec(0_usize..12, 1..4)).prop_map(|(q, picks)| Step::Ack(q, picks)),
-        2 => (queue.clone(), 0_usize..12, lease).prop_map(|(q, pick, lease)| Step::Extend(q, pick, lease)),
-        6 => (queue.clone(), 0_usize..12, delay, any::<bool>()).prop_map(|(q, p, d, f)| Step::Release(q, p, d, f)),
-        1 => queue.prop_map(Step::Purge),
-        10 => Just(Step::Tick),
-        3 => prop_oneof![Just(0_u64), Just(2_000_u64), Just(60_000_u64)].prop_map(Step::Propose),
-        3 => Just(Step::Land),
-        6 => prop_oneof![4 => 1_u64..3_000, 2 => Just(30_000_u64), 2 => Just(65_000_u64), 1 => Just(301_000_u64)].prop_map(Step::Pass),
-    ];
-    proptest::collection::vec(step, 1..70)
-}
+use crate::steps::{LETTERS, NAMED, NAMES, Step, TAGS, steps};
+use crate::topics::{address, publication, pushed, to_queue, with_tags};
 
 /// One history under way.
 struct History {
@@ -121,19 +28,38 @@ struct History {
     /// Half messages that were sent.
     halves: Vec<MessageId>,
     rewind: Option<(String, Command)>,
+    topic: TopicId,
 }
 
 impl History {
+    /// A room with all queues, a topic, and subscriptions that are forwarded, pushed, and pushed without dead letters.
     fn new() -> Self {
-        Self {
-            room: Room::new(),
-            model: Model::default(),
-            receipts: Vec::new(),
-            commands: Vec::new(),
-            proposed: None,
-            halves: Vec::new(),
-            rewind: None,
+        let (room, model) = (Room::new(), Model::default());
+        let (receipts, commands, halves, topic) = (Vec::new(), Vec::new(), Vec::new(), TopicId(0));
+        let mut history = Self { room, model, receipts, commands, proposed: None, halves, rewind: None, topic };
+        let attributes = TopicAttributes { retention_s: 60, ..TopicAttributes::default() };
+        let reply = history.run(Command::Topic(TopicCommand::Create { name: "news".to_owned(), attributes }));
+        let Reply::TopicCreated { topic } = reply else { panic!("a topic is created, not {reply:?}") };
+        assert_eq!(history.model.reserve(), topic.0);
+        history.topic = topic;
+        for name in [1, 0, 2, 3, 4] {
+            history.step(&Step::Create(name));
         }
+        let dead = SubscriptionAttributes { dead_letter: Some(address("letters")), ..pushed() };
+        let is_pushed = Role::Pushed { attempts: 4 };
+        history.subscribe("all", to_queue("orders"), Role::Forwarded { to: "orders".to_owned() });
+        history.subscribe("web", dead, is_pushed.clone());
+        history.subscribe("red", with_tags(&["red"], pushed()), is_pushed);
+        history
+    }
+
+    fn subscribe(&mut self, name: &str, attributes: SubscriptionAttributes, role: Role) {
+        let command = TopicCommand::Subscribe { topic: "news".to_owned(), name: name.to_owned(), attributes };
+        let reply = self.run(Command::Topic(command));
+        let Reply::Subscribed { queue } = reply else { panic!("{name} subscribes, not {reply:?}") };
+        let attributes = self.room.status(queue).attributes;
+        assert_eq!(self.model.create(&format!("news/{name}"), attributes), queue);
+        self.model.queues.last_mut().expect("it was created").role = role;
     }
 
     fn run(&mut self, command: Command) -> Reply {
@@ -162,47 +88,24 @@ impl History {
             }),
             Step::Retain(name, retention_s) => {
                 let changes = AttributeChanges { retention_s: Some(*retention_s), ..AttributeChanges::default() };
-<<<<<<< HEAD
                 self.set(*name, changes);
             }
             Step::Keep(name, rewind_s) => {
                 self.set(*name, AttributeChanges { rewind_s: Some(*rewind_s), ..AttributeChanges::default() });
             }
-            Step::Send(name, delays, is_half) => self.on(*name, |history, at| {
-                let (body, is_half) = (Bytes::from_static(b"x"), *is_half);
-                let message = |delay_ms| NewMessage { body: body.clone(), delay_ms, headers: vec![], is_half };
-                let messages = delays.iter().copied().map(message).collect();
-                let reply = history.run(Command::Send { queue: history.id(at), messages });
-                if let (Reply::Sent { ids, .. }, true) = (&reply, is_half) {
-                    history.halves.extend(ids);
-                }
-                (reply, history.model.send(at, delays, is_half, now))
-||||||| b6c0865
-                let reply = history.run(Command::SetQueueAttributes { name: NAMES[*name].to_owned(), changes });
-                history.model.queues[at].attributes.retention_s = *retention_s;
-                (reply, Reply::Done)
-            }),
-            Step::Send(name, delays) => self.on(*name, |history, at| {
-                let message = |delay| NewMessage { body: Bytes::from_static(b"x"), delay_ms: delay, headers: vec![] };
-                let messages = delays.iter().copied().map(message).collect();
-                let reply = history.run(Command::Send { queue: history.id(at), messages });
-                (reply, history.model.send(at, delays, now))
-=======
-                let reply = history.run(Command::SetQueueAttributes { name: NAMES[*name].to_owned(), changes });
-                history.model.queues[at].attributes.retention_s = *retention_s;
-                (reply, Reply::Done)
-            }),
-            Step::Window(name, dedup_window_s) => self.on(*name, |history, at| {
-                let changes = AttributeChanges { dedup_window_s: Some(*dedup_window_s), ..AttributeChanges::default() };
-                let reply = history.run(Command::SetQueueAttributes { name: NAMES[*name].to_owned(), changes });
-                history.model.queues[at].attributes.dedup_window_s = *dedup_window_s;
-                (reply, Reply::Done)
-            }),
+            Step::Window(name, dedup_window_s) => {
+                let dedup_window_s = Some(*dedup_window_s);
+                self.set(*name, AttributeChanges { dedup_window_s, ..AttributeChanges::default() });
+            }
             Step::Send(name, messages) => self.on(*name, |history, at| {
                 let reply = history.run(Command::Send { queue: history.id(at), messages: messages.clone() });
+                if let Reply::Sent { ids, .. } = &reply {
+                    let halves = ids.iter().zip(messages).filter(|(_, message)| message.is_half);
+                    history.halves.extend(halves.map(|(id, _)| *id));
+                }
                 (reply, history.model.send(at, messages, now))
->>>>>>> core-order
             }),
+            Step::Publish(picks) => self.publish(picks),
             Step::Receive(name, count, lease_ms) => {
                 self.on(*name, |history, at| history.receive(at, *count, *lease_ms, now));
             }
@@ -246,7 +149,7 @@ impl History {
         self.check();
     }
 
-    /// Transactions, and what is kept for a rewind.
+    /// Transactions, what is kept for a rewind, and redrives.
     fn step_of_life(&mut self, step: &Step) {
         let now = self.room.now;
         match step {
@@ -266,7 +169,39 @@ impl History {
             }
             Step::ProposeRewind(name, ago) => self.propose_rewind(*name, now.minus(*ago)),
             Step::LandRewind => self.land_rewind(),
+            Step::Redrive { to_orders, is_dry, rate } => {
+                let to = to_orders.then(|| address("orders"));
+                let (filter, messages_max) = (RedriveFilter::default(), None);
+                let order = RedriveOrder { to, filter, messages_max, rate: *rate, is_dry: *is_dry };
+                self.command_redrive(|queue| TopicCommand::Redrive { queue, order });
+            }
+            Step::StopRedrive => self.command_redrive(|queue| TopicCommand::StopRedrive { queue }),
             other => panic!("{other:?} has no arm"),
+        }
+    }
+
+    /// A copy enters the queue of each subscription that a message matches.
+    fn publish(&mut self, picks: &[usize]) {
+        let messages = picks.iter().map(|pick| publication("x", TAGS[*pick])).collect();
+        let reply = self.run(Command::Topic(TopicCommand::Publish { topic: self.topic, messages }));
+        let Reply::Published { ids, copies, .. } = reply else { panic!("it is published, not {reply:?}") };
+        let mut expected = 0;
+        for pick in picks {
+            for name in &NAMES[NAMED..] {
+                if *name != "news/red" || TAGS[*pick].contains(&"red") {
+                    let at = self.model.named(name).expect("nobody unsubscribes");
+                    self.model.copy(at, self.room.now);
+                    expected += 1;
+                }
+            }
+        }
+        assert_eq!((ids.len(), copies), (picks.len(), expected));
+    }
+
+    /// Begins or stops a redrive of the dead letters; what it may refuse is a law of its own.
+    fn command_redrive(&mut self, command: impl FnOnce(QueueId) -> TopicCommand) {
+        if let Some(at) = self.model.named(NAMES[LETTERS]) {
+            self.run(Command::Topic(command(self.id(at))));
         }
     }
 
@@ -292,15 +227,9 @@ impl History {
             4 => Attributes { transaction, ..Attributes::default() },
             _ => Attributes::default(),
         };
-<<<<<<< HEAD
         let retention_s = if name == 3 { 400 } else { 60 };
         let rewind_s = if [0, 2, 4].contains(&name) { 40 } else { 0 };
-        let attributes = Attributes { retention_s, rewind_s, trace: true, ..attributes };
-||||||| b6c0865
-        let attributes = Attributes { retention_s: 60, ..attributes };
-=======
-        let attributes = Attributes { retention_s: 60, dedup_window_s: 10, ..attributes };
->>>>>>> core-order
+        let attributes = Attributes { retention_s, rewind_s, trace: true, dedup_window_s: 10, ..attributes };
         let id = self.room.create(NAMES[name], attributes.clone());
         let command = Command::CreateQueue { name: NAMES[name].to_owned(), attributes: attributes.clone() };
         self.commands.push((self.room.now, command));
@@ -341,17 +270,16 @@ impl History {
         let Command::Rewind { queue, to, ref places } = command else { return };
         let Some(at) = self.model.named(&name).filter(|at| self.id(*at) == queue) else { return };
         // Where nothing was kept when it was looked up, nothing comes back.
-        let is_blank = places.is_empty() && self.model.queues[at].attributes.rewind_s > 0;
-        let mut reply = self.run(command.clone());
-        if is_blank {
-            return assert_eq!(reply, Reply::Rewound { messages: 0 });
-        }
+        let lanes_of = |places: &[u64]| places.iter().map(|seq| seq >> 40).collect::<BTreeSet<u64>>();
+        let (mut reply, lanes) = (self.run(command.clone()), lanes_of(places));
         if reply == Reply::Refused(Refusal::RewindPlaceMoved) {
             let places = self.room.machine().rewind_places(&self.room.store, queue, to);
             let places = places.expect("rows in memory can be read");
             reply = self.run(Command::Rewind { queue, to, places });
+            assert_eq!(reply, self.model.rewind(at, to, &self.model.lanes_with_done(at)), "all lanes are looked up");
+            return;
         }
-        assert_eq!(reply, self.model.rewind(at, to));
+        assert_eq!(reply, self.model.rewind(at, to, &lanes));
     }
 
     fn receive(&mut self, at: usize, count: u32, lease_ms: u64, now: TimestampMs) -> (Reply, Reply) {
@@ -369,16 +297,47 @@ impl History {
         (reply, self.model.receive(at, count as usize, lease_ms, now))
     }
 
-    /// Applies a tick in both worlds. Answers: how many items moved.
+    /// Applies a tick in both worlds, item by item, so that the model can be told how far a redrive came. Answers: how many
+    /// items moved.
     fn land(&mut self, command: &Command) -> u32 {
-        let reply = self.run(command.clone());
-        let (Command::Tick { items }, Reply::Ticked { moved, .. }) = (command, &reply) else {
-            panic!("a tick is proposed and not refused: {command:?} {reply:?}")
-        };
+        let Command::Tick { items } = command else { panic!("a tick is proposed: {command:?}") };
+        let mut all = 0;
         for item in items {
-            self.model.move_due(item, self.room.now);
+            let before = self.redrive_status();
+            let reply = self.run(Command::Tick { items: vec![item.clone()] });
+            let Reply::Ticked { moved, .. } = reply else { panic!("a tick is not refused: {reply:?}") };
+            all += moved;
+            if let Due::Redrive { stretch, .. } = item {
+                let places: Vec<u64> = stretch.picks.iter().map(|pick| pick.seq).collect();
+                self.land_redrive(before, &places);
+            } else {
+                self.model.move_due(item, self.room.now);
+            }
         }
-        *moved
+        all
+    }
+
+    fn redrive_status(&self) -> Option<Redrive> {
+        let at = self.model.named(NAMES[LETTERS])?;
+        self.room.machine().redrive_status(self.id(at)).cloned()
+    }
+
+    /// The model moves as many messages as the machine did; where the machine found no way, the model finds none either.
+    fn land_redrive(&mut self, before: Option<Redrive>, places: &[u64]) {
+        let (Some(before), Some(job)) = (before, self.redrive_status()) else { return };
+        if before == job {
+            return;
+        }
+        let most = job.moved - before.moved;
+        let to = job.order.to.as_ref().map(|address| address.queue.as_str());
+        if job.order.is_dry {
+            return assert_eq!(most, 0, "a dry run takes nothing");
+        }
+        let letters = self.model.named(NAMES[LETTERS]).expect("a job has a queue");
+        let what = (self.room.now, job.started, places);
+        assert_eq!(self.model.redrive(letters, what, to, most), (most, false), "each that moved had a way");
+        let left = if job.stall.is_some() { (0, true) } else { (0, false) };
+        assert_eq!(self.model.redrive(letters, what, to, 1), left, "the next has a way unless the job says why not");
     }
 
     /// Ticks until nothing is due; then nothing may be overdue in the model either.
@@ -417,7 +376,7 @@ impl History {
                     State::Held { .. } => PeekState::Leased,
                     State::Parked { .. } | State::Delayed { .. } => PeekState::Delayed,
                     State::Half { .. } => PeekState::Half,
-                    State::Done => PeekState::Done,
+                    State::Done => PeekState::Rewindable,
                 };
                 assert_eq!(found, Some((queue.id, state, message.seq, message.tries)), "{message:?}");
             }
@@ -431,7 +390,7 @@ impl History {
             let told = machine.timeline(store, *id).expect("rows can be read");
             let told: Vec<_> = told.events.iter().map(|event| (event.queue, event.kind)).collect();
             let expected: Vec<_> = events.iter().copied().filter(|(queue, _)| is_live(*queue)).collect();
-            assert_eq!(told, expected, "{id:?}");
+            check_events(*id, &told, &expected);
         }
     }
 
@@ -449,12 +408,32 @@ impl History {
     }
 }
 
+/// The events of a message agree in each queue; and over all queues but for duplicates, for these are events of a queue in
+/// which the message may not be any more.
+fn check_events(id: MessageId, told: &[(QueueId, EventKind)], expected: &[(QueueId, EventKind)]) {
+    let of = |events: &[(QueueId, EventKind)], queue| -> Vec<EventKind> {
+        events.iter().filter(|(it, _)| *it == queue).map(|(_, kind)| *kind).collect()
+    };
+    for (queue, _) in told.iter().chain(expected) {
+        assert_eq!(of(told, *queue), of(expected, *queue), "{id:?} in {queue:?}");
+    }
+    let way = |events: &[(QueueId, EventKind)]| -> Vec<(QueueId, EventKind)> {
+        events.iter().copied().filter(|(_, kind)| *kind != EventKind::Duplicate).collect()
+    };
+    assert_eq!(way(told), way(expected), "{id:?}");
+}
+
 fn check_conservation(status: &queue_core::QueueStatus) {
     let (counts, totals) = (status.counts, status.totals);
     let held = counts.visible + counts.leased + counts.delayed + counts.half;
-    let gone = totals.acked + totals.expired + totals.purged + totals.dead_lettered;
+    let gone = totals.acked + totals.expired + totals.purged + totals.given_up;
+    let moved = totals.dead_lettered + totals.forwarded + totals.redriven;
     let undone = totals.half_rolled_back + totals.half_expired;
-    assert_eq!(totals.sent + totals.arrived + totals.rewound, held + gone + undone, "nothing is lost or doubled");
+    assert_eq!(
+        totals.sent + totals.arrived + totals.rewound,
+        held + gone + moved + undone,
+        "nothing is lost or doubled"
+    );
 }
 
 fn check_leases(queue: &Queue) {
@@ -486,18 +465,24 @@ fn rows_of(commands: &[(TimestampMs, Command)], batch: usize) -> MemoryStore {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_history_agrees_with_the_naive_model(steps in steps()) {
         let mut history = History::new();
-        for name in [1, 0, 2, 3, 4] {
-            history.step(&Step::Create(name));
-        }
         for step in &steps {
             history.step(step);
         }
         history.tick();
+        // Whatever was redriven comes to an end.
+        let is_running = |job: &Redrive| job.state == RedriveState::Running && job.stall.is_none();
+        for _ in 0..25 {
+            if history.redrive_status().as_ref().is_some_and(is_running) {
+                history.step(&Step::Pass(5_000));
+                history.step(&Step::Tick);
+            }
+        }
+        assert!(!history.redrive_status().as_ref().is_some_and(is_running), "a redrive ends, or says what holds it");
         for batch in [3, usize::MAX] {
             let batched = rows_of(&history.commands, batch);
             assert_eq!(batched, history.room.store, "rows do not depend on how commands are batched");

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use machine::TimestampMs;
 use queue_core::{Attributes, Command, DeadLetterCount, Header, NewMessage, PeekState, QueueId, Reply};
 
-use crate::room::{Room, START, policy};
+use crate::room::{GROUP, Room, START, policy};
 
 fn peek(room: &Room, queue: QueueId, state: PeekState, page: (usize, usize)) -> Vec<(String, Option<TimestampMs>)> {
     let peeked = room.machine().peek(&room.store, queue, state, page).expect("rows in memory can be read");
@@ -89,6 +89,15 @@ fn a_dead_letter_queue_knows_its_sources() {
     room.create("dead", Attributes::default());
     let second = room.create("b", policy("DEAD", DeadLetterCount::Failed, 1));
     let first = room.create("a", policy("dead", DeadLetterCount::Received, 1));
-    assert_eq!(room.machine().dead_letter_sources("Dead"), [first, second]);
-    assert_eq!(room.machine().dead_letter_sources("a"), []);
+    assert_eq!(room.machine().dead_letter_sources(GROUP, GROUP, "Dead"), [first, second]);
+    assert_eq!(room.machine().dead_letter_sources(GROUP, GROUP, "a"), []);
+    let away = queue_core::DeadLetterPolicy {
+        group: Some(machine::GroupId(8)),
+        queue: "dead".to_owned(),
+        count: DeadLetterCount::Failed,
+        limit: 1,
+    };
+    let far = room.create("far", Attributes { dead_letter: Some(away), ..Attributes::default() });
+    assert_eq!(room.machine().dead_letter_sources(GROUP, machine::GroupId(8), "DEAD"), [far]);
+    assert_eq!(room.machine().dead_letter_sources(GROUP, GROUP, "dead"), [first, second]);
 }

@@ -35,10 +35,7 @@ fn letters() -> (Room, [QueueId; 3]) {
         for body in bodies {
             let headers = vec![Header { name: "is".to_owned(), value: (*body).to_owned() }];
             let body = Bytes::from_static(body.as_bytes());
-            room.run(&Command::Send {
-                queue,
-                messages: vec![NewMessage { body, delay_ms: 0, headers, is_half: false }],
-            });
+            room.run(&Command::Send { queue, messages: vec![NewMessage { body, headers, ..NewMessage::default() }] });
             let receipt = room.receive(queue, 1, 1_000)[0].receipt;
             room.release(queue, receipt, 0, true);
             room.pass(10);

@@ -297,7 +297,7 @@ fn half_messages_are_refused_in_precedence() {
     let half = |delay_ms| NewMessage { is_half: true, ..message("x", delay_ms) };
     let asked = |seq: u64| {
         let key = [vec![0x21], deals.0.to_be_bytes().to_vec(), seq.to_be_bytes().to_vec()].concat();
-        (key, [vec![1], vec![0xff; 16], vec![0; 5]].concat())
+        (key, [vec![1], vec![0xff; 16], vec![0; 9]].concat())
     };
     room.plant((0..HALVES_PER_QUEUE_MAX).map(asked));
     let send = |queue, messages| Command::Send { queue, messages };

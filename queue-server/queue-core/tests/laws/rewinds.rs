@@ -249,7 +249,7 @@ fn kept_messages_do_not_count_as_held_and_can_be_looked_at() {
     room.send(queue, &[("a", 0), ("b", 0)]);
     consume(&mut room, queue, 2);
     room.send(queue, &[("c", 0), ("d", 0)]);
-    let peeked = room.machine().peek(&room.store, queue, PeekState::Done, (1, 9)).expect("rows can be read");
+    let peeked = room.machine().peek(&room.store, queue, PeekState::Rewindable, (1, 9)).expect("rows can be read");
     let bodies: Vec<_> = peeked.iter().map(|peeked| room.body(peeked.message.id)).collect();
     assert_eq!(bodies, ["b"]);
     assert_eq!(rewind(&mut room, queue, START), 2, "a rewind may fill a queue beyond its bound");

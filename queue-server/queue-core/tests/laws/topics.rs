@@ -80,7 +80,7 @@ fn each_subscription_gets_a_copy_of_what_it_matches() {
     let row = room.machine().message(&room.store, red, deliveries[1].seq).expect("rows can be read");
     let row = row.expect("a leased message has a row");
     let published = row.published.expect("a copy knows what it was published as");
-    assert_eq!((published.topic, published.id, row.sent), (topic, ids[2], START));
+    assert_eq!((published.topic.as_str(), published.topic_id, published.id, row.sent), ("News", topic, ids[2], START));
     assert_eq!(published.tags, ["blue", "pink"]);
     assert_eq!((room.body(deliveries[0].id), room.body(deliveries[1].id)), ("b".to_owned(), "c".to_owned()));
 }

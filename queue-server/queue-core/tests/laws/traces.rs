@@ -227,7 +227,7 @@ fn a_message_is_found_wherever_it_is() {
     room.release(queue, deliveries[3].receipt, 5_000, false);
     let table = [
         (ids[0], Some((dead, PeekState::Visible, Some(1), None))),
-        (ids[1], Some((queue, PeekState::Done, Some(2), None))),
+        (ids[1], Some((queue, PeekState::Rewindable, Some(2), None))),
         (ids[2], Some((queue, PeekState::Leased, Some(3), Some(START.plus(60_000))))),
         (ids[3], Some((queue, PeekState::Delayed, Some(4), Some(START.plus(5_000))))),
         (ids[4], Some((queue, PeekState::Visible, Some(5), None))),
@@ -312,7 +312,7 @@ fn a_search_goes_through_every_state_page_by_page() {
     room.release(queue, deliveries[7].receipt, 0, true);
     room.tick();
     let all = Filter::default();
-    assert_eq!(search(&room, queue, PeekState::Done, &all), ["done 1", "done 2", "done 3"]);
+    assert_eq!(search(&room, queue, PeekState::Rewindable, &all), ["done 1", "done 2", "done 3"]);
     assert_eq!(search(&room, queue, PeekState::Leased, &all), ["held 1", "held 2", "held 3"]);
     assert_eq!(search(&room, queue, PeekState::Delayed, &all), ["parked", "late"]);
     let from = Filter { origin: Some("ORDERS".into()), reason: Some(DeadLetterCount::Failed), ..all.clone() };

@@ -18,7 +18,7 @@ fn deals(first_query_s: u32, max_queries: u32) -> (Room, QueueId) {
 fn halves(room: &mut Room, queue: QueueId, bodies: &[&'static str]) -> Vec<MessageId> {
     let messages = bodies.iter().map(|body| NewMessage { is_half: true, ..message(body, 0) }).collect();
     let reply = room.run(&Command::Send { queue, messages });
-    let Reply::Sent { ids, first_seq: 0 } = reply else { panic!("half messages have no place: {reply:?}") };
+    let Reply::Sent { ids, first_seq: 0, .. } = reply else { panic!("half messages have no place: {reply:?}") };
     ids
 }
 
@@ -215,4 +215,10 @@ fn half_messages_can_be_looked_at() {
     assert_eq!(seen, [(ids[1], Some(START.plus(5_000))), (ids[2], Some(START.plus(5_000)))]);
     let row = room.machine().half(&room.store, queue, ids[0]).expect("rows can be read").expect("it is there");
     assert_eq!((row.id, row.body_bytes), (ids[0], 1));
+    room.pass(5_000);
+    let questions = ask(&mut room, queue, 3);
+    confirm(&mut room, queue, &ids[1..2], false);
+    let asked = room.machine().half_messages(&room.store, queue, &questions).expect("rows can be read");
+    let seen: Vec<_> = asked.iter().map(|peeked| (peeked.message.id, peeked.until)).collect();
+    assert_eq!(seen, [(ids[0], Some(questions[0].next)), (ids[2], Some(questions[2].next))]);
 }
