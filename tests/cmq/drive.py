@@ -182,11 +182,28 @@ def extras(urls, name, said):
     said["cleared"] = short(account(urls[2]).get_queue(work).receive_message, 0)
     said["route"] = len(raw(client, "QueryQueueRoute", {"queueName": work})["addr"])
     said["rewind"] = short(account(urls[0]).get_queue(name).rewindQueue, int(time.time()) - 10)
+    rewound(urls, name + "-tape", said)
     said["unknown action"] = raw(client, "Dance", {})["message"]
     for queue in (work, dead, name):
         said.setdefault("delete queues", []).append(short(account(urls[1]).get_queue(queue).delete))
     said["deleted"] = short(account(urls[2]).get_queue(name).get_attributes)
     said["send to deleted"] = short(account(urls[0]).get_queue(name).send_message, Message("x"))
+
+
+def rewound(urls, name, said):
+    """What was deleted comes back, in its order, from the time on that is asked for."""
+    a, b, c = [account(url).get_queue(name) for url in urls]
+    a.create(meta(rewindSeconds=600, msgRetentionSeconds=3600))
+    for body in ("one", "two"):
+        a.send_message(Message(body))
+    first = [b.receive_message(5) for _ in range(2)]
+    for message in first:
+        b.delete_message(message.receiptHandle)
+    said["rewindable"] = c.get_attributes().rewindmsgNum
+    said["empty before"] = short(c.receive_message, 0)
+    said["wind back"] = short(c.rewindQueue, int(first[0].enqueueTime))
+    said["again"] = [a.receive_message(5).msgBody for _ in range(2)]
+    said["delete tape"] = short(a.delete)
 
 
 def every(urls, name):

@@ -1,6 +1,7 @@
 //! End to end, with real processes that are killed: what was acknowledged is there, once.
 
 mod cmq_sdk;
+mod cmq_tcp;
 mod dead_letters;
 mod demo;
 mod failing_disk;

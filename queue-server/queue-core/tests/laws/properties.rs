@@ -121,13 +121,9 @@ impl History {
             }),
             Step::Release(name, pick, delay_ms, failed) => self.on(*name, |history, at| {
                 let (queue, receipt) = (history.id(at), history.receipt(*pick));
-                let reply = history.run(Command::Release {
-                    queue,
-                    receipts: vec![receipt],
-                    delay_ms: *delay_ms,
-                    failed: *failed,
-                });
-                (reply, history.model.release(at, receipt, (*delay_ms, *failed), now))
+                let (receipts, delay_ms, failed) = (vec![receipt], *delay_ms, *failed);
+                let reply = history.run(Command::Release { queue, receipts, delay_ms, failed });
+                (reply, history.model.release(at, receipt, (delay_ms, failed), now))
             }),
             Step::Purge(name) => self.on(*name, |history, at| {
                 let reply = history.run(Command::Purge { queue: history.id(at) });
