@@ -217,6 +217,13 @@ impl Layout for Stretch {
     }
 }
 
+/// Writes an item about a place, or how it begins.
+fn put_place(out: &mut Writer, tag: u8, queue: QueueId, seq: u64) {
+    out.u8(tag);
+    queue.encode(out);
+    out.u64(seq);
+}
+
 impl Layout for Due {
     fn encode(&self, out: &mut Writer) {
         match self {
@@ -233,11 +240,7 @@ impl Layout for Due {
                 due.encode(out);
                 id.encode(out);
             }
-            Self::Expire { queue, seq } => {
-                out.u8(3);
-                queue.encode(out);
-                out.u64(*seq);
-            }
+            Self::Expire { queue, seq } => put_place(out, 3, *queue, *seq),
             Self::Erase { queue } => {
                 out.u8(4);
                 queue.encode(out);
@@ -253,11 +256,7 @@ impl Layout for Due {
                 queue.encode(out);
                 id.encode(out);
             }
-            Self::Forget { queue, seq } => {
-                out.u8(8);
-                queue.encode(out);
-                out.u64(*seq);
-            }
+            Self::Forget { queue, seq } => put_place(out, 8, *queue, *seq),
             Self::Events { queue, from, to } => {
                 out.u8(9);
                 queue.encode(out);
@@ -265,9 +264,7 @@ impl Layout for Due {
                 out.u64(*to);
             }
             Self::Age { queue, seq, body } => {
-                out.u8(10);
-                queue.encode(out);
-                out.u64(*seq);
+                put_place(out, 10, *queue, *seq);
                 put_body(out, body.as_ref());
             }
             Self::Carry { queue, delivery, seq, body } => {
@@ -278,9 +275,7 @@ impl Layout for Due {
                 out.bytes(body);
             }
             Self::Forward { queue, seq, body } => {
-                out.u8(14);
-                queue.encode(out);
-                out.u64(*seq);
+                put_place(out, 14, *queue, *seq);
                 put_body(out, body.as_ref());
             }
             Self::Redrive { queue, stretch } => {
