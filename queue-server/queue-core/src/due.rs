@@ -224,6 +224,13 @@ impl Layout for Stretch {
     }
 }
 
+/// Writes an item about a place, or how it begins.
+fn put_place(out: &mut Writer, tag: u8, queue: QueueId, seq: u64) {
+    out.u8(tag);
+    queue.encode(out);
+    out.u64(seq);
+}
+
 impl Layout for Due {
     fn encode(&self, out: &mut Writer) {
         match self {

@@ -99,8 +99,8 @@ impl Queue {
 
 impl QueueMachine {
     /// The places that a rewind of `queue` to the time `to` names: in each lane from which something would come back, the
-    /// first message, done or not, that took its place at `to` or later. None: there is none, or no such queue. Of a queue with more lanes than one rewind names,
-    /// the first: whoever rewinds asks again until nothing comes back.
+    /// first message, done or not, that took its place at `to` or later. None: there is none, or no such queue. Of a queue with
+    /// more lanes than one rewind names, the first: whoever rewinds asks again until nothing comes back.
     ///
     /// Costs a few dozen row reads a lane. Errors: the store failed, or a row is damaged.
     pub fn rewind_places(

@@ -215,12 +215,13 @@ fn follow(mut queues: BTreeMap<QueueId, VecDeque<Event>>) -> Vec<Event> {
     let mut went: Option<QueueId> = None;
     loop {
         let fronts = || queues.values().filter_map(VecDeque::front);
-        let time = |event: &Event| (event.time, event.queue);
+        // At one time, a message arrives after what sent it on.
+        let time = |event: &Event| (event.time, event.kind == EventKind::Arrived, event.queue);
         let there = fronts().filter(|event| Some(event.queue) == went).map(time).next();
         let next = there.or_else(|| fronts().map(time).min());
         let duplicates = fronts().filter(|event| event.kind == EventKind::Duplicate).map(time);
         let earlier = duplicates.min().filter(|duplicate| next.is_some_and(|next| duplicate.0 < next.0));
-        let Some((_, queue)) = earlier.or(next) else { return events };
+        let Some((.., queue)) = earlier.or(next) else { return events };
         let Some(event) = queues.get_mut(&queue).and_then(VecDeque::pop_front) else { return events };
         match event.kind {
             EventKind::Duplicate => {}

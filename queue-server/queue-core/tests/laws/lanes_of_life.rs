@@ -4,7 +4,7 @@
 
 use queue_core::limits::{BATCH_MAX, LANES_PER_QUEUE_MAX};
 use queue_core::{
-    Attributes, Command, DeadLetterCount, Filter, MessageId, NewMessage, PeekState, QueueId, RedriveFilter,
+    Attributes, Command, DeadLetterCount, EventKind, Filter, MessageId, NewMessage, PeekState, QueueId, RedriveFilter,
     RedriveOrder, RedriveState, Refusal, Reply, Stall, TopicCommand, TransactionPolicy,
 };
 
@@ -254,4 +254,26 @@ fn a_search_chooses_by_tenant_and_group() {
     ] {
         assert_eq!(search(tenant, group), expected, "{tenant:?} {group:?}");
     }
+}
+
+#[test]
+fn a_duplicate_of_a_message_that_has_moved_is_told_at_its_time() {
+    let mut room = Room::new();
+    let dead = room.create("dead", Attributes { trace: true, ..Attributes::default() });
+    let attributes = Attributes { trace: true, dedup_window_s: 60, ..policy("dead", DeadLetterCount::Failed, 1) };
+    let queue = room.create("orders", attributes);
+    let once = || vec![NewMessage { dedup_id: "once".to_owned(), ..message("a", 0) }];
+    let ids = send(&mut room, queue, once());
+    let receipt = room.receive(queue, 1, 1_000)[0].receipt;
+    room.release(queue, receipt, 0, true);
+    room.tick();
+    room.pass(1_000);
+    assert_eq!(send(&mut room, queue, once()), ids);
+    room.pass(1_000);
+    room.receive(dead, 1, 1_000);
+    let events = room.machine().timeline(&room.store, ids[0]).expect("rows can be read").events;
+    let told: Vec<_> = events.iter().map(|event| event.kind).collect();
+    use EventKind as Kind;
+    let way = [Kind::Sent, Kind::Received, Kind::Failed, Kind::DeadLettered, Kind::Arrived];
+    assert_eq!(told, [&way[..], &[Kind::Duplicate, Kind::Received]].concat());
 }

@@ -134,11 +134,7 @@ impl History {
                 let due = self.room.machine().due(&self.room.store, now.plus(*ms));
                 self.proposed = due.expect("rows in memory can be read");
             }
-            Step::Land => {
-                if let Some(tick) = self.proposed.take() {
-                    self.land(&tick);
-                }
-            }
+            Step::Land => drop(self.proposed.take().map(|tick| self.land(&tick))),
             Step::Pass(ms) => self.room.pass(*ms),
             _ => self.step_of_life(step),
         }
