@@ -13,6 +13,8 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${HOME:?HOME is not set}/.cache/ter
 # Packages to install, and a line each that says what for.
 packages=()
 reasons=()
+# Whether a Python is needed, too: the caller's to say before setup_tools.
+needs_python=""
 # The process group of the stage that runs.
 child=""
 
@@ -108,6 +110,9 @@ find_missing() {
     if [[ -z "${LIBCLANG_PATH:-}" && -z "$(libclang_here)" ]]; then
         number="$(libclang_to_install)"
         want "reads RocksDB's C header" "libclang1-$number" "libclang-common-$number-dev"
+    fi
+    if [[ -n "$needs_python" ]] && ! tests/cmq/venv --fits; then
+        want "drives CMQ's API by Tencent's SDK in the tests" python3 python3-venv
     fi
 }
 

@@ -183,13 +183,6 @@ impl Due {
     }
 }
 
-/// Writes the tag of an item, and the place that it is about.
-fn put_place(out: &mut Writer, tag: u8, queue: QueueId, seq: u64) {
-    out.u8(tag);
-    queue.encode(out);
-    out.u64(seq);
-}
-
 fn put_body(out: &mut Writer, body: Option<&Bytes>) {
     out.bool(body.is_some());
     if let Some(body) = body {

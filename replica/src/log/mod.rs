@@ -18,9 +18,9 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use engine::{Job, LogEngine, LogStart};
 #[cfg(test)]
 pub(crate) use engine::LogOp;
+pub(crate) use engine::{Job, LogEngine, LogStart};
 pub(crate) use gauge::FsyncGauge;
 pub(crate) use memory::{MemoryDisk, MemoryLog};
 pub(crate) use segment::SegmentLog;

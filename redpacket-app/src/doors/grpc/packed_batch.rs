@@ -22,7 +22,7 @@ const UNDER_WAY: u16 = 1;
 
 /// The transfers, each with whether it is linked to the next. Refuses: `BadField`.
 pub(super) fn read(packed: &Bytes) -> Result<Vec<(bool, Transfer)>, Failure> {
-    if packed.len() % PACKED_TRANSFER_BYTES != 0 {
+    if !packed.len().is_multiple_of(PACKED_TRANSFER_BYTES) {
         return Err(DoorRefusal::BadField.into());
     }
     let mut input = Reader::new(packed.clone());
