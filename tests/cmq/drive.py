@@ -202,8 +202,7 @@ def rewound(urls, name, said):
     said["rewindable"] = c.get_attributes().rewindmsgNum
     said["empty before"] = short(c.receive_message, 0)
     said["wind back"] = short(c.rewindQueue, int(first[0].enqueueTime))
-    said["again"] = [a.receive_message(5).msgBody for _ in range(2)]
-    said["delete tape"] = short(a.delete)
+    said["again and gone"] = [[a.receive_message(5).msgBody for _ in range(2)], short(a.delete)]
 
 
 def every(urls, name):

@@ -175,11 +175,12 @@ mod tests {
 
     #[test]
     fn callers_share_a_batch_until_it_is_full_or_a_chain_is_open() {
-        let half = BATCH_STEPS_MAX / 2;
-        let table: [(&[(usize, bool)], usize, bool); 5] = [
+        const HALF: usize = BATCH_STEPS_MAX / 2;
+        type Callers = &'static [(usize, bool)];
+        let table: [(Callers, usize, bool); 5] = [
             // callers as (steps, last chain open), how many share the first batch, whether one has to wait
             (&[(1, false), (2, false), (3, false)], 3, false),
-            (&[(half, false), (half, false), (1, false)], 2, true),
+            (&[(HALF, false), (HALF, false), (1, false)], 2, true),
             (&[(1, false), (2, true), (3, false)], 2, false),
             (&[(BATCH_STEPS_MAX + 1, false), (1, false)], 1, true),
             (&[(1, false)], 1, false),

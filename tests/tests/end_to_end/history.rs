@@ -95,7 +95,7 @@ async fn a_dead_letter_is_found_and_sent_home(client: &Client) {
 
     let story = client.explain("ward", id).await.expect("a message has a story");
     let kinds: Vec<&str> = story.events.iter().map(|event| event.kind.as_str()).collect();
-    for expected in ["sent", "received", "released", "dead-lettered"] {
+    for expected in ["sent", "received", "failed", "dead-lettered"] {
         assert!(kinds.contains(&expected), "{expected} is part of the story: {kinds:?}");
     }
     assert!(story.message.is_some(), "it is in the ward again");
