@@ -15,5 +15,6 @@ mod doors;
 mod node;
 mod push;
 mod serve;
+mod tally;
 
 pub use serve::{RunError, run};

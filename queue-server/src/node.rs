@@ -13,6 +13,7 @@ use queue_core::{
 use replica::{Group, ProposeError, ReadError, Replica, Role, StartError};
 
 use crate::config::Config;
+use crate::tally::Tally;
 
 /// How long a node asks for a fresh look at the directory or a queue.
 const READ_DEADLINE: Duration = Duration::from_secs(3);
@@ -23,6 +24,7 @@ pub(crate) struct Node {
     started: Instant,
     replica: Arc<Replica>,
     group_count: u32,
+    tally: Arc<Tally>,
     directory: OnceLock<Group<DirectoryMachine>>,
     queues: RwLock<BTreeMap<GroupId, Group<QueueMachine>>>,
 }
@@ -56,6 +58,7 @@ impl Node {
             started: Instant::now(),
             replica,
             group_count: config.groups,
+            tally: Arc::default(),
             directory: OnceLock::new(),
             queues: RwLock::default(),
         }
@@ -75,6 +78,11 @@ impl Node {
 
     pub(crate) fn replica(&self) -> &Replica {
         &self.replica
+    }
+
+    /// What this node was asked.
+    pub(crate) const fn tally(&self) -> &Arc<Tally> {
+        &self.tally
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -76,7 +76,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     tokio::spawn(serve_http(http, http_router(Arc::clone(&node)).merge(cmq)));
     let serve = async {
         node.open_groups(config.groups).await?;
-        tokio::spawn(push::run(node.groups(), config.push_reach(), stopped));
+        tokio::spawn(push::run(Arc::clone(&node), config.push_reach(), stopped));
         tracing::info!(node = config.node, grpc = %config.grpc, http = %config.http, tcp = %config.tcp, "serving");
         wait_for_signal().await.map_err(io("waiting for a signal"))
     };

@@ -8,6 +8,7 @@ mod grpc;
 mod http;
 mod keys;
 mod overview;
+mod pages;
 
 pub(crate) use cmq::NodeBroker;
 pub(crate) use cmq_http::CmqHttp;

@@ -20,7 +20,7 @@ use machine::{RequestId, StoreFailure};
 use parking_lot::Mutex;
 use queue_core::{
     Command, Delivery, Endpoint, NotifyFormat, QueueId, QueueMachine, Reply, RetryStrategy, SubscriptionAttributes,
-    next_retry,
+    TopicId, next_retry,
 };
 use replica::{Group, View};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -29,6 +29,8 @@ use tokio::time::timeout;
 use super::guard::Reach;
 use super::notice::Notice;
 use super::post::{POST_TIMEOUT, post};
+use crate::node::Node;
+use crate::tally::{Deed, Tally};
 
 /// Posts under way to one endpoint.
 const WIDTH_MAX: usize = 16;
@@ -40,10 +42,10 @@ const LEASE: Duration = POST_TIMEOUT.saturating_add(Duration::from_secs(15));
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Pushes for every group this node leads, until `stopped` is true.
-pub(crate) async fn run(groups: Vec<Group<QueueMachine>>, reach: Reach, mut stopped: watch::Receiver<bool>) {
+pub(crate) async fn run(node: Arc<Node>, reach: Reach, mut stopped: watch::Receiver<bool>) {
     let posts = Arc::new(Semaphore::new(POSTS_MAX));
-    let watches =
-        groups.into_iter().map(|group| tokio::spawn(keep(Pusher { group, reach, posts: Arc::clone(&posts) })));
+    let pusher = |group| Pusher { group, reach, posts: Arc::clone(&posts), tally: Arc::clone(node.tally()) };
+    let watches = node.groups().into_iter().map(|group| tokio::spawn(keep(pusher(group))));
     let watches: Vec<_> = watches.collect();
     // A closed channel stops the pushers too: the node is gone.
     let _ = stopped.wait_for(|stopped| *stopped).await;
@@ -55,6 +57,7 @@ struct Pusher {
     group: Group<QueueMachine>,
     reach: Reach,
     posts: Arc<Semaphore>,
+    tally: Arc<Tally>,
 }
 
 /// Starts a worker wherever there is something to push and none is at work.
@@ -99,6 +102,7 @@ impl Drop for Place {
 /// A subscription as its worker needs it.
 struct Subscriber {
     queue: QueueId,
+    topic_id: TopicId,
     topic: String,
     name: String,
     attributes: SubscriptionAttributes,
@@ -108,7 +112,7 @@ impl Subscriber {
     fn find(view: &View<'_, QueueMachine>, queue: QueueId) -> Option<Self> {
         let status = view.machine.subscription_status(queue)?;
         let topic = view.machine.topic_status(status.topic)?.name;
-        Some(Self { queue, topic, name: status.name, attributes: status.attributes })
+        Some(Self { queue, topic_id: status.topic, topic, name: status.name, attributes: status.attributes })
     }
 }
 
@@ -184,7 +188,12 @@ impl Pusher {
             self.settle(release(subscriber.queue, &letter.delivery, 0, false)).await;
             return false;
         };
+        let (group, topic) = (self.group.id(), subscriber.topic_id.0);
+        self.tally.count(group, topic, Deed::Notify);
         let posted = post(url, &letter.notice, self.reach).await;
+        if posted.is_ok() {
+            self.tally.count(group, topic, Deed::NotifyDone);
+        }
         let receipts = vec![letter.delivery.receipt];
         let command = match &posted {
             Ok(()) => Command::Ack { queue: subscriber.queue, receipts },

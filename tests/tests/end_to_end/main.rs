@@ -2,6 +2,8 @@
 
 mod cmq_sdk;
 mod cmq_tcp;
+mod consume;
+mod counters;
 mod dead_letters;
 mod demo;
 mod failing_disk;

@@ -18,7 +18,9 @@ use super::flaw::{Flaw, no};
 use super::limits::ANSWER_MAX;
 use super::on_node_further::facts;
 use super::words::{Caller, Listed, Named, Outgoing, Page, QueueFacts, QueueWish, Said, Taken, TakenFrom, Wanted};
+use crate::doors::pages::all;
 use crate::node::{LocateError, Node};
+use crate::tally::Deed;
 
 /// However late it is, a copy gets this long to apply what its leader has applied: the answer hangs on it.
 const CATCH_UP_MIN: Duration = Duration::from_millis(400);
@@ -80,6 +82,11 @@ impl NodeBroker {
         let fresh = self.spot(name, true, until).await?;
         let applied = propose(&fresh.group, &command(fresh.queue), until).await?;
         Ok((fresh, applied))
+    }
+
+    /// Counts what was asked of a queue.
+    fn tell(&self, spot: &Spot, deed: Deed) {
+        self.node.tally().count(spot.group.id(), spot.queue.0, deed);
     }
 
     /// Proposes a command that names its queue itself.
@@ -167,7 +174,8 @@ impl QueueVerbs for NodeBroker {
         let new = |body: &bytes::Bytes| NewMessage { body: body.clone(), delay_ms, ..NewMessage::default() };
         let bodies = &messages.bodies;
         let command = |queue| Command::Send { queue, messages: bodies.iter().map(new).collect() };
-        let (_, applied) = self.command(&messages.queue, Instant::now() + ANSWER_MAX, command).await?;
+        let (spot, applied) = self.command(&messages.queue, Instant::now() + ANSWER_MAX, command).await?;
+        self.tell(&spot, Deed::send(bodies.len()));
         match applied.reply {
             Reply::Sent { ids, .. } => Ok(ids.into_iter().map(|id| id.0).collect()),
             other => Err(refused(other)),
@@ -177,20 +185,27 @@ impl QueueVerbs for NodeBroker {
     async fn receive(&self, wanted: Wanted, caller: Caller) -> Said<Vec<Taken>> {
         let started = Instant::now();
         let spot = self.spot(&wanted.queue, false, started + ANSWER_MAX).await?;
-        match take(&spot, &wanted, started, caller.clone()).await {
+        self.tell(&spot, Deed::receive(wanted.count));
+        let taken = match take(&spot, &wanted, started, caller.clone()).await {
             // The queue may be another one by now: see `command`.
             Err(flaw) if flaw == no::QUEUE_MISSING.into() => {
                 let fresh = self.spot(&wanted.queue, true, Instant::now() + ANSWER_MAX).await?;
                 if fresh.queue == spot.queue { Err(flaw) } else { take(&fresh, &wanted, started, caller).await }
             }
             other => other,
+        }?;
+        if taken.is_empty() {
+            self.tell(&spot, Deed::receive_null(wanted.count));
         }
+        Ok(taken)
     }
 
     async fn delete_messages(&self, queue: &str, handles: &[u64]) -> Said<Vec<Option<Flaw>>> {
         let receipts = || handles.iter().map(|handle| DeliveryNumber(*handle)).collect();
         let command = |queue| Command::Ack { queue, receipts: receipts() };
-        match self.command(queue, Instant::now() + ANSWER_MAX, command).await?.1.reply {
+        let (spot, applied) = self.command(queue, Instant::now() + ANSWER_MAX, command).await?;
+        self.tell(&spot, Deed::Delete);
+        match applied.reply {
             Reply::Settled { results } => Ok(results.into_iter().map(|result| result.map(flaw_of)).collect()),
             other => Err(refused(other)),
         }
@@ -304,15 +319,10 @@ fn facts_of(group: &Group<QueueMachine>, name: &str) -> Said<Option<QueueFacts>>
 }
 
 fn all_names(machine: &QueueMachine, search: &str) -> Vec<(QueueId, String)> {
-    let mut names = Vec::new();
-    loop {
-        let mut page = machine.queues(search, names.len(), usize::MAX);
-        let is_last = page.queues.is_empty() || names.len() + page.queues.len() >= page.total;
-        names.append(&mut page.queues);
-        if is_last {
-            return names;
-        }
-    }
+    all(|offset| {
+        let page = machine.queues(search, offset, usize::MAX);
+        (page.total, page.queues)
+    })
 }
 
 /// A queue's id as clients see it.

@@ -18,7 +18,9 @@ use super::words::{
     CheckBack, ContentFormat, Endpoint, FilterKind, Listed, Named, Page, Published, RetryStrategy, Said,
     SubscriptionFacts, SubscriptionName, SubscriptionWish, TopicFacts, TopicWish, TraceStep, Verdict,
 };
+use crate::doors::pages::all;
 use crate::node::LocateError;
+use crate::tally::Deed;
 
 /// A cluster has one owner; CMQ would name an account.
 const TOPIC_OWNER: u64 = 0;
@@ -178,6 +180,9 @@ impl FurtherVerbs for NodeBroker {
             routing_key: messages.routing_key.clone().unwrap_or_default(),
         };
         let topic = topic.ok_or(no::TOPIC_MISSING)?;
+        let bytes = messages.bodies.iter().fold(0_u64, |bytes, body| bytes + body.len() as u64);
+        self.node.tally().count(group.id(), topic.0, Deed::publish(messages.bodies.len()));
+        self.node.tally().add(group.id(), topic.0, Deed::PublishBytes, bytes);
         let messages = messages.bodies.iter().cloned().map(publication).collect();
         let command = Command::Topic(TopicCommand::Publish { topic, messages });
         match propose(&group, &command, until).await?.reply {
@@ -297,19 +302,6 @@ fn subscription_facts(view: &View<'_, QueueMachine>, group: u32, name: &Subscrip
         created_ms: status.created.0,
         modified_ms: status.modified.0,
     })
-}
-
-/// All of a list that comes in pages: its length, and a page.
-fn all<T>(next: impl Fn(usize) -> (usize, Vec<T>)) -> Vec<T> {
-    let mut found = Vec::new();
-    loop {
-        let (total, mut page) = next(found.len());
-        let is_last = page.is_empty() || found.len() + page.len() >= total;
-        found.append(&mut page);
-        if is_last {
-            return found;
-        }
-    }
 }
 
 fn listed(mut found: Vec<Named>, page: &Page) -> Listed {

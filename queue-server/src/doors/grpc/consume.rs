@@ -21,6 +21,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::failure::{DoorRefusal, door_refused};
+use super::service::locate;
 use super::{receive, settle};
 use crate::node::Node;
 
@@ -33,18 +34,23 @@ const REPLIES_WAITING_MAX: usize = 4;
 
 type Replies = mpsc::Sender<Result<ConsumeReply, Status>>;
 
-pub(super) fn consume(
+/// Opens the stream. Errors: the first request is missing or grants too much, or this node does not lead the queue's group.
+pub(super) async fn consume(
     node: Arc<Node>,
-    requests: Streaming<ConsumeRequest>,
-) -> BoxStream<'static, Result<ConsumeReply, Status>> {
+    mut requests: Streaming<ConsumeRequest>,
+) -> Result<BoxStream<'static, Result<ConsumeReply, Status>>, Status> {
+    let first = requests.message().await?.unwrap_or_default();
+    locate(&node, &first.queue, None).await?;
+    let mut grant = Grant { queue: first.queue, lease_ms: first.lease_ms, credits: 0 };
+    grant.add(first.credits)?;
     let (replies, receiver) = mpsc::channel(REPLIES_WAITING_MAX);
     tokio::spawn(async move {
-        if let Err(status) = serve(&node, requests, &replies).await {
+        if let Err(status) = serve(&node, grant, requests, &replies).await {
             // A client that is gone does not want to know why.
             let _ = replies.send(Err(status)).await;
         }
     });
-    ReceiverStream::new(receiver).boxed()
+    Ok(ReceiverStream::new(receiver).boxed())
 }
 
 /// What the first request chose, and what is granted now.
@@ -77,10 +83,12 @@ impl Grant {
 }
 
 /// Serves until the client ends its side or goes. Errors: what ended the stream.
-async fn serve(node: &Node, mut requests: Streaming<ConsumeRequest>, replies: &Replies) -> Result<(), Status> {
-    let Some(first) = requests.message().await? else { return Ok(()) };
-    let mut grant = Grant { queue: first.queue, lease_ms: first.lease_ms, credits: 0 };
-    grant.add(first.credits)?;
+async fn serve(
+    node: &Node,
+    mut grant: Grant,
+    mut requests: Streaming<ConsumeRequest>,
+    replies: &Replies,
+) -> Result<(), Status> {
     loop {
         while grant.credits == 0 {
             match requests.message().await? {

@@ -17,6 +17,7 @@ use super::failure::{
 };
 use super::service::{locate as locate_queue, request_id};
 use crate::doors::convert::{changes, counters, stall_text, unexpected, wire_attributes};
+use crate::doors::pages::all;
 use crate::node::{LocateError, Node};
 
 const MANAGE_DEADLINE: Duration = Duration::from_secs(3);
@@ -117,22 +118,17 @@ pub(super) async fn list(node: &Node, call: ListQueuesRequest) -> Result<ListQue
     Ok(ListQueuesReply { total, queues: page })
 }
 
-/// All names of a group that contain `search`, page by page.
+/// All names of a group that contain `search`.
 async fn names_of(group: &Group<QueueMachine>, search: &str) -> Result<Vec<QueueName>, Status> {
     let id = group.id().0;
     let read = group.read_anywhere(MANAGE_DEADLINE, |view| {
-        let mut names = Vec::new();
-        loop {
-            let page = view.machine.queues(search, names.len(), usize::MAX);
-            let name =
-                |(queue_id, queue): (queue_core::QueueId, String)| QueueName { queue, queue_id: queue_id.0, group: id };
-            names.extend(page.queues.into_iter().map(name));
-            if names.len() >= page.total {
-                return names;
-            }
-        }
+        all(|offset| {
+            let page = view.machine.queues(search, offset, usize::MAX);
+            (page.total, page.queues)
+        })
     });
-    read.await.map_err(read_failed)
+    let name = |(queue_id, queue): (queue_core::QueueId, String)| QueueName { queue, queue_id: queue_id.0, group: id };
+    Ok(read.await.map_err(read_failed)?.into_iter().map(name).collect())
 }
 
 pub(super) async fn get(node: &Node, call: GetQueueRequest) -> Result<GetQueueReply, Status> {

@@ -18,6 +18,7 @@ use super::failure::{
 use super::service::locate;
 use crate::doors::convert::{delivered_message, peek_state, peeked_message, unexpected};
 use crate::node::{Located, Node};
+use crate::tally::Deed;
 
 /// Takes leases on the first messages; waits for the first one if asked to.
 pub(super) async fn receive(node: &Node, call: ReceiveRequest) -> Result<ReceiveReply, Status> {
@@ -25,6 +26,8 @@ pub(super) async fn receive(node: &Node, call: ReceiveRequest) -> Result<Receive
         return Err(door_refused(DoorRefusal::WaitTooLong, "a receive waits at most 30 s"));
     }
     let (located, request) = locate(node, &call.queue, call.request.as_ref()).await?;
+    let most = call.messages_max as usize;
+    node.tally().count(located.group.id(), located.queue.0, Deed::receive(most));
     // A repeat must get the same messages under the same leases, though nothing may be ready now.
     if request != RequestId::NONE
         && let Some(Reply::Received { deliveries }) = located.group.former_reply(request)
@@ -55,16 +58,22 @@ pub(super) async fn receive(node: &Node, call: ReceiveRequest) -> Result<Receive
                 Reply::Refused(refusal) => return Err(machine_refused(refusal)),
                 // Somebody else was faster. A request id is used up by any reply, so only a nameless one goes on.
                 Reply::Empty if request == RequestId::NONE => {}
-                Reply::Empty => return Ok(ReceiveReply { messages: Vec::new() }),
+                Reply::Empty => return Ok(nothing(node, &located, most)),
                 other => return Err(unexpected(&other)),
             }
         }
         match tokio::time::timeout_at(until, applied.changed()).await {
             Ok(Ok(())) if located.group.is_leader() => {}
             Ok(_) => return Err(not_here(&located.group)),
-            Err(_) => return Ok(ReceiveReply { messages: Vec::new() }),
+            Err(_) => return Ok(nothing(node, &located, most)),
         }
     }
+}
+
+/// The wait has ended without a message.
+fn nothing(node: &Node, located: &Located, messages_max: usize) -> ReceiveReply {
+    node.tally().count(located.group.id(), located.queue.0, Deed::receive_null(messages_max));
+    ReceiveReply { messages: Vec::new() }
 }
 
 /// Reads rows and bodies by place. What has gone since (expired, or acknowledged by this very consumer) is left out.

@@ -9,10 +9,12 @@ use super::failure::{machine_refused, propose_failed};
 use super::service::locate;
 use crate::doors::convert::{new_message, unexpected};
 use crate::node::Node;
+use crate::tally::Deed;
 
 /// Appends messages, all or none. Refuses what the machine refuses.
 pub(super) async fn send(node: &Node, call: SendRequest) -> Result<SendReply, Status> {
     let (located, request) = locate(node, &call.queue, call.request.as_ref()).await?;
+    node.tally().count(located.group.id(), located.queue.0, Deed::send(call.messages.len()));
     let messages = call.messages.into_iter().map(new_message).collect();
     let command = Command::Send { queue: located.queue, messages };
     let applied = located.group.propose(request, &command).await.map_err(propose_failed)?;

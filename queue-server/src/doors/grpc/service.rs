@@ -121,7 +121,7 @@ impl Queue for QueueDoor {
     type ConsumeStream = BoxStream<'static, Result<ConsumeReply, Status>>;
 
     async fn consume(&self, request: Request<Streaming<ConsumeRequest>>) -> Answer<Self::ConsumeStream> {
-        Ok(Response::new(consume::consume(Arc::clone(&self.node), request.into_inner())))
+        consume::consume(Arc::clone(&self.node), request.into_inner()).await.map(Response::new)
     }
 
     type ExchangeStream = BoxStream<'static, Result<ExchangeReply, Status>>;

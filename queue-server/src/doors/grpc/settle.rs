@@ -10,6 +10,7 @@ use super::failure::{machine_refused, propose_failed};
 use super::service::locate;
 use crate::doors::convert::{receipt_result, unexpected};
 use crate::node::Node;
+use crate::tally::Deed;
 
 /// Ends leases for good.
 pub(super) async fn ack(node: &Node, call: AckRequest) -> Result<AckReply, Status> {
@@ -54,6 +55,9 @@ impl Settle<'_> {
         let (located, request) = locate(node, self.queue, self.request).await?;
         let receipts = self.receipts.iter().map(|receipt| DeliveryNumber(*receipt)).collect();
         let command = command(located.queue, receipts);
+        if matches!(command, Command::Ack { .. }) {
+            node.tally().count(located.group.id(), located.queue.0, Deed::Delete);
+        }
         match located.group.propose(request, &command).await.map_err(propose_failed)?.reply {
             Reply::Settled { results } => Ok(self.results(results, 0)),
             Reply::Extended { deadline, results } => Ok(self.results(results, deadline.0)),

@@ -4,12 +4,13 @@ use proto::queue::v1::{
     GetSubscriptionReply, GetSubscriptionRequest, ListSubscriptionsReply, ListSubscriptionsRequest,
     SetSubscriptionReply, SetSubscriptionRequest, SubscribeReply, SubscribeRequest, SubscriptionName,
 };
-use queue_core::{QueueId, Refusal, Reply, SubscriptionList, TopicCommand};
+use queue_core::{QueueId, Refusal, Reply, TopicCommand};
 use tonic::Status;
 
 use super::failure::{locate_failed, machine_refused, read_failed, topic_missing};
 use super::topics::{DEADLINE, done, group_of, page_limit, propose};
 use crate::doors::convert::{self, unexpected};
+use crate::doors::pages::all;
 use crate::node::Node;
 
 /// Adds a subscription; it gets what is published from now on.
@@ -43,26 +44,16 @@ pub(super) async fn list(node: &Node, call: ListSubscriptionsRequest) -> Result<
     let group = group_of(node, &call.topic).await?;
     let read = group.read_anywhere(DEADLINE, |view| {
         let topic = view.machine.topic_id(&call.topic)?;
-        Some(all(|offset| view.machine.subscriptions(topic, &call.search, offset, usize::MAX)))
+        Some(all(|offset| {
+            let page = view.machine.subscriptions(topic, &call.search, offset, usize::MAX);
+            (page.total, page.subscriptions)
+        }))
     });
     let names = read.await.map_err(read_failed)?.ok_or_else(topic_missing)?;
     let total = u32::try_from(names.len()).unwrap_or(u32::MAX);
     let name = |(queue, name): (QueueId, String)| SubscriptionName { name, subscription_id: queue.0 };
     let subscriptions = names.into_iter().skip(call.offset as usize).take(limit).map(name).collect();
     Ok(ListSubscriptionsReply { total, subscriptions })
-}
-
-/// All names, page by page.
-fn all(next: impl Fn(usize) -> SubscriptionList) -> Vec<(QueueId, String)> {
-    let mut names = Vec::new();
-    loop {
-        let mut page = next(names.len());
-        let is_last = page.subscriptions.is_empty() || names.len() + page.subscriptions.len() >= page.total;
-        names.append(&mut page.subscriptions);
-        if is_last {
-            return names;
-        }
-    }
 }
 
 /// One subscription.

@@ -17,7 +17,9 @@ use super::send::durability;
 use super::service::request_id;
 use super::subscriptions;
 use crate::doors::convert::{self, unexpected};
+use crate::doors::pages::all;
 use crate::node::{LocatedTopic, Node};
+use crate::tally::Deed;
 
 /// A call that may be served by a copy that follows waits so long for it.
 pub(super) const DEADLINE: Duration = Duration::from_secs(3);
@@ -184,17 +186,12 @@ async fn list(node: &Node, call: ListTopicsRequest) -> Result<ListTopicsReply, S
     Ok(ListTopicsReply { total, topics: topics.into_iter().skip(call.offset as usize).take(limit).collect() })
 }
 
-/// All names that contain `search`, page by page.
+/// All names that contain `search`.
 fn all_topics(machine: &QueueMachine, search: &str) -> Vec<(TopicId, String)> {
-    let mut names = Vec::new();
-    loop {
-        let mut page = machine.topics(search, names.len(), usize::MAX);
-        let is_last = page.topics.is_empty() || names.len() + page.topics.len() >= page.total;
-        names.append(&mut page.topics);
-        if is_last {
-            return names;
-        }
-    }
+    all(|offset| {
+        let page = machine.topics(search, offset, usize::MAX);
+        (page.total, page.topics)
+    })
 }
 
 async fn get(node: &Node, call: GetTopicRequest) -> Result<GetTopicReply, Status> {
@@ -211,6 +208,9 @@ async fn get(node: &Node, call: GetTopicRequest) -> Result<GetTopicReply, Status
 async fn publish(node: &Node, call: PublishRequest) -> Result<PublishReply, Status> {
     let LocatedTopic { group, topic } = node.locate_topic(&call.topic).await.map_err(locate_failed)?;
     let request = request_id(call.request.as_ref(), group.id())?;
+    let bytes = call.messages.iter().fold(0_u64, |bytes, message| bytes + message.body.len() as u64);
+    node.tally().count(group.id(), topic.0, Deed::publish(call.messages.len()));
+    node.tally().add(group.id(), topic.0, Deed::PublishBytes, bytes);
     let messages = call.messages.into_iter().map(convert::publication).collect();
     let command = Command::Topic(TopicCommand::Publish { topic, messages });
     let applied = group.propose(request, &command).await.map_err(propose_failed)?;

@@ -7,13 +7,20 @@
 //! | `tercet_group_leader`, `_term`, `_last_index`, `_applied_index{group}` | where a group stands on this node |
 //! | `tercet_queue_visible`, `_leased`, `_delayed`, `_oldest_ms{queue,group}` | what a queue holds |
 //! | `tercet_queue_sent_total`, `_acked_total`, `_redelivered_total`, `_dead_lettered_total{queue,group}` | what it has done |
+//! | `tercet_queue_sent_bytes_total`, `_half`, `_rewindable`, `_expired_total{queue,group}` | the rest of it |
+//! | `tercet_queue_send_requests_total` and so on `{queue,group}` | what this node was asked, see `tally` |
+//! | `tercet_topic_published_total`, `_waiting`, `_subscriptions{topic,group}` | what a topic has done and holds |
+//! | `tercet_topic_publish_requests_total` and so on `{topic,group}` | what this node was asked, see `tally` |
 
 use std::fmt::Write as _;
 
-use replica::Role;
+use queue_core::QueueMachine;
+use replica::{Group, Role};
 
 use crate::doors::overview;
+use crate::doors::pages::all;
 use crate::node::Node;
+use crate::tally::Deed;
 
 /// The page in Prometheus' text format.
 pub(super) fn render(node: &Node) -> String {
@@ -45,9 +52,47 @@ pub(super) fn render(node: &Node) -> String {
                 line(&mut page, name, &labels, value);
             }
         }
+        asked(&mut page, node, &group);
     }
     page
 }
+
+/// What the machine and this node counted of each queue and topic of a group.
+fn asked(page: &mut String, node: &Node, group: &Group<QueueMachine>) {
+    let id = group.id();
+    let of_queue = |machine: &QueueMachine, offset| {
+        let found = machine.queues("", offset, usize::MAX);
+        (found.total, found.queues.into_iter().filter_map(|(queue, _)| machine.status(queue)).collect::<Vec<_>>())
+    };
+    let of_topic = |machine: &QueueMachine, offset| {
+        let found = machine.topics("", offset, usize::MAX);
+        (found.total, found.topics.into_iter().filter_map(|(topic, _)| machine.topic_status(topic)).collect::<Vec<_>>())
+    };
+    let queues = group.read_stale(|view| all(|offset| of_queue(view.machine, offset))).unwrap_or_default();
+    for queue in queues {
+        let labels = format!("queue=\"{}\",group=\"{}\"", queue.name, id.0);
+        line(page, "tercet_queue_sent_bytes_total", &labels, queue.totals.sent_bytes);
+        line(page, "tercet_queue_expired_total", &labels, queue.totals.expired);
+        line(page, "tercet_queue_half", &labels, queue.counts.half);
+        line(page, "tercet_queue_rewindable", &labels, queue.counts.rewindable);
+        for ((_, name), count) in Deed::ALL.iter().zip(node.tally().of(id, queue.queue.0)).take(QUEUE_DEEDS) {
+            line(page, &format!("tercet_queue_{name}_total"), &labels, count);
+        }
+    }
+    let topics = group.read_stale(|view| all(|offset| of_topic(view.machine, offset))).unwrap_or_default();
+    for topic in topics {
+        let labels = format!("topic=\"{}\",group=\"{}\"", topic.name, id.0);
+        line(page, "tercet_topic_published_total", &labels, topic.published);
+        line(page, "tercet_topic_waiting", &labels, topic.waiting);
+        line(page, "tercet_topic_subscriptions", &labels, topic.subscriptions as u64);
+        for ((_, name), count) in Deed::ALL.iter().zip(node.tally().of(id, topic.topic.0)).skip(QUEUE_DEEDS) {
+            line(page, &format!("tercet_topic_{name}_total"), &labels, count);
+        }
+    }
+}
+
+/// The deeds that are done to queues; those to topics follow.
+const QUEUE_DEEDS: usize = Deed::Publish as usize;
 
 fn line(page: &mut String, name: &str, labels: &str, value: u64) {
     // Writing to a String cannot fail.
