@@ -95,15 +95,26 @@ async fn leader_that_refuses_the_connection_leaves_no_doubt() {
     dead.kill();
     // More than a client can try in the time it has.
     for verb in ["PurgeQueue", "Send"] {
-        for _ in 0..1000 {
+        for _ in 0..10_000 {
             node.play(verb, Play::Fail(led_by(&dead.name())));
         }
     }
     let client = client(&[&node]).with_timeout(SOON);
-    let purge = in_time(client.purge_queue("q")).await;
-    assert!(matches!(purge, Err(Error::NotApplied { .. })), "{purge:?}");
-    let send = in_time(client.send("q", vec![message(1)])).await;
-    assert!(matches!(send, Err(Error::NotApplied { .. })), "{send:?}");
+    leaves_no_doubt(|| async { client.purge_queue("q").await.map(drop) }).await;
+    leaves_no_doubt(|| async { client.send("q", vec![message(1)]).await.map(drop) }).await;
+}
+
+/// Makes a call that ends in time without an answer. Its time may be over in the middle of an attempt at the living node,
+/// which leaves a doubt that is no fault; then it is made again.
+async fn leaves_no_doubt<F: Future<Output = Result<(), Error>>>(call: impl Fn() -> F) {
+    for _ in 0..10 {
+        match in_time(call()).await {
+            Err(Error::NotApplied { .. }) => return,
+            Err(Error::Unknown { reason, .. }) if reason.contains("no answer in time") => {}
+            other => panic!("no node leads: {other:?}"),
+        }
+    }
+    panic!("a connection that is refused leaves no doubt");
 }
 
 #[tokio::test]
