@@ -25,6 +25,6 @@ mod state;
 
 pub use clock::{WallClock, system_wall_clock};
 pub use errors::StartError;
-pub use group::{Applied, Group, GroupStatus, Leader, ProposeError, ReadError, Receipt, Role, View};
+pub use group::{Applied, Group, GroupStatus, Leader, ProposeError, ReadError, Receipt, Role, View, Waiting};
 pub use net::{Carrier, GrpcTransport, Lane, ReplicationService, Transport, TransportError, wire};
 pub use process::{Replica, ReplicaConfig, Timers};

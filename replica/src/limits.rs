@@ -39,6 +39,8 @@ pub const MOVED_BYTES_MAX: usize = 1024 * 1024;
 pub const MOVED_COUNT_MAX: usize = 512;
 /// Bytes of one courier delivery.
 pub const COURIER_BYTES_MAX: usize = 1024 * 1024;
+/// Courier tracks of a group that are offered records at the same time.
+pub const COURIER_TRACKS_AT_ONCE: usize = 8;
 /// Write buffers of all row stores of a process together.
 pub const WRITE_BUFFERS_BYTES: usize = 256 * 1024 * 1024;
 /// Block cache of all row stores of a process together.

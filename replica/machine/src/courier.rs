@@ -1,12 +1,12 @@
 //! The courier: the one primitive for everything that crosses groups.
 //!
-//! The source keeps a record until the target acknowledged it; each (source, target) pair counts without gaps; the target
-//! stores the last number it applied. So a record is applied exactly once, whatever is killed, and one that the target
-//! cannot take stays at its source with the reason.
+//! The source keeps a record until the target acknowledged it; each track of a (source, target) pair counts without gaps;
+//! the target stores the last number it applied. So a record is applied exactly once, whatever is killed, and one that the
+//! target cannot take stays at its source with the reason, and holds up its own track only.
 //!
 //! ```text
-//!  source rows  0x03 target sequence -> record          target rows  0x05 source -> epoch u64 | last u64
-//!               0x04 target -> next u64 | acked u64
+//!  source rows  0x03 target track sequence -> record    target rows  0x05 source track -> epoch u64 | last u64
+//!               0x04 target track -> next u64 | acked u64
 //!               0x06 -> epoch u64
 //! ```
 
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::contract::LoadError;
-use crate::ids::GroupId;
+use crate::ids::{Destination, GroupId, Track};
 use crate::layout::{DecodeError, Layout, Reader, Writer};
 use crate::limits::COURIER_BATCH_MAX;
 use crate::rows::{Key, RowSource, Rows, StoreFailure, prefix_end};
@@ -50,17 +50,17 @@ impl Layout for Delivery {
 /// A record under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Its number in the sequence of this source and target.
+    /// Its number in the sequence of its track.
     pub sequence: u64,
     /// Its bytes.
     pub bytes: Bytes,
 }
 
-/// How far a target has come.
+/// How far a track has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CourierStatus {
-    /// The target.
-    pub target: GroupId,
+    /// The target and track.
+    pub target: Destination,
     /// Records it has not acknowledged.
     pub waiting: u64,
     /// Sequence of the first of them.
@@ -83,8 +83,10 @@ struct Inbox {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Courier {
     epoch: u64,
-    out: BTreeMap<GroupId, Outbox>,
-    inbox: BTreeMap<GroupId, Inbox>,
+    out: BTreeMap<Destination, Outbox>,
+    inbox: BTreeMap<(GroupId, Track), Inbox>,
+    /// The newest epoch seen of each source: the highest of its tracks.
+    sources: BTreeMap<GroupId, u64>,
 }
 
 impl Courier {
@@ -93,23 +95,28 @@ impl Courier {
             Some(value) => Reader::new(value).u64().map_err(|error| LoadError::row(&[EPOCH], error))?,
             None => 1,
         };
-        let out = load_pairs(rows, OUT)?.into_iter().map(|(group, (next, acked))| (group, Outbox { next, acked }));
-        let inbox = load_pairs(rows, IN)?.into_iter().map(|(group, (epoch, last))| (group, Inbox { epoch, last }));
-        Ok(Self { epoch, out: out.collect(), inbox: inbox.collect() })
+        let out = load_pairs(rows, OUT)?.into_iter().map(|(to, (next, acked))| (to, Outbox { next, acked })).collect();
+        let (mut inbox, mut sources) = (BTreeMap::new(), BTreeMap::new());
+        for (Destination { group: source, track }, (epoch, last)) in load_pairs(rows, IN)? {
+            inbox.insert((source, track), Inbox { epoch, last });
+            let newest = sources.entry(source).or_insert(epoch);
+            *newest = epoch.max(*newest);
+        }
+        Ok(Self { epoch, out, inbox, sources })
     }
 
     pub(crate) const fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    pub(crate) fn post(&mut self, target: GroupId, record: Bytes, rows: &mut Rows) {
+    pub(crate) fn post(&mut self, target: Destination, record: Bytes, rows: &mut Rows) {
         let outbox = self.out.entry(target).or_insert(Outbox { next: 1, acked: 0 });
         rows.put(record_key(target, outbox.next), record);
         outbox.next = outbox.next.saturating_add(1);
         rows.put(pair_key(OUT, target), pair(outbox.next, outbox.acked));
     }
 
-    pub(crate) fn acknowledge(&mut self, target: GroupId, upto: u64, rows: &mut Rows) {
+    pub(crate) fn acknowledge(&mut self, target: Destination, upto: u64, rows: &mut Rows) {
         let Some(outbox) = self.out.get_mut(&target) else { return };
         let upto = upto.min(outbox.next.saturating_sub(1));
         while outbox.acked < upto {
@@ -119,22 +126,23 @@ impl Courier {
         rows.put(pair_key(OUT, target), pair(outbox.next, outbox.acked));
     }
 
-    /// The last sequence applied from `source` under `epoch`. `None`: the epoch is an old one.
-    pub(crate) fn last(&self, source: GroupId, epoch: u64) -> Option<u64> {
-        match self.inbox.get(&source) {
-            Some(inbox) if epoch < inbox.epoch => None,
-            Some(inbox) if epoch == inbox.epoch => Some(inbox.last),
-            _ => Some(0),
+    /// The last sequence applied of a source's track under `epoch`. `None`: the epoch is an old one.
+    pub(crate) fn last(&self, source: GroupId, track: Track, epoch: u64) -> Option<u64> {
+        if self.sources.get(&source).is_some_and(|newest| epoch < *newest) {
+            return None;
         }
+        let inbox = self.inbox.get(&(source, track)).filter(|inbox| inbox.epoch == epoch);
+        Some(inbox.map_or(0, |inbox| inbox.last))
     }
 
-    pub(crate) fn applied(&mut self, source: GroupId, epoch: u64, last: u64, rows: &mut Rows) {
-        self.inbox.insert(source, Inbox { epoch, last });
-        rows.put(pair_key(IN, source), pair(epoch, last));
+    pub(crate) fn applied(&mut self, (source, track): (GroupId, Track), epoch: u64, last: u64, rows: &mut Rows) {
+        self.inbox.insert((source, track), Inbox { epoch, last });
+        self.sources.insert(source, epoch);
+        rows.put(pair_key(IN, Destination { group: source, track }), pair(epoch, last));
     }
 
     pub(crate) fn status(&self) -> Vec<CourierStatus> {
-        let status = |(target, outbox): (&GroupId, &Outbox)| {
+        let status = |(target, outbox): (&Destination, &Outbox)| {
             let first = outbox.acked.saturating_add(1);
             CourierStatus { target: *target, waiting: outbox.next.saturating_sub(first), first }
         };
@@ -144,7 +152,7 @@ impl Courier {
     /// The first records that wait for `target`, at most a delivery's worth by count and `bytes_max` (but one at least).
     pub(crate) fn waiting(
         &self,
-        target: GroupId,
+        target: Destination,
         bytes_max: usize,
         rows: &dyn RowSource,
     ) -> Result<Vec<Record>, StoreFailure> {
@@ -166,18 +174,18 @@ impl Courier {
     }
 }
 
-fn record_key(target: GroupId, sequence: u64) -> Key {
-    let mut key = Writer::with_capacity(13);
+fn record_key(target: Destination, sequence: u64) -> Key {
+    let mut key = Writer::with_capacity(15);
     key.u8(RECORD);
-    key.u32(target.0);
+    target.encode(&mut key);
     key.u64(sequence);
     key.finish()
 }
 
-fn pair_key(kind: u8, group: GroupId) -> Key {
-    let mut key = Writer::with_capacity(5);
+fn pair_key(kind: u8, place: Destination) -> Key {
+    let mut key = Writer::with_capacity(7);
     key.u8(kind);
-    key.u32(group.0);
+    place.encode(&mut key);
     key.finish()
 }
 
@@ -188,13 +196,13 @@ fn pair(first: u64, second: u64) -> Bytes {
     value.finish()
 }
 
-fn load_pairs(rows: &dyn RowSource, kind: u8) -> Result<BTreeMap<GroupId, (u64, u64)>, LoadError> {
+fn load_pairs(rows: &dyn RowSource, kind: u8) -> Result<BTreeMap<Destination, (u64, u64)>, LoadError> {
     let mut pairs = BTreeMap::new();
     let mut broken = None;
     rows.scan(&[kind], &prefix_end(&[kind]), &mut |key, value| {
         match read_pair(key, value) {
-            Ok((group, numbers)) => {
-                pairs.insert(group, numbers);
+            Ok((place, numbers)) => {
+                pairs.insert(place, numbers);
             }
             Err(error) => broken = Some(LoadError::row(key, error)),
         }
@@ -203,13 +211,13 @@ fn load_pairs(rows: &dyn RowSource, kind: u8) -> Result<BTreeMap<GroupId, (u64, 
     broken.map_or(Ok(pairs), Err)
 }
 
-fn read_pair(key: &[u8], value: &[u8]) -> Result<(GroupId, (u64, u64)), DecodeError> {
+fn read_pair(key: &[u8], value: &[u8]) -> Result<(Destination, (u64, u64)), DecodeError> {
     let mut input = Reader::new(Bytes::copy_from_slice(key));
     input.u8()?;
-    let group = GroupId(input.u32()?);
+    let place = Destination::decode(&mut input)?;
     input.end()?;
     let mut input = Reader::new(Bytes::copy_from_slice(value));
     let numbers = (input.u64()?, input.u64()?);
     input.end()?;
-    Ok((group, numbers))
+    Ok((place, numbers))
 }

@@ -10,7 +10,7 @@
 
 use bytes::Bytes;
 
-use crate::ids::{GroupId, TimestampMs};
+use crate::ids::{Destination, GroupId, TimestampMs, Track};
 use crate::layout::{DecodeError, Layout, Reader, Writer};
 use crate::limits::{COMMANDS_PER_ENTRY_MAX, COURIER_BATCH_MAX};
 
@@ -52,6 +52,8 @@ pub enum System {
     Deliver {
         /// The group that holds the records.
         source: GroupId,
+        /// Their track.
+        track: Track,
         /// The source's epoch; a lower one is refused, a higher one starts the count anew.
         epoch: u64,
         /// Sequence of the first record.
@@ -61,8 +63,8 @@ pub enum System {
     },
     /// `target` has applied all records up to and including `upto`.
     Acknowledge {
-        /// The group that applied them.
-        target: GroupId,
+        /// Whose they were.
+        target: Destination,
         /// Last applied sequence.
         upto: u64,
     },
@@ -72,9 +74,9 @@ impl Layout for System {
     fn encode(&self, out: &mut Writer) {
         match self {
             Self::OpenSession => out.u8(0),
-            Self::Deliver { source, epoch, first, records } => {
+            Self::Deliver { source, track, epoch, first, records } => {
                 out.u8(1);
-                out.u32(source.0);
+                Destination { group: *source, track: *track }.encode(out);
                 out.u64(*epoch);
                 out.u64(*first);
                 out.len(records.len());
@@ -84,7 +86,7 @@ impl Layout for System {
             }
             Self::Acknowledge { target, upto } => {
                 out.u8(2);
-                out.u32(target.0);
+                target.encode(out);
                 out.u64(*upto);
             }
         }
@@ -94,15 +96,16 @@ impl Layout for System {
         match input.u8()? {
             0 => Ok(Self::OpenSession),
             1 => {
-                let (source, epoch, first) = (GroupId(input.u32()?), input.u64()?, input.u64()?);
+                let Destination { group: source, track } = Destination::decode(input)?;
+                let (epoch, first) = (input.u64()?, input.u64()?);
                 let count = input.count(COURIER_BATCH_MAX)?;
                 let mut records = Vec::with_capacity(count);
                 for _ in 0..count {
                     records.push(input.bytes()?);
                 }
-                Ok(Self::Deliver { source, epoch, first, records })
+                Ok(Self::Deliver { source, track, epoch, first, records })
             }
-            2 => Ok(Self::Acknowledge { target: GroupId(input.u32()?), upto: input.u64()? }),
+            2 => Ok(Self::Acknowledge { target: Destination::decode(input)?, upto: input.u64()? }),
             tag => Err(DecodeError::Unknown { what: "system command", tag }),
         }
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::contract::{Context, LoadError, Machine};
 use crate::courier::{Courier, CourierStatus, Delivery, Record};
 use crate::entry::{Command, EntryView, RequestId, System};
-use crate::ids::{GroupId, LogIndex, TimestampMs};
+use crate::ids::{Destination, GroupId, LogIndex, TimestampMs, Track};
 use crate::layout::{DecodeError, Layout, Reader, Writer};
 use crate::rows::{Key, RowSource, Rows, StoreFailure};
 use crate::session::{Seen, SessionRefusal, SessionTable};
@@ -65,6 +65,7 @@ struct Work<M: Machine> {
 /// Records of another group, as they arrive.
 struct Shipment {
     source: GroupId,
+    track: Track,
     epoch: u64,
     first: u64,
     records: Vec<Bytes>,
@@ -119,7 +120,7 @@ impl<M: Machine> Host<M> {
         }
     }
 
-    /// Targets that have records waiting.
+    /// Destinations that have records waiting.
     pub fn courier_status(&self) -> Vec<CourierStatus> {
         self.courier.status()
     }
@@ -127,11 +128,11 @@ impl<M: Machine> Host<M> {
     /// Records waiting for `target`, from the first on.
     pub fn courier_records(
         &self,
-        target: GroupId,
+        target: impl Into<Destination>,
         bytes_max: usize,
         rows: &dyn RowSource,
     ) -> Result<Vec<Record>, StoreFailure> {
-        self.courier.waiting(target, bytes_max, rows)
+        self.courier.waiting(target.into(), bytes_max, rows)
     }
 
     /// Applies committed entries in order. Errors: rows could not be read; nothing was applied then.
@@ -198,8 +199,8 @@ impl<M: Machine> Host<M> {
                     Err(refusal) => Answer::Refused(refusal),
                 }
             }
-            System::Deliver { source, epoch, first, records } => {
-                let shipment = Shipment { source, epoch, first, records };
+            System::Deliver { source, track, epoch, first, records } => {
+                let shipment = Shipment { source, track, epoch, first, records };
                 Answer::Reply(self.deliver(context, &shipment, rows).to_bytes())
             }
             System::Acknowledge { target, upto } => {
@@ -210,8 +211,8 @@ impl<M: Machine> Host<M> {
     }
 
     fn deliver(&mut self, context: &Context, shipment: &Shipment, rows: &mut Rows) -> Delivery {
-        let Shipment { source, epoch, first, records } = shipment;
-        let Some(mut applied) = self.courier.last(*source, *epoch) else {
+        let Shipment { source, track, epoch, first, records } = shipment;
+        let Some(mut applied) = self.courier.last(*source, *track, *epoch) else {
             return Delivery { applied: 0, refused: Some("the source's epoch is an old one".to_owned()) };
         };
         let mut refused = None;
@@ -232,7 +233,7 @@ impl<M: Machine> Host<M> {
                 }
             }
         }
-        self.courier.applied(*source, *epoch, applied, rows);
+        self.courier.applied((*source, *track), *epoch, applied, rows);
         Delivery { applied, refused }
     }
 }

@@ -41,6 +41,38 @@ impl GroupId {
     pub const OUTSIDE: Self = Self(u32::MAX);
 }
 
+/// A line of courier records within a target group. Each counts by itself, so a record that its receiver cannot take holds
+/// up its own track and no other; which receiver has which track is the source machine's affair.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Track(pub u16);
+
+/// Where courier records go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Destination {
+    /// The group that takes them.
+    pub group: GroupId,
+    /// Their track there.
+    pub track: Track,
+}
+
+impl From<GroupId> for Destination {
+    /// For machines that keep all records for a group in one order.
+    fn from(group: GroupId) -> Self {
+        Self { group, track: Track::default() }
+    }
+}
+
+impl Layout for Destination {
+    fn encode(&self, out: &mut Writer) {
+        out.u32(self.group.0);
+        out.u16(self.track.0);
+    }
+
+    fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self { group: GroupId(input.u32()?), track: Track(input.u16()?) })
+    }
+}
+
 /// Names a body within its group for ever: the machine chooses the number and never uses it twice. Where the bytes lie on
 /// a disk is the affair of the replica that holds them, and outside the state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

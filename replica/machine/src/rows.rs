@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::ids::{BodyRef, GroupId};
+use crate::ids::{BodyRef, Destination};
 
 /// A row's key. First byte 0x00..0x0f belongs to the host (sessions, courier); machines use 0x10 and above.
 pub type Key = Bytes;
@@ -95,7 +95,7 @@ pub struct Rows {
     hints: Vec<u32>,
     written: BTreeMap<Key, Option<Bytes>>,
     bodies: BTreeMap<BodyRef, BodyChange>,
-    posts: Vec<(GroupId, Bytes)>,
+    posts: Vec<(Destination, Bytes)>,
 }
 
 const FREE: u32 = u32::MAX;
@@ -204,11 +204,11 @@ impl Rows {
     }
 
     /// Hands a record to the courier for `target`: it stays in this group's rows until the target acknowledged it.
-    pub fn post(&mut self, target: GroupId, record: Bytes) {
-        self.posts.push((target, record));
+    pub fn post(&mut self, target: impl Into<Destination>, record: Bytes) {
+        self.posts.push((target.into(), record));
     }
 
-    pub(crate) fn take_posts(&mut self) -> Vec<(GroupId, Bytes)> {
+    pub(crate) fn take_posts(&mut self) -> Vec<(Destination, Bytes)> {
         std::mem::take(&mut self.posts)
     }
 

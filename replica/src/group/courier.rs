@@ -1,22 +1,47 @@
 //! The courier's legs: carries the records of a group this node leads to the groups they are for.
+//!
+//! Why a pause for each track: a receiver that is full is asked seldom and with one record, so that a stuck track costs
+//! the target's log next to nothing, and the tracks beside it do not wait.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use futures::future::BoxFuture;
-use machine::{Answer, Command, Delivery, GroupId, Layout as _, Machine, RequestId, System};
+use machine::{
+    Answer, Command, CourierStatus, Delivery, Destination, GroupId, Layout as _, Machine, RequestId, System,
+};
+use tokio::time::Instant;
 
 use super::errors::ProposeError;
 use super::handle::Group;
-use crate::limits::COURIER_BYTES_MAX;
+use crate::limits::{COURIER_BYTES_MAX, COURIER_TRACKS_AT_ONCE};
 
 const DELIVER_TIMEOUT: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// The longest pause between two offers of a record that its target does not take.
+const PAUSE_MAX: Duration = Duration::from_secs(8);
 
 /// Finds the group a record is for and proposes there, wherever it is led.
 pub(crate) trait Addressee: Send + Sync + 'static {
     /// Proposes `deliver` to `target`. Errors: text; the records stay at their source.
     fn deliver(&self, target: GroupId, deliver: System) -> BoxFuture<'_, Result<Delivery, String>>;
+}
+
+/// A track whose first record was not taken the last time.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    reason: String,
+    pause: Duration,
+    until: Instant,
+}
+
+impl Held {
+    fn again(before: Option<&Self>, reason: String) -> Self {
+        let pause = before.map_or(LOOK_EVERY, |before| (before.pause * 2).min(PAUSE_MAX));
+        Self { reason, pause, until: Instant::now() + pause }
+    }
 }
 
 /// Runs on every replica; carries while it leads.
@@ -29,29 +54,54 @@ pub(super) async fn carry<M: Machine>(group: Group<M>, addressee: Arc<dyn Addres
             // A new entry may have posted; the pause catches what failed before.
             _ = tokio::time::timeout(LOOK_EVERY, applied.changed()) => {}
         }
-        if !group.is_leader() {
-            continue;
-        }
-        for status in group.courier_status() {
-            if status.target != GroupId::OUTSIDE
-                && let Err(reason) = carry_one(&group, &*addressee, status.target).await
-            {
-                tracing::debug!(source = group.0.id.0, target = status.target.0, reason, "records wait");
-            }
+        if group.is_leader() {
+            carry_all(&group, &*addressee).await;
+        } else {
+            group.0.held.lock().clear();
         }
     }
 }
 
-async fn carry_one<M: Machine>(group: &Group<M>, addressee: &dyn Addressee, target: GroupId) -> Result<(), String> {
+/// Offers every track what waits for it, some of them at once.
+async fn carry_all<M: Machine>(group: &Group<M>, addressee: &dyn Addressee) {
+    let mut tracks: Vec<_> = group.courier_status().into_iter().map(|status| status.target).collect();
+    group.0.held.lock().retain(|track, _| tracks.binary_search(track).is_ok());
+    tracks.retain(|track| track.group != GroupId::OUTSIDE);
+    let offers = tracks.into_iter().filter_map(|target| {
+        let before = group.0.held.lock().get(&target).cloned();
+        let is_due = before.as_ref().is_none_or(|held| held.until <= Instant::now());
+        is_due.then_some((target, before))
+    });
+    let offers: Vec<_> = offers.collect();
+    let carry = |(target, before): (Destination, Option<Held>)| async move {
+        match carry_one(group, addressee, target, before.is_some()).await {
+            Ok(()) => {
+                group.0.held.lock().remove(&target);
+            }
+            Err(reason) => {
+                tracing::debug!(source = group.0.id.0, target = target.group.0, reason, "records wait");
+                group.0.held.lock().insert(target, Held::again(before.as_ref(), reason));
+            }
+        }
+    };
+    futures::stream::iter(offers).for_each_concurrent(COURIER_TRACKS_AT_ONCE, carry).await;
+}
+
+/// Errors: why the first record that waits now was not taken.
+async fn carry_one<M: Machine>(
+    group: &Group<M>,
+    addressee: &dyn Addressee,
+    target: Destination,
+    was_held: bool,
+) -> Result<(), String> {
+    let bytes_max = if was_held { 0 } else { COURIER_BYTES_MAX };
     let (records, epoch) = group
-        .with_host(|host, rows| {
-            host.courier_records(target, COURIER_BYTES_MAX, rows).map(|records| (records, host.epoch()))
-        })
+        .with_host(|host, rows| host.courier_records(target, bytes_max, rows).map(|records| (records, host.epoch())))
         .map_err(|error| error.to_string())?;
     let Some(first) = records.first().map(|record| record.sequence) else { return Ok(()) };
     let records: Vec<_> = records.into_iter().map(|record| record.bytes).collect();
-    let deliver = System::Deliver { source: group.0.id, epoch, first, records };
-    let delivery = addressee.deliver(target, deliver).await?;
+    let deliver = System::Deliver { source: group.0.id, track: target.track, epoch, first, records };
+    let delivery = addressee.deliver(target.group, deliver).await?;
     if delivery.applied >= first {
         let acknowledge = Command::System(System::Acknowledge { target, upto: delivery.applied });
         group.submit(RequestId::NONE, acknowledge).await.map_err(|error| error.to_string())?;
@@ -68,3 +118,26 @@ pub(super) async fn deliver_to<M: Machine>(group: &Group<M>, deliver: System) ->
         Answer::Refused(refusal) => Err(refusal.to_string()),
     }
 }
+
+/// What waits on one track, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The track, how many records wait, and the first of them.
+    pub status: CourierStatus,
+    /// Why the target did not take the first one the last time. Known where the group is led.
+    pub refused: Option<String>,
+}
+
+impl<M: Machine> Group<M> {
+    /// The courier's tracks that have records waiting.
+    #[must_use]
+    pub fn courier_waiting(&self) -> Vec<Waiting> {
+        let held = self.0.held.lock();
+        let reason = |status: &CourierStatus| held.get(&status.target).map(|held| held.reason.clone());
+        let waiting = |status| Waiting { refused: reason(&status), status };
+        self.courier_status().into_iter().map(waiting).collect()
+    }
+}
+
+/// What `carry` remembers of the tracks that do not move.
+pub(super) type HeldTracks = parking_lot::Mutex<BTreeMap<Destination, Held>>;

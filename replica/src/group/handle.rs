@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::courier::HeldTracks;
 use super::errors::{Leader, ProposeError, ReadError};
 use super::road::Proposal;
 use super::standing::Standing;
@@ -80,6 +81,7 @@ pub(super) struct Inner<M: Machine> {
     pub transport: Arc<dyn Transport>,
     pub proposals: mpsc::Sender<Proposal>,
     pub closed: watch::Sender<bool>,
+    pub held: HeldTracks,
     pub tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -372,7 +374,7 @@ impl<M: Machine> Group<M> {
 
     /// Lets go of the records for [`GroupId::OUTSIDE`] up to and including `upto`.
     pub async fn acknowledge_outside(&self, upto: u64) -> Result<(), ProposeError> {
-        let acknowledge = System::Acknowledge { target: GroupId::OUTSIDE, upto };
+        let acknowledge = System::Acknowledge { target: GroupId::OUTSIDE.into(), upto };
         self.submit(RequestId::NONE, Command::System(acknowledge)).await.map(|_| ())
     }
 

@@ -18,6 +18,7 @@ mod status;
 mod succession;
 
 pub(crate) use courier::Addressee;
+pub use courier::Waiting;
 pub use errors::{Leader, ProposeError, ReadError};
 pub use handle::{Applied, Group, Receipt, View};
 pub(crate) use open::GroupSetup;

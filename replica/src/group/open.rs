@@ -12,7 +12,7 @@ use openraft::{Config as RaftConfig, Raft, SnapshotPolicy};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
-use super::courier::{Addressee, carry};
+use super::courier::{Addressee, HeldTracks, carry};
 use super::handle::{Group, Inner};
 use super::leading::lead;
 use super::peer_port::PeerPort;
@@ -80,6 +80,7 @@ impl GroupSetup {
             transport: Arc::clone(&self.transport),
             proposals,
             closed: watch::Sender::new(false),
+            held: HeldTracks::default(),
             tasks: Mutex::default(),
         }));
         self.switchboard.add(self.id, Arc::new(PeerPort::new(group.clone())));

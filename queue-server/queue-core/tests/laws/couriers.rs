@@ -3,7 +3,7 @@
 //! Must never: let the courier's losses and repeats show in any queue.
 
 use bytes::Bytes;
-use machine::{Delivery, GroupId, Layout as _, System};
+use machine::{CourierStatus, Delivery, GroupId, Layout as _, System, Track};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 use queue_core::{
     Attributes, Command, DeadLetterCount, DeadLetterPolicy, Due, Endpoint, QueueAddress, QueueId, RedriveFilter,
@@ -25,18 +25,26 @@ fn policy_far(limit: u32) -> Attributes {
     Attributes { dead_letter: Some(policy), ..Attributes::default() }
 }
 
-/// Offers what waits in one room to another. Answers: why a record was not taken.
+/// Offers what waits in one room to another, track by track. Answers: why the last record was not taken, of those that
+/// were not.
 fn offer(from: &mut Room, to: &mut Room, is_acknowledged: bool) -> Option<String> {
-    let status = from.host.courier_status().into_iter().find(|status| status.target == to.group)?;
-    let records = from.host.courier_records(to.group, 1 << 20, &from.store).expect("rows in memory can be read");
-    let records = records.into_iter().map(|record| record.bytes).collect();
-    let (source, epoch) = (from.group, from.host.epoch());
-    let reply = to.run_system(System::Deliver { source, epoch, first: status.first, records });
-    let delivery = Delivery::from_bytes(&reply).expect("a delivery decodes");
-    if is_acknowledged {
-        from.run_system(System::Acknowledge { target: to.group, upto: delivery.applied });
+    let mut refused = None;
+    for CourierStatus { target, first, .. } in under_way(from, to.group) {
+        let records = from.host.courier_records(target, 1 << 20, &from.store).expect("rows in memory can be read");
+        let records = records.into_iter().map(|record| record.bytes).collect();
+        let (source, track, epoch) = (from.group, target.track, from.host.epoch());
+        let reply = to.run_system(System::Deliver { source, track, epoch, first, records });
+        let delivery = Delivery::from_bytes(&reply).expect("a delivery decodes");
+        if is_acknowledged {
+            from.run_system(System::Acknowledge { target, upto: delivery.applied });
+        }
+        refused = delivery.refused.or(refused);
     }
-    delivery.refused
+    refused
+}
+
+fn under_way(from: &Room, to: GroupId) -> Vec<CourierStatus> {
+    from.host.courier_status().into_iter().filter(|status| status.target.group == to).collect()
 }
 
 fn in_transit(room: &Room) -> u64 {
@@ -94,6 +102,23 @@ fn a_parcel_for_a_missing_or_full_queue_waits_at_its_source_with_the_reason() {
 }
 
 #[test]
+fn a_missing_queue_holds_up_what_is_for_it_and_nothing_else() {
+    let (mut near, queue) = Room::with_queue(policy_far(1));
+    let mut there = Room::of(FAR);
+    near.send(queue, &[("lost", 0)]);
+    fail_one(&mut near, queue);
+    let topic = create_topic(&mut near, "news", TopicAttributes::default());
+    let orders = there.create("orders", Attributes::default());
+    let endpoint = Endpoint::Queue(far("ORDERS"));
+    subscribe(&mut near, "news", "far", SubscriptionAttributes { endpoint, ..pushed() });
+    publish(&mut near, topic, &[("a", &[])]);
+    near.tick();
+    assert_eq!((in_transit(&near), under_way(&near, FAR).len()), (2, 2), "a queue has a track of its own");
+    assert_eq!(offer(&mut near, &mut there, true), Some("queue dead: the queue does not exist".to_owned()));
+    assert_eq!((in_transit(&near), there.take(orders, 9, 1_000)), (1, vec!["a".to_owned()]));
+}
+
+#[test]
 fn without_its_whole_body_nothing_leaves_the_group() {
     let (mut near, queue) = Room::with_queue(policy_far(1));
     near.send(queue, &[("poison", 0)]);
@@ -114,7 +139,7 @@ fn without_its_whole_body_nothing_leaves_the_group() {
 fn a_record_that_is_none_is_not_taken() {
     let mut there = Room::of(FAR);
     let records = vec![Bytes::from_static(&[9, 9])];
-    let reply = there.run_system(System::Deliver { source: GROUP, epoch: 1, first: 1, records });
+    let reply = there.run_system(System::Deliver { source: GROUP, track: Track(7), epoch: 1, first: 1, records });
     let delivery = Delivery::from_bytes(&reply).expect("a delivery decodes");
     assert_eq!((delivery.applied, delivery.refused), (0, Some("unknown courier record 9".to_owned())));
 }
@@ -124,7 +149,10 @@ fn a_parcel_keeps_its_layout() {
     let (mut near, queue) = Room::with_queue(policy_far(1));
     near.send(queue, &[("hi", 0)]);
     fail_one(&mut near, queue);
-    let records = near.host.courier_records(FAR, 1 << 20, &near.store).expect("rows in memory can be read");
+    let records = near
+        .host
+        .courier_records(under_way(&near, FAR)[0].target, 1 << 20, &near.store)
+        .expect("rows in memory can be read");
     let golden = concat!(
         "01",
         "00000000",
@@ -320,12 +348,15 @@ impl Pair {
 
 /// Records of `from` that `to` has not applied.
 fn waiting(from: &Room, to: &Room) -> u64 {
-    let status = from.host.courier_status().into_iter().find(|status| status.target == to.group);
-    let Some(status) = status else { return 0 };
-    let applied =
-        to.store.rows().find(|(key, _)| key[..] == [vec![5], from.group.0.to_be_bytes().to_vec()].concat()[..]);
-    let applied = applied.map_or(0, |(_, value)| u64::from_be_bytes(value[8..16].try_into().expect("8 bytes")));
-    (status.first + status.waiting - 1).saturating_sub(applied)
+    let applied = |track: Track| {
+        let mut key = vec![5];
+        key.extend(from.group.0.to_be_bytes());
+        key.extend(track.0.to_be_bytes());
+        let row = to.store.rows().find(|(row, _)| row[..] == key[..]);
+        row.map_or(0, |(_, value)| u64::from_be_bytes(value[8..16].try_into().expect("8 bytes")))
+    };
+    let left = |status: CourierStatus| (status.first + status.waiting - 1).saturating_sub(applied(status.target.track));
+    under_way(from, to.group).into_iter().map(left).sum()
 }
 
 proptest! {

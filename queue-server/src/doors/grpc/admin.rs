@@ -80,12 +80,13 @@ impl Admin for AdminDoor {
         let mut pairs = Vec::new();
         for group in self.node.groups() {
             let source = group.id().0;
-            pairs.extend(group.courier_status().into_iter().map(|status| CourierPair {
+            pairs.extend(group.courier_waiting().into_iter().map(|waiting| CourierPair {
                 source,
-                target: status.target.0,
-                waiting: status.waiting,
-                first: status.first,
-                refused: String::new(),
+                target: waiting.status.target.group.0,
+                track: waiting.status.target.track.0.into(),
+                waiting: waiting.status.waiting,
+                first: waiting.status.first,
+                refused: waiting.refused.unwrap_or_default(),
             }));
         }
         Ok(Response::new(CourierStatusReply { pairs }))

@@ -10,7 +10,7 @@ use ledger::{
     AccountKey, BillQuery, Carried, CourierRecord, Currency, Difference, Done, Facts, Fen, JournalNumber, Refusal,
     reconcile,
 };
-use machine::{Delivery, GroupId, Layout, System};
+use machine::{Delivery, GroupId, Layout, System, Track};
 use proptest::prelude::*;
 
 use crate::shard::{
@@ -50,12 +50,18 @@ impl Pair {
     }
 
     fn deliver(&mut self, source: GroupId, first: u64, records: Vec<Bytes>) -> Delivery {
-        let reply = self.at(other(source)).system(System::Deliver { source, epoch: 1, first, records });
+        let reply = self.at(other(source)).system(System::Deliver {
+            source,
+            track: Track::default(),
+            epoch: 1,
+            first,
+            records,
+        });
         Delivery::from_bytes(&reply).expect("a delivery is answered in its layout")
     }
 
     fn acknowledge(&mut self, source: GroupId, upto: u64) {
-        self.at(source).system(System::Acknowledge { target: other(source), upto });
+        self.at(source).system(System::Acknowledge { target: other(source).into(), upto });
     }
 
     fn deliver_all(&mut self) {
@@ -128,7 +134,8 @@ fn a_source_that_sends_again_under_a_new_epoch_pays_nothing_twice() {
     pair.send(HERE, 1, BEN, 250).expect("sent");
     let (_, records) = pair.waiting(HERE);
     pair.deliver(HERE, 1, records.clone());
-    let reply = pair.at(THERE).system(System::Deliver { source: HERE, epoch: 2, first: 1, records });
+    let reply =
+        pair.at(THERE).system(System::Deliver { source: HERE, track: Track::default(), epoch: 2, first: 1, records });
     assert_eq!(Delivery::from_bytes(&reply), Ok(Delivery { applied: 1, refused: None }));
     assert_eq!(pair.at(THERE).balance(BEN), 250);
     pair.check();

@@ -101,15 +101,16 @@ impl Admin for Door {
 
     async fn courier_status(&self, _: Request<CourierStatusRequest>) -> Result<Response<CourierStatusReply>, Status> {
         let app = self.app()?;
-        let ledger = app.homes.ledgers().map(|shard| (shard.group.id(), shard.group.courier_status()));
-        let packets = app.homes.packet_shards().map(|shard| (shard.group.id(), shard.group.courier_status()));
+        let ledger = app.homes.ledgers().map(|shard| (shard.group.id(), shard.group.courier_waiting()));
+        let packets = app.homes.packet_shards().map(|shard| (shard.group.id(), shard.group.courier_waiting()));
         let pairs = ledger.chain(packets).flat_map(|(source, targets)| {
-            targets.into_iter().map(move |status| CourierPair {
+            targets.into_iter().map(move |waiting| CourierPair {
                 source: source.0,
-                target: status.target.0,
-                waiting: status.waiting,
-                first: status.first,
-                refused: String::new(),
+                target: waiting.status.target.group.0,
+                track: waiting.status.target.track.0.into(),
+                waiting: waiting.status.waiting,
+                first: waiting.status.first,
+                refused: waiting.refused.unwrap_or_default(),
             })
         });
         Ok(Response::new(CourierStatusReply { pairs: pairs.collect() }))

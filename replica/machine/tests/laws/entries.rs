@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use machine::{
-    Command, DecodeError, EntryView, EntryWriter, GroupId, Layout as _, LogIndex, RequestId, System, TimestampMs,
+    Command, DecodeError, Destination, EntryView, EntryWriter, GroupId, Layout as _, LogIndex, RequestId, System,
+    TimestampMs, Track,
 };
 use proptest::prelude::*;
 
@@ -15,7 +16,13 @@ fn hex(bytes: &[u8]) -> String {
 #[test]
 fn entry_bytes_are_pinned() {
     let request = RequestId { session: 7, sequence: 8 };
-    let deliver = System::Deliver { source: GroupId(4), epoch: 1, first: 9, records: vec![Bytes::from_static(b"r")] };
+    let deliver = System::Deliver {
+        source: GroupId(4),
+        track: Track(0x0203),
+        epoch: 1,
+        first: 9,
+        records: vec![Bytes::from_static(b"r")],
+    };
     let header = "01".to_owned() + "000000000000000a" + "000000000000005f";
     let none = "00000000000000000000000000000000";
     let table = [
@@ -33,13 +40,14 @@ fn entry_bytes_are_pinned() {
             "0001".to_owned()
                 + none
                 + "00"
-                + "0000001e"
-                + "01000000040000000000000001000000000000000900000001"
+                + "00000020"
+                + "0100000004020300000000000000010000000000000009"
+                + "00000001"
                 + "0000000172",
         ),
         (
-            vec![(RequestId::NONE, Command::System(System::Acknowledge { target: GroupId(5), upto: 6 }))],
-            "0001".to_owned() + none + "00" + "0000000d" + "02000000050000000000000006",
+            vec![(RequestId::NONE, Command::System(System::Acknowledge { target: GroupId(5).into(), upto: 6 }))],
+            "0001".to_owned() + none + "00" + "0000000f" + "020000000500000000000000000006",
         ),
     ];
     for (commands, tail) in table {
@@ -100,17 +108,20 @@ fn an_entry_closes_at_its_soft_limit_but_takes_one_large_command() {
     assert!(!writer.has_room(0));
 }
 
+fn destinations() -> impl Strategy<Value = Destination> {
+    (0_u32..3, 0_u16..2).prop_map(|(group, track)| Destination { group: GroupId(group), track: Track(track) })
+}
+
 fn commands() -> impl Strategy<Value = Command> {
     prop_oneof![
         (0_u64..9).prop_map(|more| told(Told::Add(more))),
-        (0_u32..3, 0_u64..20).prop_map(|(target, record)| told(Told::Post(GroupId(target), record))),
+        (destinations(), 0_u64..20).prop_map(|(target, record)| told(Told::Post(target, record))),
         Just(Command::System(System::OpenSession)),
-        (1_u64..3, 0_u64..4, 0_usize..4).prop_map(|(epoch, first, count)| {
+        (0_u16..2, 1_u64..3, 0_u64..4, 0_usize..4).prop_map(|(track, epoch, first, count)| {
             let records = (0..count as u64).map(|record| number(record * 4 + 1)).collect();
-            Command::System(System::Deliver { source: GroupId(9), epoch, first, records })
+            Command::System(System::Deliver { source: GroupId(9), track: Track(track), epoch, first, records })
         }),
-        (0_u32..3, 0_u64..5)
-            .prop_map(|(target, upto)| { Command::System(System::Acknowledge { target: GroupId(target), upto }) }),
+        (destinations(), 0_u64..5).prop_map(|(target, upto)| Command::System(System::Acknowledge { target, upto })),
     ]
 }
 

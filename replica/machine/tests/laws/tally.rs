@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 use machine::{
-    Answer, Command, Context, DecodeError, EntryWriter, GroupId, Host, Key, Layout, LoadError, LogIndex, Machine,
-    MemoryStore, Outcome, Reader, RequestId, RowSource, Rows, TimestampMs, Writer,
+    Answer, Command, Context, DecodeError, Destination, EntryWriter, GroupId, Host, Key, Layout, LoadError, LogIndex,
+    Machine, MemoryStore, Outcome, Reader, RequestId, RowSource, Rows, TimestampMs, Writer,
 };
 
 /// The group of the host under test.
@@ -19,7 +19,7 @@ pub(crate) enum Told {
     /// Adds to the count, and answers the sum.
     Add(u64),
     /// Posts a record.
-    Post(GroupId, u64),
+    Post(Destination, u64),
     /// A command of a newer release.
     Newer,
 }
@@ -43,7 +43,7 @@ impl Layout for Told {
             }
             Self::Post(target, number) => {
                 out.u8(2);
-                out.u32(target.0);
+                target.encode(out);
                 out.u64(*number);
             }
             Self::Newer => out.u8(9),
@@ -53,7 +53,7 @@ impl Layout for Told {
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
         match input.u8()? {
             1 => Ok(Self::Add(input.u64()?)),
-            2 => Ok(Self::Post(GroupId(input.u32()?), input.u64()?)),
+            2 => Ok(Self::Post(Destination::decode(input)?, input.u64()?)),
             tag => Err(DecodeError::Unknown { what: "command of the tally", tag }),
         }
     }
