@@ -83,7 +83,9 @@ pub struct Redrive {
     pub matched: u64,
     /// Of those, messages that were moved.
     pub moved: u64,
-    /// Why the last message could not move.
+    /// Of those, messages whose queue cannot take them; they are tried again when the others are through.
+    pub stalled: u64,
+    /// Why the last of them could not move.
     pub stall: Option<Stall>,
     /// Places before were looked at.
     pub(crate) cursor: u64,
@@ -125,6 +127,7 @@ impl Redrive {
             scanned: 0,
             matched: 0,
             moved: 0,
+            stalled: 0,
             stall: None,
             cursor: 0,
             next: now,
@@ -261,6 +264,7 @@ impl Layout for Redrive {
         out.u64(self.scanned);
         out.u64(self.matched);
         out.u64(self.moved);
+        out.u64(self.stalled);
         out.option(self.stall.as_ref());
         out.u64(self.cursor);
         self.next.encode(out);
@@ -277,6 +281,7 @@ impl Layout for Redrive {
             scanned: input.u64()?,
             matched: input.u64()?,
             moved: input.u64()?,
+            stalled: input.u64()?,
             stall: input.option()?,
             cursor: input.u64()?,
             next: TimestampMs::decode(input)?,

@@ -1,9 +1,10 @@
 //! The work of a redrive: it is begun and stopped by command, and goes on by ticks.
 //!
 //! The leader scans from the cursor and names what matches; `apply` holds each message against the order again, moves it,
-//! and moves the cursor. A target that is missing or full holds the job at that message, with the reason.
+//! and moves the cursor. A target of the whole job that is missing or full holds it at that message, with the reason. Where
+//! each message goes home, one whose home cannot take it is passed over, and the job goes through the queue once more.
 //!
-//! Must never: move the cursor over a message that should have moved and has not.
+//! Must never: end while a message that should have moved has not, unless it is stopped.
 
 use machine::{Context, Layout, Rows, TimestampMs};
 
@@ -28,6 +29,8 @@ enum Step {
     Moved(Option<QueueId>),
     /// It must wait, and so must all behind it.
     Held(Option<Stall>),
+    /// It must wait, and nothing else need.
+    Stalled(Stall),
 }
 
 impl QueueMachine {
@@ -83,7 +86,9 @@ impl QueueMachine {
         let mut moved = vec![Moved::Done];
         let mut end = stretch.to.max(stretch.from);
         let mut count: u64 = 0;
-        job.stall = None;
+        if job.order.to.is_some() || job.cursor == 0 {
+            (job.stall, job.stalled) = (None, 0);
+        }
         for pick in stretch.picks {
             if pick.seq < job.cursor || pick.seq >= end {
                 continue;
@@ -96,8 +101,12 @@ impl QueueMachine {
                     count = count.saturating_add(1);
                     (job.matched, job.moved) = (job.matched.saturating_add(1), job.moved.saturating_add(1));
                 }
+                Step::Stalled(stall) => {
+                    (job.matched, job.stalled) = (job.matched.saturating_add(1), job.stalled.saturating_add(1));
+                    job.stall = Some(stall);
+                }
                 Step::Held(stall) => {
-                    (job.stall, end) = (stall, seq);
+                    (job.stall, end) = (stall.or(job.stall), seq);
                     break;
                 }
             }
@@ -118,11 +127,16 @@ impl QueueMachine {
         rows: &mut Rows,
     ) {
         let pause = job.order.rate.and_then(|rate| count.saturating_mul(1_000).checked_div(u64::from(rate)));
-        let retry = job.stall.map(|_| REDRIVE_RETRY_MS);
+        let is_through = end == u64::MAX;
+        let is_held = job.stall.is_some() && (job.order.to.is_some() || is_through);
+        let retry = if is_held { REDRIVE_RETRY_MS } else { 0 };
         (job.cursor, job.changed) = (end, now);
-        job.next = now.plus(pause.unwrap_or(0).max(retry.unwrap_or(0)));
-        if end == u64::MAX || job.left() == 0 {
+        job.next = now.plus(pause.unwrap_or(0).max(retry));
+        if job.left() == 0 || (is_through && job.stalled == 0) {
             job.state = RedriveState::Done;
+        } else if is_through {
+            // What has moved stands there no more, all else is looked at and counted again.
+            (job.cursor, job.scanned, job.matched) = (0, job.moved, job.moved);
         }
         self.put_redrive(id, job, rows);
     }
@@ -151,6 +165,7 @@ impl QueueMachine {
         let way = match self.way(&goal, &noted, pick.body.as_ref()) {
             Ok(Some(way)) => way,
             Ok(None) => return Step::Held(None),
+            Err(stall) if job.order.to.is_none() => return Step::Stalled(stall),
             Err(stall) => return Step::Held(Some(stall)),
         };
         let event = Event::new(context.now, row.id, EventKind::Redriven, 0).with(way.target());

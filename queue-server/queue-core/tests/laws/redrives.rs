@@ -217,7 +217,7 @@ fn a_stopped_job_moves_nothing_more_and_another_may_begin() {
 }
 
 #[test]
-fn a_target_that_is_missing_or_full_holds_the_job_with_the_reason() {
+fn a_home_that_is_missing_or_full_holds_up_its_own_letters_with_the_reason() {
     for is_full in [true, false] {
         let (mut room, [dead, orders, mails]) = letters();
         if is_full {
@@ -232,9 +232,11 @@ fn a_target_that_is_missing_or_full_holds_the_job_with_the_reason() {
         let it = job(&room, dead);
         let stall = if is_full { Stall::QueueFull } else { Stall::QueueMissing };
         assert_eq!(
-            (it.state, it.stall, it.scanned, it.matched, it.moved),
-            (RedriveState::Running, Some(stall), 0, 0, 0)
+            (it.state, it.stall, it.stalled, it.scanned, it.matched, it.moved),
+            (RedriveState::Running, Some(stall), 2, 1, 1, 1),
+            "the letter of mails is home, the two of orders are tried again"
         );
+        assert_eq!(room.counts(mails).0, 1);
         room.pass(REDRIVE_RETRY_MS - 1);
         assert_eq!(room.tick(), 0);
         if is_full {
@@ -246,11 +248,28 @@ fn a_target_that_is_missing_or_full_holds_the_job_with_the_reason() {
         room.pass(1);
         room.tick();
         let it = job(&room, dead);
-        assert_eq!((it.state, it.stall, it.scanned, it.moved), (RedriveState::Done, None, 3, 3));
-        assert_eq!(room.counts(mails).0, 1);
+        assert_eq!(
+            (it.state, it.stall, it.stalled, it.scanned, it.matched, it.moved),
+            (RedriveState::Done, None, 0, 3, 3, 3)
+        );
         let orders = room.machine().queue_id("orders").expect("it is there");
         assert_eq!(room.counts(orders).0, if is_full { 3 } else { 2 }, "a queue made anew takes what the old one lost");
     }
+}
+
+#[test]
+fn a_full_target_holds_the_job_at_its_message() {
+    let (mut room, [dead, ..]) = letters();
+    let other = room.create("other", Attributes { max_messages: 1, ..Attributes::default() });
+    start(&mut room, dead, order(Some("other")));
+    room.tick();
+    let it = job(&room, dead);
+    assert_eq!((it.state, it.stall, it.scanned, it.moved), (RedriveState::Running, Some(Stall::QueueFull), 1, 1));
+    let first = room.receive(other, 1, 60_000)[0];
+    assert_eq!(room.ack(other, &[first.receipt]), [None]);
+    room.pass(REDRIVE_RETRY_MS);
+    room.tick();
+    assert_eq!((job(&room, dead).moved, room.take(other, 1, 60_000)), (2, vec!["b".to_owned()]), "in its order");
 }
 
 #[test]

@@ -77,6 +77,7 @@ pub(crate) fn redrive(job: &Redrive) -> wire::GetRedriveReply {
         moved: job.moved,
         blocked: stall_text(job.stall),
         started_ms: job.started.0,
+        stalled: job.stalled,
     }
 }
 
