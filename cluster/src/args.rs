@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::bench::Bench;
 use crate::demo::Demo;
+use crate::evening::Evening;
 use crate::keys::Keys;
 use crate::limits::NODES_MAX;
 use crate::nodes::Target;
@@ -82,6 +83,8 @@ pub(crate) enum Verb {
     Keys(Keys),
     /// Make load and measure it.
     Bench(Bench),
+    /// Play an evening of tens of thousands of phones, with a peak beyond what the app can do.
+    Evening(Evening),
     /// Play an evening of red packets on a cluster of its own, kill leaders, and account for every fen.
     Demo(Demo),
 }

@@ -65,6 +65,17 @@ pub(crate) const FILL_CALLS: usize = 16;
 /// Draining ends after this, full or not.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(3600);
 
+/// Connections to the HTTP door of one app node.
+pub(crate) const LINES_PER_NODE: usize = 512;
+/// A phone waits this long for an answer.
+pub(crate) const PHONE_PATIENCE: Duration = Duration::from_secs(5);
+/// Most bytes of an answer to a phone.
+pub(crate) const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// Phones that wait for an answer at the same time; who comes beyond them finds no line.
+pub(crate) const PHONES_WAITING_MAX: usize = 50_000;
+/// Calls under way while phones get their wallets and chats.
+pub(crate) const SETTLE_IN_CALLS: usize = 128;
+
 /// Everything that was claimed is credited within this after the evening: a claim whose promise was lost with its node
 /// is put into the queue again after a minute.
 pub(crate) const SETTLE_MAX: Duration = Duration::from_secs(150);

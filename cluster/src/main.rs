@@ -6,6 +6,7 @@
 //!      ├──> audit    the invariants of the money
 //!      ├──> keys     key pairs and their rights
 //!      ├──> bench    load with latencies
+//!      ├──> evening  tens of thousands of phones, and a peak beyond what the app can do
 //!      └──> demo     an evening of red packets, with faults, checked to the fen
 //! ```
 //!
@@ -19,7 +20,9 @@ mod audit;
 mod bench;
 mod demo;
 mod doors;
+mod draw;
 mod error;
+mod evening;
 mod file;
 mod keys;
 mod limits;
@@ -73,6 +76,7 @@ async fn run(verb: Verb) -> Result<bool, Error> {
         Verb::Audit { dir, output } => audit::audit(&Folder::open(&dir)?, output).await,
         Verb::Keys(verb) => keys::keys(verb).await,
         Verb::Bench(bench) => Box::pin(bench::bench(bench)).await,
+        Verb::Evening(evening) => Box::pin(evening::evening(evening)).await,
         Verb::Demo(demo) => Box::pin(demo::demo(demo)).await,
     }
 }

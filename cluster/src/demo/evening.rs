@@ -12,9 +12,9 @@ use rand::{Rng as _, SeedableRng as _};
 use tokio::sync::watch;
 
 use super::book::Book;
-use super::draw::{self, Action, Zipf};
 use super::town::Town;
 use crate::doors::Miss;
+use crate::draw::{self, Action, Zipf};
 use crate::phone::{Id, Offer, Phone};
 
 /// Packets that people still look at.

@@ -8,7 +8,6 @@
 //! Must never: leave a process or a folder behind, unless it was asked to.
 
 mod book;
-mod draw;
 mod evening;
 mod faults;
 mod outage;

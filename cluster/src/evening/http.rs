@@ -1,0 +1,172 @@
+//! Lines to the app's HTTP doors: connections that are kept, as a phone network's gateway keeps them.
+//!
+//! Must never: repeat a call by itself. Whoever makes it knows its ids.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::limits::{ANSWER_BYTES_MAX, LINES_PER_NODE, PHONE_PATIENCE};
+
+/// What a phone asks.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// Path and query.
+    pub(crate) path: String,
+    /// The session.
+    pub(crate) token: Option<String>,
+    /// Of a POST; `None` makes it a GET.
+    pub(crate) body: Option<Value>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Answer {
+    /// It was done.
+    Done(Value),
+    /// No, for good: sold out, opened already.
+    Refused(String),
+    /// Sent away because too much is asked; the time after which to come back, if it was told.
+    Shed(Option<Duration>),
+    /// No answer, or one that says "unknown".
+    Failed(String),
+}
+
+#[derive(Debug)]
+struct Node {
+    address: String,
+    idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
+    places: Semaphore,
+}
+
+/// Connections to all app nodes.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    nodes: Vec<Node>,
+    turn: AtomicUsize,
+}
+
+impl Lines {
+    /// Lines to these HTTP addresses; nothing is connected yet.
+    pub(crate) fn new(addresses: impl IntoIterator<Item = String>) -> Self {
+        let node = |address| Node { address, idle: Mutex::default(), places: Semaphore::new(LINES_PER_NODE) };
+        Self { nodes: addresses.into_iter().map(node).collect(), turn: AtomicUsize::new(0) }
+    }
+
+    /// Asks the next node in turn; one that cannot be reached has not been asked, and the one after it is.
+    pub(crate) async fn ask(&self, call: &Call) -> Answer {
+        let first = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut last = "there is no app node".to_owned();
+        for step in 0..self.nodes.len() {
+            let node = &self.nodes[(first + step) % self.nodes.len()];
+            match timeout(PHONE_PATIENCE, node.ask(call)).await {
+                Ok(Ok(answer)) => return answer,
+                Ok(Err(unreachable)) => last = unreachable,
+                Err(_) => return Answer::Failed("no answer in time".to_owned()),
+            }
+        }
+        Answer::Failed(last)
+    }
+}
+
+impl Node {
+    /// Errors: the node was not reached, so nothing was asked.
+    async fn ask(&self, call: &Call) -> Result<Answer, String> {
+        let Ok(_place) = self.places.acquire().await else { return Err("closed".to_owned()) };
+        let idle = self.idle().pop().filter(SendRequest::is_ready);
+        let mut line = match idle {
+            Some(line) => line,
+            None => self.dial().await?,
+        };
+        let request = match self.request(call) {
+            Ok(request) => request,
+            Err(error) => return Ok(Answer::Failed(error.to_string())),
+        };
+        let reply = match line.send_request(request).await {
+            Ok(reply) => reply,
+            Err(error) => return Ok(Answer::Failed(error.to_string())),
+        };
+        let status = reply.status();
+        let after = reply.headers().get(header::RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
+        let body = match Limited::new(reply.into_body(), ANSWER_BYTES_MAX).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => return Ok(Answer::Failed(error.to_string())),
+        };
+        self.idle().push(line);
+        Ok(answer(status, after.map(Duration::from_secs), &body))
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<SendRequest<Full<Bytes>>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn dial(&self) -> Result<SendRequest<Full<Bytes>>, String> {
+        let stream = TcpStream::connect(&self.address).await.map_err(|error| error.to_string())?;
+        stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        let (line, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a line is broken");
+            }
+        });
+        Ok(line)
+    }
+
+    fn request(&self, call: &Call) -> Result<Request<Full<Bytes>>, http::Error> {
+        let method = if call.body.is_some() { Method::POST } else { Method::GET };
+        let mut request = Request::builder().method(method).uri(&call.path).header(header::HOST, &self.address);
+        if let Some(token) = &call.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if call.body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let body = call.body.as_ref().map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
+        request.body(Full::new(body))
+    }
+}
+
+fn answer(status: StatusCode, after: Option<Duration>, body: &[u8]) -> Answer {
+    let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let text = || body["text"].as_str().unwrap_or("").to_owned();
+    match (status, body["outcome"].as_str()) {
+        (StatusCode::OK, _) => Answer::Done(body),
+        (StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, _) => Answer::Shed(after),
+        (_, Some("refused")) => Answer::Refused(text()),
+        (_, Some("not-applied")) => Answer::Shed(after),
+        (status, _) => Answer::Failed(format!("{status}: {}", text())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_what_its_status_and_outcome_say() {
+        let shed = Answer::Shed(Some(Duration::from_secs(1)));
+        let table = [
+            (200, "{}", Answer::Done(serde_json::json!({}))),
+            (409, r#"{"outcome":"refused","text":"sold out"}"#, Answer::Refused("sold out".to_owned())),
+            (503, r#"{"outcome":"not-applied"}"#, shed.clone()),
+            (429, "", shed.clone()),
+            (500, r#"{"outcome":"not-applied"}"#, shed),
+            (504, r#"{"outcome":"unknown","text":"?"}"#, Answer::Failed("504 Gateway Timeout: ?".to_owned())),
+            (502, "<html>", Answer::Failed("502 Bad Gateway: ".to_owned())),
+        ];
+        for (status, body, expected) in table {
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(answer(status, Some(Duration::from_secs(1)), body.as_bytes()), expected, "{status} {body}");
+        }
+    }
+}
