@@ -12,6 +12,7 @@ use crate::evening::Evening;
 use crate::keys::Keys;
 use crate::limits::NODES_MAX;
 use crate::nodes::Target;
+use crate::parked::Parked;
 
 const EXAMPLES: &str = "Examples:
   cluster up --dir /tmp/evening --app       three queue nodes, three app nodes
@@ -78,6 +79,9 @@ pub(crate) enum Verb {
         #[arg(short, long, value_enum, default_value_t)]
         output: Output,
     },
+    /// Credits that their accounts could not take: show them, land them.
+    #[command(subcommand)]
+    Parked(Parked),
     /// Key pairs for CMQ's API: who may send to, receive from and manage which queues.
     #[command(subcommand)]
     Keys(Keys),
@@ -153,7 +157,10 @@ mod tests {
             "audit --dir D -o json",
             "bench queue --dir D --producers 4 --window 64 --batch 1 --size 1024 --secs 5 --rate 0 --consumers 0 -o json",
             "bench ledger --dir D --batch 500",
+            "bench ledger --dir D --accounts 1000 --hot-percent 20 --across -o json",
             "bench packets --dir D",
+            "parked list --dir D",
+            "parked retry --dir D 1 77 --account 0000000000000000000000000000000a",
             "keys create --dir D --grant orders*=send,receive --grant *=manage",
             "keys list --dir D",
             "keys rotate --dir D AKIDx --overlap-s 60",

@@ -1,8 +1,8 @@
-//! The audit: the app's nodes check the invariants of the money, and this prints what they found.
+//! The audit: the app's nodes check the invariants of the money, this compares their copies, and prints what was found.
 //!
 //! Must never: call money safe because nobody answered.
 
-use proto::admin::v1::{AuditReply, AuditRequest};
+use proto::admin::v1::{AuditItem, AuditReply, AuditRequest};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -11,6 +11,7 @@ use crate::args::Output;
 use crate::error::Error;
 use crate::file::{ClusterFile, Folder, Kind};
 use crate::limits::AUDIT_MAX;
+use crate::replicas;
 use crate::screen;
 
 /// Asks for an audit and prints it; `true` if every invariant holds. Errors: `NoApp`, no node gave an audit.
@@ -29,12 +30,29 @@ pub(crate) async fn ask(cluster: &ClusterFile) -> Result<AuditReply, Error> {
     for address in cluster.addresses(Kind::App) {
         let mut client = admin::client(&address)?;
         match timeout(AUDIT_MAX, client.audit(AuditRequest {})).await {
-            Ok(Ok(reply)) => return Ok(reply.into_inner()),
+            Ok(Ok(reply)) => {
+                let mut reply = reply.into_inner();
+                add(&mut reply, replicas::compare(cluster.of(Kind::App)).await);
+                return Ok(reply);
+            }
             Ok(Err(status)) => last = Error::call("audit")(status.message()),
             Err(_) => last = Error::call("audit")(format!("no answer within {} s", AUDIT_MAX.as_secs())),
         }
     }
     Err(last)
+}
+
+/// Puts what the copies say under its invariant.
+fn add(reply: &mut AuditReply, copies: AuditItem) {
+    reply.ok &= copies.ok;
+    match reply.items.iter_mut().find(|item| item.number == copies.number) {
+        Some(item) => {
+            item.ok &= copies.ok;
+            let both = [item.detail.as_str(), copies.detail.as_str()];
+            item.detail = both.into_iter().filter(|detail| !detail.is_empty()).collect::<Vec<_>>().join("; ");
+        }
+        None => reply.items.push(copies),
+    }
 }
 
 /// Whether the money is right. An audit that looked at nothing proves nothing.
@@ -80,9 +98,18 @@ fn json_of(reply: &AuditReply) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
-    use proto::admin::v1::AuditItem;
-
     use super::*;
+
+    #[test]
+    fn copies_that_differ_break_an_audit_that_held() {
+        let copies = |ok| AuditItem { number: 12, name: "copies".to_owned(), ok, detail: "seen".to_owned() };
+        for (items, ok) in [(vec![copies(true)], false), (vec![], false), (vec![copies(true)], true)] {
+            let mut reply = AuditReply { ok: true, items, ..AuditReply::default() };
+            add(&mut reply, copies(ok));
+            assert_eq!(holds(&reply), ok);
+            assert_eq!(reply.items.len(), 1);
+        }
+    }
 
     #[test]
     fn an_audit_holds_only_if_it_looked_and_found_nothing() {

@@ -43,6 +43,8 @@ pub(crate) const AUDIT_MAX: Duration = Duration::from_secs(60);
 pub(crate) const ATTEMPT_MAX: Duration = Duration::from_secs(3);
 /// A call to the app, with all its repeats.
 pub(crate) const CALL_MAX: Duration = Duration::from_secs(30);
+/// Payments between groups land within this.
+pub(crate) const LANDED_MAX: Duration = Duration::from_secs(120);
 /// First pause between attempts.
 pub(crate) const PAUSE_FIRST: Duration = Duration::from_millis(5);
 /// Longest pause between attempts.

@@ -4,6 +4,7 @@
 //!  args ──> nodes    processes of this machine: up, kill, start, down
 //!      ├──> status   Admin.Status of every node ──> verdict (pure)
 //!      ├──> audit    the invariants of the money
+//!      ├──> parked   credits that wait for an operator
 //!      ├──> keys     key pairs and their rights
 //!      ├──> bench    load with latencies
 //!      ├──> evening  tens of thousands of phones, and a peak beyond what the app can do
@@ -27,7 +28,9 @@ mod file;
 mod keys;
 mod limits;
 mod nodes;
+mod parked;
 mod phone;
+mod replicas;
 mod screen;
 mod status;
 
@@ -74,6 +77,7 @@ async fn run(verb: Verb) -> Result<bool, Error> {
         Verb::Status { dir, output } => status::status(&Folder::open(&dir)?, output).await,
         Verb::Health { dir } => status::health(&Folder::open(&dir)?).await,
         Verb::Audit { dir, output } => audit::audit(&Folder::open(&dir)?, output).await,
+        Verb::Parked(verb) => parked::parked(verb).await,
         Verb::Keys(verb) => keys::keys(verb).await,
         Verb::Bench(bench) => Box::pin(bench::bench(bench)).await,
         Verb::Evening(evening) => Box::pin(evening::evening(evening)).await,

@@ -18,6 +18,9 @@
 pub mod limits;
 pub mod outcome;
 
+/// Messages as bytes, for what travels within a body.
+pub use prost::Message;
+
 /// The queue's contract.
 pub mod queue {
     /// Version 1.

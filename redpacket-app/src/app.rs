@@ -17,6 +17,7 @@ use crate::access::session::Sessions;
 use crate::audit;
 use crate::audit::check::Report;
 use crate::audit::patrol::Watchbook;
+use crate::audit::rounds::Findings;
 use crate::config::Config;
 use crate::failure::{DoorRefusal, Failure};
 use crate::homes::Homes;
@@ -43,6 +44,8 @@ pub(crate) struct App {
     pub(crate) opening: Opening,
     /// What the patrol knows.
     pub(crate) watchbook: Watchbook,
+    /// What the rounds of the whole have found.
+    pub(crate) findings: Findings,
     /// Places for streams of bills and journals.
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) started: Instant,
@@ -83,6 +86,7 @@ impl App {
             sending,
             opening,
             watchbook: Watchbook::default(),
+            findings: Findings::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             started: Instant::now(),
             resend_after_ms: config.resend_after_ms,

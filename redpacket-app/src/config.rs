@@ -44,6 +44,9 @@ pub struct Config {
     /// Secret that signs session tokens, and that programs show to the ledger's service; the same on every node.
     #[arg(long, env = "TERCET_SESSION_KEY", hide_env_values = true, required_unless_present = "open_registration")]
     pub session_key: Option<String>,
+    /// Topic of the queue to which the journals of the ledger are published, each posting at least once; none: they are not.
+    #[arg(long)]
+    pub journal_topic: Option<String>,
     /// A credit not booked for this long is put into the queue again. Milliseconds.
     #[arg(long, default_value_t = packets::limits::CREDIT_RETRY_MS)]
     pub resend_after_ms: u64,

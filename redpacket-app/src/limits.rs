@@ -72,6 +72,12 @@ pub(crate) const SWEEP_BATCH: usize = 256;
 pub(crate) const REFUNDS_UNDER_WAY_MAX: usize = 32;
 /// How often the outbox is looked at when nothing says that it is not empty.
 pub(crate) const OUTBOX_EVERY: Duration = Duration::from_millis(250);
+/// Postings of one message of the published journal: their words are shorter than the smallest body limit of a topic.
+pub(crate) const FEED_MESSAGE_POSTINGS: usize = 256;
+/// Messages of one publishing of the journal.
+pub(crate) const FEED_MESSAGES_MAX: usize = 8;
+/// How long the journal waits for a topic that did not take it.
+pub(crate) const FEED_REST: Duration = Duration::from_secs(1);
 /// What a claim may be late beyond the time after which it is put into the queue again, before the audit objects.
 pub(crate) const AUDIT_GRACE_MS: u64 = 60_000;
 /// Accounts, packets and claims that an audit holds at a time, about: some hundred megabytes.
@@ -82,6 +88,13 @@ pub(crate) const PATROL_ROWS: usize = 512;
 pub(crate) const PATROL_REST_FACTOR: u32 = 12;
 /// Between two rounds the patrol rests this long at least.
 pub(crate) const PATROL_EVERY: Duration = Duration::from_secs(10);
+/// Between two audits of the whole in the background a node rests this long at least.
+pub(crate) const ROUND_EVERY: Duration = Duration::from_secs(60);
+/// It rests so many times as long as the last one took.
+pub(crate) const ROUND_REST_FACTOR: u32 = 50;
+/// Accounts, packets, claims and postings beyond which the whole is audited only when an operator asks: shards wait
+/// while their rows are read.
+pub(crate) const ROUND_RECORDS_MAX: u64 = 100_000;
 /// Differences that one item of an audit spells out.
 pub(crate) const AUDIT_DETAILS_MAX: usize = 5;
 
@@ -116,5 +129,7 @@ const _: () = assert!(SWEEP_BATCH <= packets::limits::SWEEP_ITEMS_MAX);
 const _: () = assert!(LEDGER_PAGE_MAX as usize <= ledger::limits::PAGE_MAX);
 const _: () = assert!(BATCH_BYTES_MAX < machine::limits::COMMAND_BYTES_MAX);
 const _: () = assert!(WATCH_LINES_MAX <= ledger::limits::PAGE_MAX);
+const _: () = assert!(FEED_MESSAGE_POSTINGS <= ledger::limits::PAGE_MAX);
+const _: () = assert!(FEED_MESSAGES_MAX <= SEND_MESSAGES_MAX);
 const _: () = assert!(GROUPS_MAX <= PACKET_GROUPS_BASE);
 const _: () = assert!(PAGE_DEFAULT as usize <= packets::limits::PAGE_ITEMS_MAX);

@@ -24,6 +24,7 @@ use crate::doors;
 use crate::homes::Homes;
 use crate::limits::PACKET_GROUPS_BASE;
 use crate::shard::Shard;
+use crate::tenpay::feed::Words;
 use crate::workers;
 
 /// How long workers may take to finish what they are at.
@@ -90,6 +91,10 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), N
     let app = Arc::new(App::new(&config, Arc::clone(&replica), homes)?);
     let (stopping, stopped) = watch::channel(false);
     let mut workers = workers::start(&app, &stopped);
+    if let Some(topic) = &config.journal_topic {
+        let words = (topic.as_str(), doors::grpc::journal_words as Words);
+        workers::start_feeds(&mut workers, &app, words, &stopped);
+    }
     workers.spawn(doors::grpc::lead::spread(replica.clone(), stopped));
     // The slot was empty: it is filled here alone.
     let _ = slot.set(app);

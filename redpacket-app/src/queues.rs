@@ -4,6 +4,7 @@
 //!  credits        a credit that was not booked at once     packets::Credit
 //!  packet-paid    a packet that is paid and shall be made  ledger::CourierRecord::PacketPaid
 //!  packet-expiry  a packet whose time is over (delayed)    packets::PacketId
+//!  (a topic)      the journals of the ledger, if asked for  tercet.ledger.v1.JournalReply
 //! ```
 //!
 //! Why: what may not get lost and cannot be done now stands in the queue, in three copies, until it is done.
@@ -16,7 +17,8 @@ use bytes::Bytes;
 use machine::Layout as _;
 use packets::{Credit, PacketId};
 use queue_client::{
-    Client, ClientConfig, Consumer, ConsumerConfig, Error, NewMessage, Producer, ProducerConfig, QueueAttributes,
+    Client, ClientConfig, Consumer, ConsumerConfig, Error, FilterKind, NewMessage, NewPublication, Producer,
+    ProducerConfig, QueueAttributes, TopicAttributes,
 };
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -79,6 +81,22 @@ impl Queues {
             Err(refused @ Error::Refused { .. }) => self.client.get_queue(queue).await.map(|_| ()).map_err(|_| refused),
             Err(error) => Err(error),
         }
+    }
+
+    /// Makes a topic that is chosen from by routing keys, or finds it there. Errors: neither.
+    pub(crate) async fn make_topic(&self, topic: &str) -> Result<(), Error> {
+        match self.client.create_topic(topic, FilterKind::Routing, TopicAttributes::default()).await {
+            Ok(_) => Ok(()),
+            Err(refused @ Error::Refused { .. }) => self.client.get_topic(topic).await.map(|_| ()).map_err(|_| refused),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Publishes to whoever is subscribed. Errors: not known to be kept; `Refused` where nobody is subscribed.
+    pub(crate) async fn publish(&self, topic: &str, routing_key: &str, bodies: Vec<Bytes>) -> Result<(), Error> {
+        let publication =
+            |body| NewPublication { body, routing_key: routing_key.to_owned(), ..NewPublication::default() };
+        self.client.publish(topic, bodies.into_iter().map(publication).collect()).await.map(|_| ())
     }
 
     /// Puts a credit where it is not lost. Errors: not known to be kept, by a deadline.

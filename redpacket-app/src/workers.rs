@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  on every node      consumers of "credits", "packet-paid", "packet-expiry"; the patrol of the ledger
-//!  where it leads     the outbox of a ledger shard, the sweep of a packet group
+//!  where it leads     the outbox and the feed of a ledger shard, the sweep of a packet group, rounds of the audit
 //! ```
 //!
 //! Must never: end while the node runs.
@@ -16,12 +16,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::App;
-use crate::audit::patrol;
+use crate::audit::{patrol, rounds};
 use crate::limits::WORKER_PLACES;
 use crate::packet::expiry::ExpiryWorker;
 use crate::packet::sweep::Sweep;
 use crate::queues::{CREDITS, PACKET_EXPIRY, PACKET_PAID, Queues};
 use crate::tenpay::credits::CreditWorker;
+use crate::tenpay::feed::{Feed, Words};
 use crate::tenpay::outbox;
 use crate::tenpay::refunds::Refunds;
 
@@ -35,6 +36,7 @@ pub(crate) fn start(app: &App, stop: &watch::Receiver<bool>) -> JoinSet<()> {
         workers.spawn(outbox::carry(Arc::clone(shard), queues.clone(), stop.clone()));
         workers.spawn(patrol::walk(Arc::clone(shard), app.watchbook.clone(), stop.clone()));
     }
+    workers.spawn(rounds::walk(Arc::clone(&app.homes), app.findings.clone(), app.resend_after_ms, stop.clone()));
     for shard in app.homes.packet_shards() {
         let sweep = Sweep {
             shard: Arc::clone(shard),
@@ -60,6 +62,20 @@ pub(crate) fn start(app: &App, stop: &watch::Receiver<bool>) -> JoinSet<()> {
         Arc::clone(&expiry).work(delivery)
     }));
     workers
+}
+
+/// Starts the feeds of `topic`: the journal of each shard, in `words`.
+pub(crate) fn start_feeds(
+    workers: &mut JoinSet<()>,
+    app: &App,
+    (topic, words): (&str, Words),
+    stop: &watch::Receiver<bool>,
+) {
+    for shard in app.homes.ledgers() {
+        let queues = app.opening.queues.clone();
+        let feed = Feed { shard: Arc::clone(shard), queues, topic: topic.to_owned(), words };
+        workers.spawn(feed.run(stop.clone()));
+    }
 }
 
 /// Consumes `queue` until `stop`, whatever happens to it.

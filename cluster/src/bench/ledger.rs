@@ -1,4 +1,4 @@
-//! Load on the ledger: transfers between accounts of one group, one by one or in batches.
+//! Load on the ledger: transfers between accounts of one group, or from one group to another, one by one or in batches.
 //!
 //! Must never: leave money out of the books. What it issues stays on accounts of its own, and the audit counts it.
 
@@ -6,61 +6,68 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use futures::{StreamExt as _, TryStreamExt as _};
+use proto::admin::v1::{CourierPair, CourierStatusRequest};
 use proto::ledger::v1::ledger_client::LedgerClient;
 use proto::ledger::v1::{AccountKind, BatchRequest, FundRequest, OpenAccountRequest, TransferRequest};
+use rand::Rng as _;
 use rand::seq::IndexedRandom as _;
+use tokio::time::Instant;
 
-use super::Plan;
+use super::LedgerPlan;
 use super::load::{Pace, drive, watch};
 use super::meter::{Meter, Phase};
+use super::usage::Books;
 use crate::admin;
 use crate::doors::{Doors, Miss};
 use crate::error::Error;
 use crate::file::{ClusterFile, Kind};
-use crate::limits::{ATTEMPT_MAX, CALL_MAX, FIRST_GROUP};
+use crate::limits::{ATTEMPT_MAX, CALL_MAX, FIRST_GROUP, LANDED_MAX, POLL_PAUSE};
 
-/// Accounts that transfers are made between.
-const ACCOUNTS: usize = 512;
 /// Accounts opened at a time.
 const OPENED_AT_A_TIME: usize = 32;
-/// Ids tried until so many accounts lie in one group; groups get about as many each.
-const IDS_TRIED_MAX: usize = 64 * ACCOUNTS;
+/// Ids tried for each account until so many lie in each group; groups get about as many each.
+const IDS_TRIED_FACTOR: usize = 64;
+/// The group that is paid across groups.
+const OTHER_GROUP: u32 = FIRST_GROUP + 1;
 /// Fen on each account, so that none runs dry.
 const FUND_FEN: i64 = 1_000_000_000_000;
 
-/// Runs the phases: between all accounts, and with one account on the other side of every transfer.
+/// Runs the phases: between all accounts, and with one account on the other side of transfers.
 ///
 /// Errors: `NoApp`, or the accounts could not be made.
-pub(crate) async fn run(cluster: &ClusterFile, plan: &Plan) -> Result<Vec<Phase>, Error> {
+pub(crate) async fn run(cluster: &ClusterFile, plan: &LedgerPlan) -> Result<Vec<Phase>, Error> {
     let views = admin::look(cluster.of(Kind::App)).await;
     let leader = admin::leader_of(&views, FIRST_GROUP);
     let first = cluster.app.iter().position(|node| Some(&node.node) == leader.as_ref()).unwrap_or(0);
     let doors = |_| Doors::new(cluster.addresses(Kind::App), first).map(Arc::new);
-    let doors = (0..plan.producers).map(doors).collect::<Result<Vec<_>, _>>()?;
+    let doors = (0..plan.plan.producers).map(doors).collect::<Result<Vec<_>, _>>()?;
     let Some(desk) = doors.first() else { return Ok(Vec::new()) };
-    let accounts = Arc::new(open_accounts(desk).await.map_err(Error::call("open accounts"))?);
+    let sides = Arc::new(open_accounts(desk, plan).await.map_err(Error::call("open accounts"))?);
     let mut phases = Vec::new();
-    for (name, is_hot) in [("transfer", false), ("hot account", true)] {
-        phases.push(phase(&doors, &accounts, plan, name, is_hot).await?);
+    for (name, hot_percent) in [("transfer", 0), ("hot account", plan.hot_percent)] {
+        let meter = Arc::new(Meter::start(name)?);
+        let before = Books::of(cluster.of(Kind::App));
+        load(&doors, &sides, plan, &meter, hot_percent).await;
+        if plan.across {
+            landed(cluster).await?;
+            meter.settled();
+        }
+        let mut phase = meter.phase();
+        phase.usage = before.and_then(|before| Books::of(cluster.of(Kind::App))?.since(before));
+        phases.push(phase);
     }
     Ok(phases)
 }
 
-async fn phase(
-    doors: &[Arc<Doors>],
-    accounts: &Arc<Vec<Id>>,
-    plan: &Plan,
-    name: &'static str,
-    is_hot: bool,
-) -> Result<Phase, Error> {
-    let meter = Arc::new(Meter::start(name)?);
-    let (pace, batch) = (Pace::of(plan), plan.batch());
+/// Transfers until the phase is over.
+async fn load(doors: &[Arc<Doors>], sides: &Arc<Sides>, plan: &LedgerPlan, meter: &Arc<Meter>, hot_percent: u64) {
+    let (pace, batch) = (Pace::of(&plan.plan), plan.plan.batch());
     let producers = doors.iter().map(|doors| {
-        let (doors, meter, accounts) = (Arc::clone(doors), Arc::clone(&meter), Arc::clone(accounts));
+        let (doors, meter, sides) = (Arc::clone(doors), Arc::clone(meter), Arc::clone(sides));
         drive(pace, move |intended| {
-            let (doors, meter, accounts) = (Arc::clone(&doors), Arc::clone(&meter), Arc::clone(&accounts));
+            let (doors, meter, sides) = (Arc::clone(&doors), Arc::clone(&meter), Arc::clone(&sides));
             async move {
-                let pairs = (0..batch).map(|_| draw(&accounts, is_hot)).collect();
+                let pairs = (0..batch).map(|_| sides.draw(hot_percent)).collect();
                 match transfer(&doors, pairs).await {
                     Ok(count) => meter.done(intended.elapsed(), count),
                     Err(miss) => meter.failed(miss.to_string()),
@@ -68,29 +75,72 @@ async fn phase(
             }
         })
     });
-    watch(&meter, plan.duration(), join_all(producers)).await;
-    Ok(meter.phase())
+    watch(meter, plan.plan.duration(), join_all(producers)).await;
+}
+
+/// Waits until nothing is under way between groups of the ledger. Errors: `Impossible`, it takes too long.
+async fn landed(cluster: &ClusterFile) -> Result<(), Error> {
+    let until = Instant::now() + LANDED_MAX;
+    loop {
+        let views = admin::look(cluster.of(Kind::App)).await;
+        let mut waiting = false;
+        for node in cluster.of(Kind::App) {
+            // What waits is known to every replica; the leader of the paying group knows it first.
+            if admin::leader_of(&views, FIRST_GROUP).as_ref() != Some(&node.node) {
+                continue;
+            }
+            let status = admin::client(&node.grpc)?.courier_status(CourierStatusRequest {}).await;
+            let status = status.map_err(|status| Error::call::<&str>("courier status")(status.message()))?;
+            let is_between = |pair: &CourierPair| pair.source == FIRST_GROUP && pair.target == OTHER_GROUP;
+            waiting |= status.into_inner().pairs.iter().any(|pair| is_between(pair) && pair.waiting > 0);
+        }
+        if !waiting {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            return Err(Error::Impossible("payments between groups do not land".to_owned()));
+        }
+        tokio::time::sleep(POLL_PAUSE).await;
+    }
 }
 
 type Id = [u8; 16];
 
-/// Opens and funds accounts of the first group.
-async fn open_accounts(doors: &Doors) -> Result<Vec<Id>, Miss> {
+/// The accounts that pay and those that are paid; across groups they lie apart.
+#[derive(Debug)]
+struct Sides {
+    payers: Vec<Id>,
+    payees: Vec<Id>,
+    is_across: bool,
+}
+
+/// Opens accounts, and funds those that pay.
+async fn open_accounts(doors: &Doors, plan: &LedgerPlan) -> Result<Sides, Miss> {
+    let count = usize::try_from(plan.accounts).unwrap_or(usize::MAX);
     let one = |account: Id| async move {
-        let is_first = open(doors, account).await? == FIRST_GROUP;
-        if is_first {
+        let group = open(doors, account).await?;
+        if group == FIRST_GROUP {
             fund(doors, account).await?;
         }
-        Ok(is_first.then_some(account))
+        Ok::<_, Miss>((group, account))
     };
-    let ids = (0..IDS_TRIED_MAX).map(|_| rand::random::<Id>());
-    let opened = futures::stream::iter(ids.map(one)).buffer_unordered(OPENED_AT_A_TIME);
-    let accounts: Vec<Id> =
-        opened.try_filter_map(|account| async move { Ok(account) }).take(ACCOUNTS).try_collect().await?;
-    if accounts.len() < ACCOUNTS {
-        return Err(Miss::Unknown { reason: format!("group {FIRST_GROUP} got too few accounts") });
+    let ids = (0..IDS_TRIED_FACTOR.saturating_mul(count)).map(|_| rand::random::<Id>());
+    let mut opened = futures::stream::iter(ids.map(one)).buffer_unordered(OPENED_AT_A_TIME);
+    let (mut payers, mut payees) = (Vec::new(), Vec::new());
+    while payers.len() < count || (plan.across && payees.len() < count) {
+        match opened.try_next().await? {
+            Some((FIRST_GROUP, account)) => payers.push(account),
+            Some((OTHER_GROUP, account)) => payees.push(account),
+            Some(_) => {}
+            None => return Err(Miss::Unknown { reason: "a group got too few accounts".to_owned() }),
+        }
     }
-    Ok(accounts)
+    payers.truncate(count);
+    payees.truncate(count);
+    if !plan.across {
+        payees = payers.clone();
+    }
+    Ok(Sides { payers, payees, is_across: plan.across })
 }
 
 /// Opens an account and says which group holds it.
@@ -161,13 +211,19 @@ fn booked(packed: &[u8]) -> u64 {
     u64::try_from(packed.chunks_exact(16).filter(is_booked).count()).unwrap_or(u64::MAX)
 }
 
-/// Two accounts drawn by lot; `is_hot`: the first of all is the one that is paid.
-fn draw(accounts: &[Id], is_hot: bool) -> Pair {
-    let lot = &mut rand::rng();
-    let (hot, others) = accounts.split_first().map_or((Id::default(), accounts), |(hot, others)| (*hot, others));
-    let mut pair = if is_hot { others } else { accounts }.choose_multiple(lot, 2).copied();
-    let (debit, other) = (pair.next().unwrap_or_default(), pair.next().unwrap_or_default());
-    Pair { id: rand::random(), debit, credit: if is_hot { hot } else { other } }
+impl Sides {
+    /// Two different accounts drawn by lot. Of 100 transfers `hot_percent` are paid to the first of all.
+    fn draw(&self, hot_percent: u64) -> Pair {
+        let lot = &mut rand::rng();
+        let is_hot = lot.random_range(0..100) < hot_percent;
+        let credit = if is_hot { self.payees.first() } else { self.payees.choose(lot) };
+        let credit = credit.copied().unwrap_or_default();
+        let mut debit = self.payers.choose(lot).copied().unwrap_or_default();
+        while debit == credit && !self.is_across && self.payers.len() > 1 {
+            debit = self.payers.choose(lot).copied().unwrap_or_default();
+        }
+        Pair { id: rand::random(), debit, credit }
+    }
 }
 
 #[cfg(test)]
@@ -177,12 +233,22 @@ mod tests {
     #[test]
     fn a_transfer_is_between_two_different_accounts_under_an_id_of_its_own() {
         let accounts: Vec<Id> = (0..4).map(|number| [number; 16]).collect();
+        let sides = Sides { payers: accounts.clone(), payees: accounts.clone(), is_across: false };
         for _ in 0..100 {
-            let (one, other) = (draw(&accounts, false), draw(&accounts, true));
+            let (one, other) = (sides.draw(0), sides.draw(100));
             assert_ne!(one.debit, one.credit);
             assert_ne!(one.id, other.id);
             assert_ne!(other.debit, other.credit);
             assert_eq!(other.credit, accounts[0]);
+        }
+    }
+
+    #[test]
+    fn across_groups_payers_and_payees_do_not_mix() {
+        let sides = Sides { payers: vec![[1; 16], [2; 16]], payees: vec![[3; 16], [4; 16]], is_across: true };
+        for hot_percent in [0, 50, 100] {
+            let Pair { debit, credit, .. } = sides.draw(hot_percent);
+            assert!(sides.payers.contains(&debit) && sides.payees.contains(&credit));
         }
     }
 

@@ -76,6 +76,11 @@ impl Meter {
         tally.last_answer = self.started.elapsed();
     }
 
+    /// What was confirmed is done only now: the phase lasts until here.
+    pub(crate) fn settled(&self) {
+        self.tally().last_answer = self.started.elapsed();
+    }
+
     /// What is measured.
     pub(crate) fn name(&self) -> &'static str {
         self.name
@@ -116,6 +121,11 @@ impl Phase {
     pub(crate) fn written_per_byte(&self, size: u64) -> Option<f64> {
         let payload = |usage: Usage| (self.operations * size * usage.nodes).max(1) as f64;
         self.usage.map(|usage| usage.written_bytes as f64 / payload(usage))
+    }
+
+    /// Bytes that a server wrote for each operation.
+    pub(crate) fn written_per_operation(&self) -> Option<f64> {
+        self.usage.map(|usage| usage.written_bytes as f64 / (self.operations * usage.nodes).max(1) as f64)
     }
 
     /// Operations a second.

@@ -41,8 +41,8 @@ enum Subject {
     /// Send messages; drain them; then send and receive at the same time, to the confirmed acknowledgement (e2e).
     /// With a backlog: fill the queue, send on top of it, drain it.
     Queue(QueuePlan),
-    /// Transfer between accounts of one group.
-    Ledger(Plan),
+    /// Transfer between accounts of one group, or across groups; with any spread, and with one hot account.
+    Ledger(LedgerPlan),
     /// Send packets, then open their shares.
     Packets(Plan),
 }
@@ -88,6 +88,23 @@ pub(crate) struct QueuePlan {
     backlog: u64,
 }
 
+/// Load on the ledger.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct LedgerPlan {
+    #[command(flatten)]
+    plan: Plan,
+    /// Accounts that transfers are made between, in each group that takes part.
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u64).range(4..=100_000))]
+    accounts: u64,
+    /// Of 100 transfers of the second phase so many are paid to the hot account.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100))]
+    hot_percent: u64,
+    /// From accounts of the first group to accounts of the second: each leaves the one and is carried to the other. A
+    /// phase ends when all have arrived.
+    #[arg(long)]
+    across: bool,
+}
+
 impl Plan {
     fn duration(&self) -> Duration {
         Duration::from_secs(self.secs)
@@ -110,7 +127,7 @@ impl Plan {
 pub(crate) async fn bench(bench: Bench) -> Result<bool, Error> {
     let (subject, plan) = match &bench.subject {
         Subject::Queue(queue) => ("queue", &queue.plan),
-        Subject::Ledger(plan) => ("ledger", plan),
+        Subject::Ledger(ledger) => ("ledger", &ledger.plan),
         Subject::Packets(plan) => ("packets", plan),
     };
     let cluster = Folder::open(&plan.dir)?.cluster()?;

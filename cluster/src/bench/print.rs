@@ -32,10 +32,11 @@ pub(crate) fn table(phases: &[Phase], size: u64) -> String {
 /// What a phase cost the servers.
 fn usage(phase: &Phase, size: u64) -> Option<String> {
     let (usage, cpu_ms, written) = (phase.usage?, phase.cpu_ms_per_1000()?, phase.written_per_byte(size)?);
+    let each = phase.written_per_operation()?;
     let mib = |bytes: u64| bytes / (1024 * 1024);
     Some(format!(
-        "         servers: {cpu_ms:.1} ms of processor for 1000, {written:.2} bytes written for a byte and node, \
-         {} MiB resident, {} before",
+        "         servers: {cpu_ms:.1} ms of processor for 1000, {written:.2} bytes written for a byte and node \
+         ({each:.0} for one), {} MiB resident, {} before",
         mib(usage.resident_bytes),
         mib(usage.resident_bytes_before),
     ))
@@ -62,6 +63,7 @@ pub(crate) fn json(subject: &str, plan: &Plan, phases: &[Phase]) -> Value {
             "errors": phase.errors,
             "last_error": phase.last_error,
             "server_cpu_ms_per_1000": phase.cpu_ms_per_1000(),
+            "written_bytes_per_operation": phase.written_per_operation(),
             "written_per_byte": phase.written_per_byte(plan.size),
             "resident_bytes": phase.usage.map(|usage| usage.resident_bytes),
             "resident_bytes_before": phase.usage.map(|usage| usage.resident_bytes_before),

@@ -67,6 +67,7 @@ fn arguments(cluster: &ClusterFile, kind: Kind, entry: &NodeEntry) -> Vec<String
             say("--packet-groups", &groups);
             // A local cluster lets anyone register a user with a funded wallet.
             words.push("--open-registration".to_owned());
+            words.extend(["--journal-topic".to_owned(), "journal".to_owned()]);
         }
     }
     words
@@ -118,7 +119,8 @@ mod tests {
         let cluster = sample();
         let words = arguments(&cluster, Kind::App, &cluster.app[0]).join(" ");
         let expected = "--node 1 --grpc 127.0.0.1:200 --http 127.0.0.1:201 --member 1=127.0.0.1:200 \
-                        --queue 127.0.0.1:100 --ledger-groups 2 --packet-groups 2 --open-registration";
+                        --queue 127.0.0.1:100 --ledger-groups 2 --packet-groups 2 --open-registration \
+                        --journal-topic journal";
         assert_eq!(words, expected);
     }
 

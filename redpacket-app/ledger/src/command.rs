@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  command: verb | 64 count u32, count x { linked u8, verb } | 65 count u32, count x { hold u128, debit u128, credit u128 }
+//!           | 66 published up to u64
 //!  verb: 1 open | 2 close | 3 fund | 4 withdraw | 5 transfer | 6 hold | 7 post | 8 void | 9 pay packet
 //!        10 settle or cancel | 11 credit share | 12 refund packet | 13 announce | 14 forget | 15 retry parked
 //!        16 remit | 17 restrict
@@ -13,7 +14,7 @@ use machine::{DecodeError, Key, Layout, Reader, Writer};
 
 use crate::account::AccountKey;
 use crate::claim::ClaimKey;
-use crate::ids::{AccountId, OrderId, TransferId};
+use crate::ids::{AccountId, JournalNumber, OrderId, TransferId};
 use crate::limits::{BATCH_STEPS_MAX, STEPS_DECODED_MAX, TICK_HOLDS_MAX};
 use crate::rows::{self, RowKey};
 use crate::transfer::TransferKey;
@@ -24,6 +25,7 @@ use crate::verb::{
 
 const BATCH: u8 = 64;
 const TICK: u8 = 65;
+const PUBLISHED: u8 = 66;
 
 /// One thing to do. Every verb may be repeated: what its identity did first is answered again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -297,6 +299,8 @@ pub enum Command {
     Batch(Vec<Step>),
     /// Ends holds whose time is over by the entry's own stamp; proposed by the leader. Refuses: `BatchTooLarge`.
     Tick(Vec<DueHold>),
+    /// Remembers up to where the journal has been handed to those outside. It never goes back, nor beyond the journal.
+    Published(JournalNumber),
 }
 
 impl Command {
@@ -304,7 +308,7 @@ impl Command {
     /// refused, and the group goes on.
     pub(crate) const fn is_too_large(&self) -> bool {
         match self {
-            Self::One(_) => false,
+            Self::One(_) | Self::Published(_) => false,
             Self::Batch(steps) => steps.len() > BATCH_STEPS_MAX,
             Self::Tick(due) => due.len() > TICK_HOLDS_MAX,
         }
@@ -317,6 +321,7 @@ impl Command {
         }
         match self {
             Self::One(verb) => verb.keys(keys),
+            Self::Published(_) => {}
             Self::Batch(steps) => steps.iter().for_each(|step| step.verb.keys(keys)),
             Self::Tick(due) => {
                 for due in due {
@@ -341,6 +346,10 @@ impl Layout for Command {
                 out.u8(TICK);
                 out.list(due);
             }
+            Self::Published(number) => {
+                out.u8(PUBLISHED);
+                number.encode(out);
+            }
         }
     }
 
@@ -348,6 +357,7 @@ impl Layout for Command {
         match input.u8()? {
             BATCH => input.list(STEPS_DECODED_MAX).map(Self::Batch),
             TICK => input.list(STEPS_DECODED_MAX).map(Self::Tick),
+            PUBLISHED => JournalNumber::decode(input).map(Self::Published),
             tag => Verb::decode_tagged(tag, input).map(Self::One),
         }
     }

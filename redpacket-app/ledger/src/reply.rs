@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  reply:  at_ms packed | first packed | said
-//!  said:   1 answer | 2 count u32, answers | 3 ended u32
+//!  said:   1 answer | 2 count u32, answers | 3 ended u32 | 4 up to packed
 //!  answer: 0 refusal u16 | done
 //!  done:   1 booked | 2 sent | 3 parked | 4 held | 5 voided | 6 cancelled | 7 opened | 8 closed
 //!          9 announced | 10 forgotten | 11 restricted | 12 bounced | 13 posted      (1, 2, 3, 12, 13: number packed)
@@ -162,6 +162,8 @@ pub enum Said {
     Batch(Vec<Answer>),
     /// To a tick: how many holds it ended.
     Ticked(u32),
+    /// To a mark of what is published: up to where it is now.
+    Published(JournalNumber),
 }
 
 impl Layout for Reply {
@@ -184,6 +186,10 @@ impl Layout for Reply {
                 out.u8(3);
                 out.u32(*ended);
             }
+            Said::Published(number) => {
+                out.u8(4);
+                packed::put(out, number.0);
+            }
         }
     }
 
@@ -196,6 +202,7 @@ impl Layout for Reply {
                 Said::Batch((0..count).map(|_| decode_answer(input)).collect::<Result<_, _>>()?)
             }
             3 => Said::Ticked(input.u32()?),
+            4 => Said::Published(JournalNumber(packed::get(input)?)),
             tag => return Err(DecodeError::Unknown { what: "reply", tag }),
         };
         Ok(Self { at, first, said })

@@ -33,6 +33,12 @@ impl LedgerMachine {
         (self.state.last, self.state.link)
     }
 
+    /// Up to where the journal has been handed to those outside.
+    #[must_use]
+    pub const fn published(&self) -> JournalNumber {
+        self.state.published
+    }
+
     /// Sums of balances, currency by currency.
     pub fn sums(&self) -> impl Iterator<Item = (Currency, Sums)> {
         self.state.sums.iter().map(|(currency, sums)| (*currency, *sums))
@@ -67,6 +73,10 @@ impl Machine for LedgerMachine {
                 Command::One(verb) => Said::One(book.step(&verb)),
                 Command::Batch(steps) => Said::Batch(book.batch(&steps)),
                 Command::Tick(due) => Said::Ticked(book.tick(&due)),
+                Command::Published(number) => {
+                    self.state.published = self.state.published.max(number.min(self.state.last));
+                    Said::Published(self.state.published)
+                }
             }
         };
         Reply { at, first, said }

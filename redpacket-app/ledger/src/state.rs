@@ -1,7 +1,8 @@
 //! What a shard holds in memory: the end of its journal, sums and counts. Everything else is rows.
 //!
 //! ```text
-//!  row 0x1f -> version u8=1 | last u64 | link | accounts, packets, holds, claims, parked u64
+//!  row 0x1f -> version u8=2 | last u64 | link | published u64
+//!              | accounts, packets, holds, claims, parked u64
 //!              | count u32, count x { currency | issue, customers, held, escrow, clearing, suspense i128 }
 //! ```
 //!
@@ -17,7 +18,7 @@ use crate::ids::JournalNumber;
 use crate::journal::Link;
 use crate::rows;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Sums of the balances of one currency. Units: fen. Invariant: all of them but `held` add up to zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,6 +133,8 @@ pub(crate) struct State {
     pub(crate) last: JournalNumber,
     /// The link that seals it.
     pub(crate) link: Link,
+    /// Up to where the journal has been handed to those outside.
+    pub(crate) published: JournalNumber,
     pub(crate) counts: Counts,
     pub(crate) sums: BTreeMap<Currency, Sums>,
 }
@@ -163,6 +166,7 @@ impl Layout for State {
         out.u8(VERSION);
         self.last.encode(out);
         self.link.encode(out);
+        self.published.encode(out);
         self.counts.encode(out);
         out.len(self.sums.len());
         for (currency, sums) in &self.sums {
@@ -176,9 +180,10 @@ impl Layout for State {
             VERSION => {}
             tag => return Err(DecodeError::Unknown { what: "state version", tag }),
         }
-        let (last, link, counts) = (JournalNumber::decode(input)?, Link::decode(input)?, Counts::decode(input)?);
+        let (last, link) = (JournalNumber::decode(input)?, Link::decode(input)?);
+        let (published, counts) = (JournalNumber::decode(input)?, Counts::decode(input)?);
         let currencies = input.count(usize::from(u16::MAX).saturating_add(1))?;
         let sums = (0..currencies).map(|_| Ok((Currency::decode(input)?, Sums::decode(input)?)));
-        Ok(Self { last, link, counts, sums: sums.collect::<Result<_, DecodeError>>()? })
+        Ok(Self { last, link, published, counts, sums: sums.collect::<Result<_, DecodeError>>()? })
     }
 }

@@ -23,11 +23,24 @@ use crate::progress::Phase;
 use crate::read::{PacketView, from_slice, shares};
 use crate::rows::{self, Order};
 
+/// What kind of law it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Law {
+    /// A packet adds up, and so do the group's counts.
+    Sums,
+    /// A list or an index names what it must, and nothing else.
+    Lists,
+    /// There is one luckiest: the largest share, the earliest of them.
+    Luckiest,
+}
+
 /// A law that does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Of which packet; `None`: of the group.
     pub packet: Option<PacketId>,
+    /// Which kind of law.
+    pub law: Law,
     /// What is wrong.
     pub what: &'static str,
 }
@@ -79,13 +92,13 @@ impl AuditReport {
         self.broken == 0
     }
 
-    pub(crate) fn demand(&mut self, packet: Option<PacketId>, holds: bool, what: &'static str) {
+    pub(crate) fn demand(&mut self, packet: Option<PacketId>, holds: bool, (law, what): (Law, &'static str)) {
         if holds {
             return;
         }
         self.broken = self.broken.saturating_add(1);
         if self.findings.len() < FINDINGS_MAX {
-            self.findings.push(Finding { packet, what });
+            self.findings.push(Finding { packet, law, what });
         }
     }
 }
@@ -104,7 +117,7 @@ pub fn audit(source: &dyn RowSource, visit: &mut dyn FnMut(&PacketFacts)) -> Res
         from = [rows::packet(*last).as_ref(), &[0]].concat();
         for (id, packet) in page {
             let Some(progress) = rows::read(source, &rows::progress(id))? else {
-                report.demand(Some(id), false, "the packet has no progress");
+                report.demand(Some(id), false, (Law::Sums, "the packet has no progress"));
                 continue;
             };
             let view = PacketView { id, packet, progress, shares: shares(source, id)? };
@@ -120,7 +133,7 @@ pub fn audit(source: &dyn RowSource, visit: &mut dyn FnMut(&PacketFacts)) -> Res
     laws::sizes(&mut report, source, luckiest)?;
     let stored = rows::read::<Counts>(source, &rows::counts())?.unwrap_or_default();
     let agrees = stored == report.counts;
-    report.demand(None, agrees, "the counts are not the sums of the rows");
+    report.demand(None, agrees, (Law::Sums, "the counts are not the sums of the rows"));
     Ok(report)
 }
 

@@ -4,7 +4,7 @@
 
 use machine::{DecodeError, Key, Layout, LoadError, RowSource, prefix_end};
 
-use crate::audit::AuditReport;
+use crate::audit::{AuditReport, Law};
 use crate::calendar::year_of;
 use crate::chat::Chat;
 use crate::claim::{Claim, Share};
@@ -22,23 +22,31 @@ pub(crate) fn packet(report: &mut AuditReport, view: &PacketView) {
     let (terms, progress, id) = (&view.packet.terms, &view.progress, Some(view.id));
     let claimed: Fen = view.shares.iter().map(|share| share.fen).sum();
     let sum = claimed.plus(progress.left).plus(progress.refund);
-    report.demand(id, sum == terms.total, "claimed, left and refund are not the total");
-    report.demand(id, view.shares.len() == usize::from(progress.taken), "the claims are not the shares taken");
-    report.demand(id, progress.taken <= terms.shares, "more claims than shares");
+    report.demand(id, sum == terms.total, (Law::Sums, "claimed, left and refund are not the total"));
+    report.demand(
+        id,
+        view.shares.len() == usize::from(progress.taken),
+        (Law::Sums, "the claims are not the shares taken"),
+    );
+    report.demand(id, progress.taken <= terms.shares, (Law::Sums, "more claims than shares"));
     let fits = |share: &Share| (SHARE_FEN_MIN..=SHARE_FEN_MAX).contains(&share.fen.0);
-    report.demand(id, view.shares.iter().all(fits), "a share is below one fen or above the limit");
+    report.demand(id, view.shares.iter().all(fits), (Law::Sums, "a share is below one fen or above the limit"));
     let first = view.shares.first().map(|share| share.fen);
     let is_even = terms.kind.is_lucky() || view.shares.iter().all(|share| Some(share.fen) == first);
-    report.demand(id, is_even, "equal shares differ");
-    report.demand(id, progress.best == best_of(&view.shares), "the best share is not the first of the largest");
+    report.demand(id, is_even, (Law::Sums, "equal shares differ"));
+    report.demand(
+        id,
+        progress.best == best_of(&view.shares),
+        (Law::Luckiest, "the best share is not the first of the largest"),
+    );
     let agrees = match progress.phase {
         Phase::Live => progress.left > Fen::ZERO && progress.refund == Fen::ZERO && progress.taken < terms.shares,
         Phase::SoldOut => progress.left == Fen::ZERO && progress.refund == Fen::ZERO && progress.taken == terms.shares,
         Phase::RefundPending | Phase::Refunded => progress.left == Fen::ZERO && progress.refund > Fen::ZERO,
     };
-    report.demand(id, agrees, "the phase does not agree with what is left");
+    report.demand(id, agrees, (Law::Sums, "the phase does not agree with what is left"));
     let in_time = view.shares.iter().all(|share| share.claimed < view.packet.expires());
-    report.demand(id, in_time, "a share was opened after the expiry");
+    report.demand(id, in_time, (Law::Sums, "a share was opened after the expiry"));
 }
 
 /// The first of the largest.
@@ -60,11 +68,11 @@ pub(crate) fn claims(report: &mut AuditReport, source: &dyn RowSource, view: &Pa
         let claim = Claim { share: number, fen: share.fen, claimed: share.claimed };
         agrees = agrees && value == Some(claim.to_bytes());
     }
-    report.demand(Some(view.id), agrees, "a share and its user's claim differ");
+    report.demand(Some(view.id), agrees, (Law::Sums, "a share and its user's claim differ"));
     let prefix = rows::under(rows::CLAIM, view.id.bits());
     let limit = usize::from(SHARES_MAX).saturating_add(1);
     let claims = rows::collect(source, (&prefix, &prefix_end(&prefix)), Order::Rising, limit, |_, _| Ok(()))?;
-    report.demand(Some(view.id), claims.len() == view.shares.len(), "not one claim for each share");
+    report.demand(Some(view.id), claims.len() == view.shares.len(), (Law::Sums, "not one claim for each share"));
     Ok(())
 }
 
@@ -92,9 +100,9 @@ pub(crate) fn places(report: &mut AuditReport, source: &dyn RowSource, view: &Pa
     let (keys, must): (Vec<Key>, Vec<bool>) = wanted.into_iter().unzip();
     let found = source.get_many(&keys)?;
     let agrees = found.iter().zip(must).all(|(row, must)| row.is_some() == must);
-    report.demand(Some(id), agrees, "a list or an index does not name the packet or a claim as it must");
+    report.demand(Some(id), agrees, (Law::Lists, "a list or an index does not name the packet or a claim as it must"));
     let order = source.get(&rows::order(terms.order))?;
-    report.demand(Some(id), order == Some(Bought(id).to_bytes()), "the order does not name the packet");
+    report.demand(Some(id), order == Some(Bought(id).to_bytes()), (Law::Lists, "the order does not name the packet"));
     Ok(())
 }
 
@@ -118,9 +126,17 @@ pub(crate) fn people(report: &mut AuditReport, source: &dyn RowSource) -> Result
     report.counts.chats = chats;
     let counts = report.counts;
     let agrees = sent == (counts.packets, counts.fen.sent) && received == (counts.claims, counts.fen.claimed);
-    report.demand(None, agrees || !is_complete, "the users' totals are not the sums over packets and claims");
-    report.demand(None, size(source, rows::MEMBER)? == members, "a chat does not count its members");
-    report.demand(None, size(source, rows::CHAT_OF)? == members, "members and their lists of chats differ");
+    report.demand(
+        None,
+        agrees || !is_complete,
+        (Law::Sums, "the users' totals are not the sums over packets and claims"),
+    );
+    report.demand(None, size(source, rows::MEMBER)? == members, (Law::Lists, "a chat does not count its members"));
+    report.demand(
+        None,
+        size(source, rows::CHAT_OF)? == members,
+        (Law::Lists, "members and their lists of chats differ"),
+    );
     Ok(())
 }
 
@@ -140,10 +156,11 @@ pub(crate) fn sizes(report: &mut AuditReport, source: &dyn RowSource, luckiest: 
         (rows::LUCKIEST, luckiest, "a list of the luckiest names another"),
     ];
     for (tag, count, what) in table {
-        report.demand(None, size(source, tag)? == count, what);
+        let law = if tag == rows::LUCKIEST { Law::Luckiest } else { Law::Lists };
+        report.demand(None, size(source, tag)? == count, (law, what));
     }
     let shown = size(source, rows::OFFERED)?.saturating_add(size(source, rows::SHOWN)?);
-    report.demand(None, shown == counts.packets, "a list of packets shown names another");
+    report.demand(None, shown == counts.packets, (Law::Lists, "a list of packets shown names another"));
     Ok(())
 }
 

@@ -45,7 +45,7 @@ pub mod sweep;
 mod turn;
 mod user;
 
-pub use audit::{AuditReport, Finding, PacketFacts, audit};
+pub use audit::{AuditReport, Finding, Law, PacketFacts, audit};
 pub use calendar::year_of;
 pub use chat::{Chat, Member};
 pub use claim::{Claim, Credit, CreditState, Refund, Share};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use ledger::{Audit, Facts, PacketId as LedgerPacket, ShareId, reconcile};
 use machine::GroupId;
-use packets::{CreditState, PacketId, Phase, Share};
+use packets::{CreditState, Law, PacketId, Phase, Share};
 
 use crate::audit::cut::{PacketCut, PacketsCut};
 use crate::audit::ledger_items::broken_by;
@@ -77,16 +77,19 @@ impl Report {
     }
 }
 
-const NAMES: [(u32, &str); 9] = [
+const NAMES: [(u32, &str); 12] = [
     (1, "balances add up to the money issued, and shards agree on what crossed between them"),
     (2, "each balance is the fold of its journal, without gaps"),
     (3, "no customer is below zero, holds counted"),
     (4, "each booked credit has its claim, and each claim marked as credited is booked, with the same fen"),
-    (5, "each packet: claimed + left + refunded = total, one claim a user, lists and luckiest agree"),
+    (5, "each packet: claimed + left + refunded = total, claims no more than shares, one a user"),
     (6, "a packet that has ended leaves nothing in escrow but its uncredited claims"),
     (7, "a refund happens once, of a closed packet, with what was left"),
     (8, "what was paid for a packet is in its escrow, credited or refunded"),
     (9, "no claim is neither booked nor queued for longer than a retry takes"),
+    (10, "the lists equal the journal: bills, and whatever names packets and claims"),
+    (11, "one luckiest, the maximum, the earliest"),
+    (12, "what was acknowledged is there, on every replica; what was refused left no trace"),
 ];
 
 /// The ledger's word on packets, over all shards.
@@ -160,7 +163,7 @@ impl Checker<'_> {
         }
     }
 
-    /// 1, 2 and 3: each shard by itself, and all of them together.
+    /// 1, 2, 3, 10 and 12: each shard by itself, and all of them together.
     fn ledger(&mut self) {
         for (group, audit) in &self.cuts.shards {
             for difference in &audit.differences {
@@ -178,13 +181,18 @@ impl Checker<'_> {
         self.says(1, format!("{issued} fen issued, {under_way} credits between shards"));
     }
 
-    /// 5: each packet group by itself.
+    /// 5, 10 and 11: each packet group by itself.
     fn packet_groups(&mut self) {
         for cut in &self.cuts.after {
             for finding in &cut.report.findings {
                 let packet =
                     finding.packet.map_or_else(String::new, |packet| format!("packet {:032x}: ", packet.bits()));
-                self.breaks(5, format!("{packet}{}", finding.what));
+                let number = match finding.law {
+                    Law::Sums => 5,
+                    Law::Lists => 10,
+                    Law::Luckiest => 11,
+                };
+                self.breaks(number, format!("{packet}{}", finding.what));
             }
         }
     }

@@ -18,6 +18,7 @@ pub(crate) mod check;
 pub(crate) mod cut;
 pub(crate) mod ledger_items;
 pub(crate) mod patrol;
+pub(crate) mod rounds;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

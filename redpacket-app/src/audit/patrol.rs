@@ -12,24 +12,25 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::{Patrol, Round};
+use ledger::{Difference, LedgerView, Part, Patrol, Round};
 use machine::GroupId;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
+use crate::audit::ledger_items::{OF_A_SHARD, broken_by};
 use crate::failure::Failure;
 use crate::homes::LedgerShard;
-use crate::limits::{PATROL_EVERY, PATROL_REST_FACTOR, PATROL_ROWS};
+use crate::limits::{AUDIT_RECORDS_MAX, PATROL_EVERY, PATROL_REST_FACTOR, PATROL_ROWS};
 
 /// What the patrol knows of a shard.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Watched {
     /// Rounds that are over.
     pub(crate) rounds: u64,
-    /// Differences of the last one; more than none is an alarm.
-    pub(crate) differences: u64,
+    /// Differences of the last one by invariant; more than none is an alarm.
+    pub(crate) broken: BTreeMap<u32, u64>,
     /// Journal entries that the last one read.
     pub(crate) entries: u64,
     /// How long the last one took. Milliseconds.
@@ -47,13 +48,16 @@ impl Watchbook {
     }
 
     fn enter(&self, group: GroupId, round: &Round, took: Duration) {
+        let mut broken: BTreeMap<u32, u64> = OF_A_SHARD.map(|number| (number, 0)).into();
         for difference in &round.differences {
-            tracing::error!(group = group.0, %difference, "the ledger does not hold: audit it, and look at this node");
+            let invariant = broken_by(difference);
+            *broken.entry(invariant).or_default() += 1;
+            tracing::error!(group = group.0, invariant, %difference, "the ledger does not hold: look at this node");
         }
         let mut book = self.0.lock();
         let watched = book.entry(group).or_default();
         watched.rounds += 1;
-        watched.differences = round.differences.len() as u64;
+        watched.broken = broken;
         watched.entries = round.entries;
         watched.round_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     }
@@ -68,6 +72,9 @@ pub(crate) async fn walk(shard: Arc<LedgerShard>, book: Watchbook, mut stop: wat
             Ok((going, None, took)) => (going, took * PATROL_REST_FACTOR),
             Ok((_, Some(round), _)) => {
                 book.enter(group, &round, began.elapsed());
+                if round.differences.iter().any(|found| matches!(found, Difference::MarksDiffer { .. })) {
+                    name(&shard).await;
+                }
                 (Patrol::default(), PATROL_EVERY)
             }
             Err(failure) => {
@@ -82,6 +89,29 @@ pub(crate) async fn walk(shard: Arc<LedgerShard>, book: Watchbook, mut stop: wat
         if rest == PATROL_EVERY {
             began = Instant::now();
         }
+    }
+}
+
+/// Says which ids stand behind a difference that a round has found by sums alone: a whole audit, part by part.
+async fn name(shard: &Arc<LedgerShard>) {
+    let group = shard.group.id().0;
+    let named = async {
+        let counts = shard.stale(|seen| seen.machine.counts())?;
+        let parts = (counts.accounts + counts.holds + counts.packets) / AUDIT_RECORDS_MAX;
+        let of = u32::try_from(parts).unwrap_or(u32::MAX).saturating_add(1);
+        for index in 0..of {
+            let shard = Arc::clone(shard);
+            let part = Part { index, of };
+            let audit = spawn_blocking(move || shard.stale(|seen| LedgerView::over(seen.rows).audit_part(part)));
+            let audit = audit.await.map_err(|error| Failure::NotApplied(error.to_string()))???;
+            for difference in &audit.differences {
+                tracing::error!(group, invariant = broken_by(difference), %difference, "this is what differs");
+            }
+        }
+        Ok::<_, Failure>(())
+    };
+    if let Err(failure) = named.await {
+        tracing::error!(group, %failure, "what differs could not be named");
     }
 }
 

@@ -80,25 +80,11 @@ impl Sending {
         };
         match self.booking.step(payer, Verb::Pay(pay.clone()), COMMAND_DEADLINE).await {
             Err(short) if short == ledger::Refusal::InsufficientFunds.into() => {
-                self.cover(payer, terms.total.0, short).await?;
+                self.pending.cover(&self.accounts, payer, terms.total.0, short).await?;
                 done(self.booking.step(payer, Verb::Pay(pay), COMMAND_DEADLINE).await?)
             }
             answer => done(answer?),
         }
-    }
-
-    /// Makes room for a payment out of credits that are on their way. Errors: `short`, where they would not do;
-    /// `NotApplied`, where they would and cannot be booked in time.
-    async fn cover(&self, payer: ledger::AccountId, fen: i64, short: Failure) -> Result<(), Failure> {
-        let standing = self.accounts.standing(payer).await?;
-        let missing = fen.saturating_sub(standing.account.available().0);
-        if standing.balance.pending < missing {
-            return Err(short);
-        }
-        if self.pending.force(payer, missing).await? < missing {
-            return Err(Failure::NotApplied("the funds are on their way and cannot be booked yet".to_owned()));
-        }
-        Ok(())
     }
 }
 

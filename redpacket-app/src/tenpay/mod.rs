@@ -6,6 +6,7 @@ pub(crate) mod accounts;
 pub(crate) mod batcher;
 pub(crate) mod booking;
 pub(crate) mod credits;
+pub(crate) mod feed;
 pub(crate) mod journal;
 pub(crate) mod marks;
 pub(crate) mod outbox;

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::failure::Failure;
 use crate::homes::Homes;
 use crate::limits::{BOOK_AT_ONCE, FORCE_DEADLINE, FORCED_CREDITS_MAX};
+use crate::tenpay::accounts::Accounts;
 use crate::tenpay::booking::{Booked, Booking, account, share};
 
 /// A claim of the index with the account that paid for its packet.
@@ -72,6 +73,26 @@ impl Pending {
             Ok(Err(failure)) => Err(failure),
             Ok(Ok(())) | Err(_) => Ok(landed),
         }
+    }
+
+    /// Makes room for a spending of `fen` out of credits that are on their way. Errors: `short`, where they would not do;
+    /// `NotApplied`, where they would and cannot be booked in time.
+    pub(crate) async fn cover(
+        &self,
+        accounts: &Accounts,
+        payer: AccountId,
+        fen: i64,
+        short: Failure,
+    ) -> Result<(), Failure> {
+        let standing = accounts.standing(payer).await?;
+        let missing = fen.saturating_sub(standing.account.available().0);
+        if standing.balance.pending < missing {
+            return Err(short);
+        }
+        if self.force(payer, missing).await? < missing {
+            return Err(Failure::NotApplied("the funds are on their way and cannot be booked yet".to_owned()));
+        }
+        Ok(())
     }
 
     /// The oldest claims of `account`, and who pays each: the escrow's own row in its shard says it.

@@ -9,6 +9,7 @@ mod demo;
 mod failing_disk;
 mod failover;
 mod history;
+mod journal;
 mod killed_leader;
 mod order;
 mod restart;

@@ -3,7 +3,7 @@
 //! Must never: accept a line twice, or none.
 
 use ledger::limits::{BILL_CHUNK_LINES, LINKED_ENTRIES_MAX};
-use ledger::{AccountId, BillKind, BillOrder, BillQuery, Fen, JournalNumber};
+use ledger::{AccountId, BillKind, BillOrder, BillQuery, Command, Fen, JournalNumber, Said};
 use machine::TimestampMs;
 use proptest::prelude::*;
 
@@ -172,6 +172,20 @@ proptest! {
         let query = BillQuery { order, from: Some(from), before: Some(before), kinds, cursor: None, limit };
         let shown: Vec<u64> = asked(&shard, &query).concat().into_iter().map(|(number, ..)| number).collect();
         prop_assert_eq!(shown, wanted);
+        shard.check();
+    }
+}
+
+#[test]
+fn what_is_published_never_goes_back_nor_beyond_the_journal() {
+    let mut shard = Shard::furnished(HERE);
+    for id in 2..5 {
+        shard.one(transfer(id, ANN, BEN, 10)).expect("paid");
+    }
+    // Ann was funded by entry 1.
+    for (asked, known) in [(2, 2), (1, 2), (9, 4), (0, 4)] {
+        let said = shard.run(&Command::Published(JournalNumber(asked)));
+        assert_eq!(said, Said::Published(JournalNumber(known)), "{asked}");
         shard.check();
     }
 }

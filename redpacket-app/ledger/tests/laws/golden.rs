@@ -36,7 +36,11 @@ fn commands() -> Vec<Command> {
     ];
     let step = |is_linked, verb| Step { is_linked, verb };
     let due = DueHold { hold: TransferId(4), debit: ledger::AccountId(ANN), credit: ledger::AccountId(BEN) };
-    let more = [Command::Batch(vec![step(true, settle(1)), step(false, settle(2))]), Command::Tick(vec![due])];
+    let more = [
+        Command::Batch(vec![step(true, settle(1)), step(false, settle(2))]),
+        Command::Tick(vec![due]),
+        Command::Published(JournalNumber(0x0102)),
+    ];
     one.into_iter().map(Command::One).chain(more).collect()
 }
 
@@ -72,6 +76,7 @@ fn replies_have_their_bytes() {
     said.push(Said::One(Err(Refusal::InsufficientFunds)));
     said.push(Said::Batch(vec![Ok(Done::Held), Err(Refusal::LinkedFailed)]));
     said.push(Said::Ticked(7));
+    said.push(Said::Published(number));
     let (at, first) = (TimestampMs(1_700_000_000_000), JournalNumber(300));
     let replies: Vec<Reply> = said.into_iter().map(|said| Reply { at, first, said }).collect();
     let found: Vec<String> = replies.iter().map(hex).collect();

@@ -84,12 +84,23 @@ fn what_is_wrong_breaks_its_invariant() {
     expect("late and nowhere", &cuts(waiting(Waiting), shard(100, None, None), waiting(Waiting)), &[9]);
     expect("late and queued", &cuts(waiting(Queued), shard(100, None, None), waiting(Queued)), &[]);
 
-    let mut broken = live(vec![]);
-    broken.report.findings.push(Finding { packet: None, what: "a law" });
-    expect("a packet's own law", &cuts(live(vec![]), shard(100, None, None), broken), &[5]);
-    let mut uneven = shard(100, None, None);
-    uneven.differences.push(Difference::SumNotZero { currency: Currency::CNY, sum: 1 });
-    expect("an uneven shard", &cuts(live(vec![]), uneven, live(vec![])), &[1]);
+    for (law, invariant) in [(Law::Sums, 5), (Law::Lists, 10), (Law::Luckiest, 11)] {
+        let mut broken = live(vec![]);
+        broken.report.findings.push(Finding { packet: None, law, what: "a law" });
+        expect("a packet's own law", &cuts(live(vec![]), shard(100, None, None), broken), &[invariant]);
+    }
+    let key = ledger::TransferKey::Own(ledger::TransferId(1));
+    for (difference, invariant) in [
+        (Difference::SumNotZero { currency: Currency::CNY, sum: 1 }, 1),
+        (Difference::MarksDiffer { what: "balances" }, 2),
+        (Difference::MarksDiffer { what: "bills" }, 10),
+        (Difference::MarksDiffer { what: "transfers" }, 12),
+        (Difference::TransferUnbooked { key }, 12),
+    ] {
+        let mut uneven = shard(100, None, None);
+        uneven.differences.push(difference);
+        expect("a shard's own law", &cuts(live(vec![]), uneven, live(vec![])), &[invariant]);
+    }
 }
 
 #[test]

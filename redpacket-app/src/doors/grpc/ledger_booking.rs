@@ -31,12 +31,26 @@ pub(super) async fn wallet(
 ) -> Result<TransferReply, Failure> {
     let account = words::account(account)?;
     let wallet = Wallet { id: words::transfer(id)?, account, money: Money::cny(fen), memo: 0 };
-    book(app, app.homes.ledger_group(account), verb(wallet)).await
+    told(app, app.homes.ledger_group(account), spend(app, account, fen, verb(wallet)).await?).await
 }
 
 pub(super) async fn transfer(app: &App, request: &TransferRequest) -> Result<TransferReply, Failure> {
     let step = words::transfer_step(request)?;
-    book(app, app.homes.ledger_group(step.debit), words::payment(&app.homes, step)).await
+    let spent = spend(app, step.debit, step.money.amount.0, words::payment(&app.homes, step)).await?;
+    told(app, app.homes.ledger_group(step.debit), spent).await
+}
+
+/// One step that takes `fen` from `payer`; where they are short, what is on its way to him is booked first, oldest first.
+async fn spend(app: &App, payer: ledger::AccountId, fen: i64, verb: Verb) -> Result<Told, Failure> {
+    let group = app.homes.ledger_group(payer);
+    let steps = vec![Step { is_linked: false, verb }];
+    let told = app.accounts.booking.steps(group, steps.clone(), COMMAND_DEADLINE).await?;
+    let short = ledger::Refusal::InsufficientFunds;
+    if told.answers.first() != Some(&Err(short)) {
+        return Ok(told);
+    }
+    app.opening.pending.cover(&app.accounts, payer, fen, short.into()).await?;
+    app.accounts.booking.steps(group, steps, COMMAND_DEADLINE).await
 }
 
 pub(super) async fn retry(app: &App, request: &RetryParkedRequest) -> Result<TransferReply, Failure> {
@@ -61,7 +75,12 @@ pub(super) async fn retry(app: &App, request: &RetryParkedRequest) -> Result<Tra
 
 /// One step that ends in a journal entry.
 async fn book(app: &App, group: GroupId, verb: Verb) -> Result<TransferReply, Failure> {
-    let told = app.accounts.booking.steps(group, vec![Step { is_linked: false, verb }], COMMAND_DEADLINE).await?;
+    let booked = app.accounts.booking.steps(group, vec![Step { is_linked: false, verb }], COMMAND_DEADLINE).await?;
+    told(app, group, booked).await
+}
+
+/// What a caller is told of a step that ends in a journal entry.
+async fn told(app: &App, group: GroupId, told: Told) -> Result<TransferReply, Failure> {
     let Some(answer) = told.answers.first() else { return Err(unexpected(&told)) };
     let done = (*answer)?;
     let Some(journal) = done.journal_number() else { return Err(unexpected(&done)) };
@@ -146,8 +165,7 @@ pub(super) async fn hold(app: &App, request: &HoldRequest) -> Result<HoldReply, 
     // Every hold ends: the longest one there is stands for "never".
     let hold_ms = if request.timeout_ms == 0 { ledger::limits::HOLD_MS_MAX } else { request.timeout_ms };
     let verb = Verb::Hold(Hold { id, debit, credit, money, hold_ms, code, memo });
-    let steps = vec![Step { is_linked: false, verb }];
-    let told = app.accounts.booking.steps(app.homes.ledger_group(debit), steps, COMMAND_DEADLINE).await?;
+    let told = spend(app, debit, money.amount.0, verb).await?;
     match told.answers.first() {
         Some(Ok(Done::Held)) => {}
         Some(Err(refusal)) => return Err((*refusal).into()),

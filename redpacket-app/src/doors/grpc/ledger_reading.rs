@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::{BoxStream, unfold};
 use ledger::{AccountKey, Done, JournalNumber, JournalPage, LedgerView, TransferKey};
 use machine::GroupId;
+use proto::Message as _;
 use proto::ledger::v1::{
     FollowJournalRequest, GetTransferReply, GetTransferRequest, JournalReply, JournalRequest, ListParkedReply,
     ListParkedRequest, TransferRequest, TransferState, WatchAccountReply, WatchAccountRequest,
@@ -53,6 +55,11 @@ pub(super) async fn journal(app: &App, request: &JournalRequest) -> Result<Journ
     });
     let (page, last) = read.await??;
     Ok(journal_reply(&page, last))
+}
+
+/// The words in which a journal is published: those of the `Journal` call.
+pub(crate) fn published_words(page: &JournalPage, last: JournalNumber) -> Bytes {
+    journal_reply(page, last).encode_to_vec().into()
 }
 
 fn journal_reply(page: &JournalPage, last: JournalNumber) -> JournalReply {

@@ -14,6 +14,8 @@ mod ledger_reading;
 mod packed_batch;
 mod packet_door;
 
+pub(crate) use ledger_reading::published_words as journal_words;
+
 use std::sync::Arc;
 
 use proto::FILE_DESCRIPTOR_SET;

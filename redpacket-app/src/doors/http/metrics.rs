@@ -60,6 +60,7 @@ fn metrics(app: &App) -> String {
     packets(app, &mut page);
     ledger(app, &mut page);
     patrol(app, &mut page);
+    rounds(app, &mut page);
     page.0
 }
 
@@ -87,25 +88,25 @@ fn packets(app: &App, page: &mut Page) {
 fn ledger(app: &App, page: &mut Page) {
     page.family("ledger_parked_credits", "gauge", "Credits in suspense; more than none is an alarm.");
     page.family("ledger_journal_entries", "counter", "Entries of the journal.");
+    page.family("ledger_journal_published", "counter", "Entries of the journal that were handed to its topic.");
     for shard in app.homes.ledgers() {
-        let Ok((parked, last)) = shard.stale(|seen| (seen.machine.counts().parked, seen.machine.journal_end().0))
-        else {
-            continue;
-        };
+        let read = shard.stale(|seen| {
+            let machine = seen.machine;
+            (machine.counts().parked, machine.journal_end().0, machine.published())
+        });
+        let Ok((parked, last, published)) = read else { continue };
         let group = format!("{{group=\"{}\"}}", shard.group.id().0);
         page.value("ledger_parked_credits", &group, parked);
         page.value("ledger_journal_entries", &group, last.0);
+        page.value("ledger_journal_published", &group, published.0);
     }
 }
 
 fn patrol(app: &App, page: &mut Page) {
     type Part = fn(&Watched) -> u64;
-    let families: [(&str, &str, &str, Part); 4] = [
+    let families: [(&str, &str, &str, Part); 3] = [
         ("ledger_patrol_rounds", "counter", "Audits of this node's copy of the shard that are over.", |watched| {
             watched.rounds
-        }),
-        ("ledger_patrol_differences", "gauge", "What the last one found; more than none is an alarm.", |watched| {
-            watched.differences
         }),
         ("ledger_patrol_entries", "gauge", "Entries of the journal that the last one read.", |watched| watched.entries),
         ("ledger_patrol_round_milliseconds", "gauge", "How long the last one took.", |watched| watched.round_ms),
@@ -116,5 +117,19 @@ fn patrol(app: &App, page: &mut Page) {
         for (group, watched) in &book {
             page.value(name, &format!("{{group=\"{}\"}}", group.0), part(watched));
         }
+    }
+    page.family("ledger_patrol_differences", "gauge", "What the last one found; more than none is an alarm.");
+    for (group, watched) in &book {
+        for (invariant, broken) in &watched.broken {
+            let labels = format!("{{group=\"{}\",invariant=\"{invariant}\"}}", group.0);
+            page.value("ledger_patrol_differences", &labels, broken);
+        }
+    }
+}
+
+fn rounds(app: &App, page: &mut Page) {
+    page.family("audit_broken", "gauge", "How often an invariant did not hold in the last audit of everything.");
+    for (invariant, broken) in app.findings.read() {
+        page.value("audit_broken", &format!("{{invariant=\"{invariant}\"}}"), broken);
     }
 }
