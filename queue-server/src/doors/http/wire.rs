@@ -6,7 +6,6 @@ use std::future::Future as _;
 use std::io::{Error, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
@@ -14,9 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use crate::doors::cmq_http::Slot;
-
-/// A client that takes nothing for this long is gone.
-const STALL_MAX: Duration = Duration::from_secs(30);
+use crate::doors::limits::STALL_MAX;
 
 /// The connection.
 pub(super) struct Wire {
