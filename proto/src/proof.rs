@@ -88,7 +88,8 @@ mod tests {
     fn a_line_is_read_as_it_was_written_and_nothing_else_is_a_proof() {
         let claim = Claim { id: "AKIDx".to_owned(), host: "[::1]:7101".to_owned(), time_ms: 5, nonce: u64::MAX };
         let line = claim.line("a+b/=");
-        let pinned = "TERCET-HMAC-SHA256 id=AKIDx, host=[::1]:7101, time=5, nonce=18446744073709551615, signature=a+b/=";
+        let pinned =
+            "TERCET-HMAC-SHA256 id=AKIDx, host=[::1]:7101, time=5, nonce=18446744073709551615, signature=a+b/=";
         assert_eq!(line, pinned);
         assert_eq!(Proof::read(&line), Some(Proof { claim: claim.clone(), signature: "a+b/=".to_owned() }));
         assert_eq!(claim.text("/s/m"), "TERCET-HMAC-SHA256\n/s/m\nAKIDx\n[::1]:7101\n5\n18446744073709551615");

@@ -112,7 +112,8 @@ mod tests {
             let mut request = Request::new(());
             request.extensions_mut().insert(GrpcMethod::new("tercet.queue.v1.Queue", "Send"));
             let request = signer.call(request).expect("it is signed");
-            let line = request.metadata().get(AUTHORIZATION).expect("it is there").to_str().expect("it is text").to_owned();
+            let line =
+                request.metadata().get(AUTHORIZATION).expect("it is there").to_str().expect("it is text").to_owned();
             assert!(!line.contains("very secret"));
             Proof::read(&line).expect("it is a proof")
         };
@@ -139,7 +140,9 @@ mod tests {
     fn a_key_file_holds_an_id_and_a_secret() {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let file = folder.path().join("key");
-        for (text, is_good) in [("AKIDx s\n", true), ("AKIDx\ns", true), ("AKIDx", false), ("a b c", false), ("", false)] {
+        for (text, is_good) in
+            [("AKIDx s\n", true), ("AKIDx\ns", true), ("AKIDx", false), ("a b c", false), ("", false)]
+        {
             std::fs::write(&file, text).expect("the file can be written");
             assert_eq!(Credentials::read(&file).ok(), is_good.then(|| Credentials::new("AKIDx", "s")), "{text:?}");
         }

@@ -38,6 +38,10 @@ pub struct Config {
     /// Let HTTP subscribers of topics stand at addresses of this kind, besides public ones. May be given more than once.
     #[arg(long, value_enum)]
     pub push_allow: Vec<PushAllow>,
+    /// A file of authorities (PEM) whose certificates are believed of https subscribers, besides the system's. May be given
+    /// more than once.
+    #[arg(long)]
+    pub push_ca: Vec<PathBuf>,
     /// Accept CMQ's key pair AKIDlocal / local, with every right. For local clusters.
     #[arg(long)]
     pub local_key: bool,
@@ -45,6 +49,9 @@ pub struct Config {
     /// local clusters.
     #[arg(long)]
     pub keyless: bool,
+    /// Listen on addresses that other machines can reach, without TLS: that network is trusted.
+    #[arg(long)]
+    pub plain: bool,
     /// File of the operator's key pair, "AKID… SECRET", which may do everything and makes the first of the others. The same
     /// on every node; readable by its owner alone.
     #[arg(long)]
@@ -80,9 +87,17 @@ impl Config {
     #[must_use]
     pub fn fault(&self) -> Option<String> {
         if self.keyless && !self.grpc.ip().is_loopback() {
-            return Some(format!("--keyless lets everybody do everything: not on {}, which others can reach", self.grpc));
+            return Some(format!(
+                "--keyless lets everybody do everything: not on {}, which others can reach",
+                self.grpc
+            ));
         }
-        None
+        let reachable = [self.grpc, self.http, self.tcp].into_iter().find(|address| !address.ip().is_loopback());
+        reachable.filter(|_| !self.plain).map(|address| {
+            format!(
+                "{address} can be reached by others, and nothing is encrypted: say --plain if that network is trusted"
+            )
+        })
     }
 
     /// What clients call this node's gRPC address.
@@ -131,24 +146,26 @@ mod tests {
     }
 
     #[test]
-    fn no_keys_are_asked_for_on_this_machine_alone_and_only_where_it_is_said() {
-        for (grpc, keyless, is_good) in [
-            ("127.0.0.1:1", true, true),
-            ("[::1]:1", true, true),
-            ("0.0.0.0:1", true, false),
-            ("10.0.0.1:1", true, false),
-            ("127.0.0.1:1", false, true),
+    fn what_others_can_reach_takes_keys_and_is_plain_only_where_it_is_said() {
+        for (grpc, flags, is_good) in [
+            ("127.0.0.1:1", &["--keyless"][..], true),
+            ("[::1]:1", &["--keyless"], true),
+            ("127.0.0.1:1", &[], true),
+            ("0.0.0.0:1", &["--keyless", "--plain"], false),
+            ("10.0.0.1:1", &["--keyless", "--plain"], false),
+            ("10.0.0.1:1", &[], false),
+            ("10.0.0.1:1", &["--plain"], true),
         ] {
             let member = format!("1={grpc}");
-            let mut words = vec!["--grpc", grpc, "--member", &member];
-            words.extend(keyless.then_some("--keyless"));
-            assert_eq!(config(&words).fault().is_none(), is_good, "{grpc} {keyless}");
+            let words = [&["--grpc", grpc, "--member", &member], flags].concat();
+            assert_eq!(config(&words).fault().is_none(), is_good, "{grpc} {flags:?}");
         }
     }
 
     #[test]
     fn a_node_is_called_by_its_address_its_place_among_the_members_and_its_names() {
-        let words = ["--grpc", "0.0.0.0:1", "--member", "1=10.0.0.1:1", "--member", "2=10.0.0.2:1", "--grpc-name", "q:1"];
+        let words =
+            ["--grpc", "0.0.0.0:1", "--member", "1=10.0.0.1:1", "--member", "2=10.0.0.2:1", "--grpc-name", "q:1"];
         assert_eq!(config(&words).hosts(), ["10.0.0.1:1", "0.0.0.0:1", "q:1"]);
         assert_eq!(config(&["--grpc", "10.0.0.1:1", "--member", "1=10.0.0.1:1"]).hosts(), ["10.0.0.1:1"]);
     }

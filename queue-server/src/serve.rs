@@ -65,6 +65,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         return Err(RunError::Config(fault));
     }
     let operator = config.operator_key.as_deref().map(read_operator).transpose().map_err(RunError::Config)?;
+    let trust = push::Trust::new(&config.push_ca).map_err(RunError::Config)?;
     tracing::debug!(descriptors = descriptors(), "files and connections this process may have");
     let grpc = TcpListener::bind(config.grpc).await.map_err(io(format!("listening on {}", config.grpc)))?;
     let http = TcpListener::bind(config.http).await.map_err(io(format!("listening on {}", config.http)))?;
@@ -87,7 +88,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     tokio::spawn(serve_http(http, http_router(Arc::clone(&node)).merge(cmq)));
     let serve = async {
         node.open_groups(config.groups).await?;
-        tokio::spawn(push::run(Arc::clone(&node), config.push_reach(), stopped));
+        tokio::spawn(push::run(Arc::clone(&node), config.push_reach(), trust, stopped));
         tracing::info!(node = config.node, grpc = %config.grpc, http = %config.http, tcp = %config.tcp, "serving");
         wait_for_signal().await.map_err(io("waiting for a signal"))
     };

@@ -147,7 +147,9 @@ mod tests {
 
     #[test]
     fn connections_leave_descriptors_to_the_log() {
-        for (descriptors, connections) in [(usize::MAX, CONNECTIONS_MAX), (20_000, CONNECTIONS_MAX), (4_096, 1_024), (256, 85)] {
+        for (descriptors, connections) in
+            [(usize::MAX, CONNECTIONS_MAX), (20_000, CONNECTIONS_MAX), (4_096, 1_024), (256, 85)]
+        {
             assert_eq!(connections_max(descriptors), connections, "{descriptors}");
         }
     }

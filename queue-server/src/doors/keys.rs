@@ -99,7 +99,10 @@ mod tests {
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("its mode can be set");
             let read = read_operator(&file);
             assert_eq!(read.is_ok(), is_good, "{text:?} {mode:o}");
-            assert!(read.is_err() || read.is_ok_and(|pair| pair.id == "AKIDop" && pair.allows(queue_core::Right::Manage, "")));
+            assert!(
+                read.is_err()
+                    || read.is_ok_and(|pair| pair.id == "AKIDop" && pair.allows(queue_core::Right::Manage, ""))
+            );
         }
         assert!(read_operator(&folder.path().join("none")).is_err());
     }

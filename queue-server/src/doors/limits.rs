@@ -46,4 +46,5 @@ pub(crate) const PROOFS_MAX: usize = 1 << 19;
 
 const _: () = assert!(CONNECTIONS_PER_ADDRESS_MAX < CONNECTIONS_MAX);
 const _: () = assert!(GRPC_CALL_MAX.as_millis() > proto::limits::WAIT_MS_MAX as u128 + 3_000);
-const _: () = assert!(GRPC_HELD_BYTES_MAX > 16 * proto::limits::WIRE_BYTES_MAX && GRPC_HELD_BYTES_MAX < u32::MAX as usize);
+const _: () =
+    assert!(GRPC_HELD_BYTES_MAX > 16 * proto::limits::WIRE_BYTES_MAX && GRPC_HELD_BYTES_MAX < u32::MAX as usize);

@@ -4,7 +4,8 @@
 
 use machine::{RequestId, TimestampMs};
 use queue_core::{
-    AttributeChanges, Command, DeadLetterCount, DeadLetterPolicy, MessageId, NewMessage, QueueStatus, Reply, TransactionPolicy,
+    AttributeChanges, Command, DeadLetterCount, DeadLetterPolicy, MessageId, NewMessage, QueueStatus, Reply,
+    TransactionPolicy,
 };
 use tokio::time::{Duration, Instant, sleep};
 

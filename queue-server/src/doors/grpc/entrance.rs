@@ -165,7 +165,8 @@ pub(super) async fn enter(State(entrance): State<Arc<Entrance>>, mut request: Ht
     }
     let request = request.map(|body| axum::body::Body::new(Metered::new(body, &entrance.budget)));
     let answered = tokio::time::timeout(GRPC_CALL_MAX, next.run(request)).await;
-    answered.unwrap_or_else(|_| unknown("the call was not whole, or not answered, in time", Hint::default()).into_http())
+    answered
+        .unwrap_or_else(|_| unknown("the call was not whole, or not answered, in time", Hint::default()).into_http())
 }
 
 #[cfg(test)]
@@ -190,13 +191,15 @@ mod tests {
         let sends = vec![Grant { pattern: "or*".to_owned(), rights: 1 }];
         let keys = KeyRing::of(vec![pair("AKIDx", "key", sends)]);
         let hosts = vec!["h:1".to_owned()];
-        let entrance = Entrance::new(Arc::new(keys), hosts, Arc::new(move || clock.load(Ordering::Relaxed)), is_keyless);
+        let entrance =
+            Entrance::new(Arc::new(keys), hosts, Arc::new(move || clock.load(Ordering::Relaxed)), is_keyless);
         wall.fetch_add(100_000, Ordering::Relaxed);
         (entrance, wall)
     }
 
     fn line(claim: &Claim, key: &str, rpc: &str) -> HeaderMap {
-        let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("a key of any length").chain_update(claim.text(rpc));
+        let mac =
+            Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("a key of any length").chain_update(claim.text(rpc));
         headers(&claim.line(&STANDARD.encode(mac.finalize().into_bytes())))
     }
 
@@ -268,11 +271,19 @@ mod tests {
         let send = |queue: &str| SendRequest { queue: queue.to_owned(), ..SendRequest::default() };
         assert_eq!(outcome(caller.may(&send("orders"))), 0);
         assert_eq!(outcome(caller.may(&send("bills"))), 31);
-        assert_eq!(outcome(caller.may(&ReceiveRequest { queue: "orders".to_owned(), ..ReceiveRequest::default() })), 31);
+        assert_eq!(
+            outcome(caller.may(&ReceiveRequest { queue: "orders".to_owned(), ..ReceiveRequest::default() })),
+            31
+        );
         assert_eq!(outcome(caller.may(&AckRequest { queue: "orders".to_owned(), ..AckRequest::default() })), 31);
         let Caller::Holder(holder) = caller else { panic!("it has a key") };
         let none = Arc::new(KeyRing::of(Vec::new()));
-        let revoked = Holder { keys: none, id: holder.id.clone(), text: holder.text.clone(), signature: holder.signature.clone() };
+        let revoked = Holder {
+            keys: none,
+            id: holder.id.clone(),
+            text: holder.text.clone(),
+            signature: holder.signature.clone(),
+        };
         assert_eq!(outcome(Caller::Holder(Arc::new(revoked)).may(&send("orders"))), 27);
     }
 }

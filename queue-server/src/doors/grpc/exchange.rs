@@ -80,11 +80,13 @@ async fn answer(node: Arc<Node>, caller: Caller, request: ExchangeRequest) -> Ex
         Some(Call::Ack(call)) => settle::ack(&node, call).await.map(Outcome::Ack),
         Some(Call::Extend(call)) => settle::extend(&node, call).await.map(Outcome::Extend),
         Some(Call::Release(call)) => settle::release(&node, call).await.map(Outcome::Release),
-        None => Err(admitted.err().unwrap_or_else(|| proto::outcome::with_outcome(
-            Code::Unimplemented,
-            "the call is not known to this release",
-            &proto::outcome::Outcome::NotApplied(proto::outcome::Hint::default()),
-        ))),
+        None => Err(admitted.err().unwrap_or_else(|| {
+            proto::outcome::with_outcome(
+                Code::Unimplemented,
+                "the call is not known to this release",
+                &proto::outcome::Outcome::NotApplied(proto::outcome::Hint::default()),
+            )
+        })),
     };
     let outcome = outcome.unwrap_or_else(|status| Outcome::Failure(failure_of(&status)));
     ExchangeReply { correlation: request.correlation, outcome: Some(outcome) }

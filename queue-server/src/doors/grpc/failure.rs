@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use proto::outcome::{DOOR_REFUSALS, Hint, NO_RIGHT, REQUEST_TOO_OLD, TOO_MANY_SESSIONS, not_applied, refused, unknown};
+use proto::outcome::{
+    DOOR_REFUSALS, Hint, NO_RIGHT, REQUEST_TOO_OLD, TOO_MANY_SESSIONS, not_applied, refused, unknown,
+};
 use queue_core::{QueueMachine, Refusal};
 use replica::{Group, Leader, ProposeError, ReadError};
 use tonic::{Code, Status};

@@ -197,7 +197,8 @@ mod tests {
     #[test]
     fn who_lets_messages_flow_elsewhere_needs_the_right_to_send_there() {
         let policy = |queue: &str| DeadLetterPolicy { queue: queue.to_owned(), ..DeadLetterPolicy::default() };
-        let attributes = |queue: &str| QueueAttributes { dead_letter: Some(policy(queue)), ..QueueAttributes::default() };
+        let attributes =
+            |queue: &str| QueueAttributes { dead_letter: Some(policy(queue)), ..QueueAttributes::default() };
         let create = |attributes| CreateQueueRequest { queue: "a".to_owned(), attributes, request: None };
         let subscribe = |endpoint, dead: &str| {
             let wanted = Subscription { endpoint, dead_letter_queue: dead.to_owned(), ..Subscription::default() };

@@ -12,7 +12,8 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 
 use super::wire::Wire;
 use crate::doors::cmq_http::Slot;
@@ -31,7 +32,8 @@ pub(crate) async fn serve_http(listener: TcpListener, router: Router) {
     }
 }
 
-async fn serve(stream: TcpStream, router: Router) {
+/// Serves one connection until it ends.
+pub(crate) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send, router: Router) {
     let slot = Slot::default();
     let service = TowerToHyperService::new(router);
     let of_connection = slot.clone();
