@@ -137,8 +137,8 @@ async fn whoever_sends_half_a_request_or_never_reads_is_closed_in_time() {
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     let settings = [&preface[..], &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();
     // A frame that names a length beyond all, and one that never comes whole.
-    let login = [&[0, 0][..], &70_u32.to_le_bytes(), &[8, 1]].concat();
-    let huge = [&[0, 0][..], &u32::MAX.to_le_bytes(), &[8, 1]].concat();
+    let login = [&[0_u8, 0][..], &70_u32.to_le_bytes(), &[8, 1]].concat();
+    let huge = [&[0_u8, 0][..], &u32::MAX.to_le_bytes(), &[8, 1]].concat();
     let headers = format!("GET / HTTP/1.1\r\nhost: x\r\nlong: {}", "x".repeat(400_000)).into_bytes();
     let table = [
         ("http: nothing", &http, Vec::new()),

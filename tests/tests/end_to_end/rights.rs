@@ -25,7 +25,7 @@ const USED: u16 = DOOR_REFUSALS + 30;
 type Row = (&'static str, Bytes, &'static str);
 
 macro_rules! rows {
-    ($($service:literal: $($rpc:literal $may:literal $message:expr;)*)*) => {
+    ($([$service:literal] $($rpc:literal $may:literal $message:expr;)*)*) => {
         vec![$($((concat!("/tercet.", $service, "/", $rpc), Bytes::from($message.encode_to_vec()), $may),)*)*]
     };
 }
@@ -34,7 +34,7 @@ macro_rules! rows {
 fn table() -> Vec<Row> {
     let name = || "orders".to_owned();
     rows! {
-        "queue.v1.Queue":
+        ["queue.v1.Queue"]
         "OpenSession" "srmo" OpenSessionRequest { group: 1 };
         "Locate" "srm" LocateRequest { queue: name(), ..LocateRequest::default() };
         "CreateQueue" "m" CreateQueueRequest { queue: name(), ..CreateQueueRequest::default() };
@@ -54,7 +54,7 @@ fn table() -> Vec<Row> {
         "Peek" "m" PeekRequest { queue: name(), state: MessageState::Visible.into(), ..PeekRequest::default() };
         "Exchange" "srmo" ExchangeRequest::default();
 
-        "queue.v1.Topics":
+        ["queue.v1.Topics"]
         "CreateTopic" "m" CreateTopicRequest { topic: name(), ..CreateTopicRequest::default() };
         "ListTopics" "" ListTopicsRequest::default();
         "GetTopic" "m" GetTopicRequest { topic: name() };
@@ -67,7 +67,7 @@ fn table() -> Vec<Row> {
         "Unsubscribe" "m" UnsubscribeRequest { topic: name(), ..UnsubscribeRequest::default() };
         "Publish" "s" PublishRequest { topic: name(), ..PublishRequest::default() };
 
-        "queue.v1.History":
+        ["queue.v1.History"]
         "Search" "m" SearchRequest { queue: name(), ..SearchRequest::default() };
         "Explain" "m" ExplainRequest { queue: name(), id: 1 };
         "ListEvents" "m" ListEventsRequest { queue: name(), ..ListEventsRequest::default() };
@@ -77,7 +77,7 @@ fn table() -> Vec<Row> {
         "StopRedrive" "m" StopRedriveRequest { queue: name(), ..StopRedriveRequest::default() };
         "GetRedrive" "m" GetRedriveRequest { queue: name() };
 
-        "admin.v1.Admin":
+        ["admin.v1.Admin"]
         "Status" "" StatusRequest {};
         "TransferLeader" "" TransferLeaderRequest { group: 99, to: String::new() };
         "Audit" "" AuditRequest {};
@@ -85,7 +85,7 @@ fn table() -> Vec<Row> {
         "CourierStatus" "" CourierStatusRequest {};
         "Queues" "" QueuesRequest {};
 
-        "admin.v1.Keys":
+        ["admin.v1.Keys"]
         "CreateKey" "" CreateKeyRequest::default();
         "ListKeys" "" ListKeysRequest {};
         "RotateKey" "" RotateKeyRequest { id: "AKIDnone".to_owned(), overlap_ms: 0 };
