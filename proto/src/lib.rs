@@ -9,6 +9,7 @@
 //!  tercet/admin/v1/admin.proto    -> admin::v1     for operators, on every node
 //!  tercet/admin/v1/keys.proto     -> admin::v1     key pairs, on queue nodes
 //!  src/outcome.rs                 -> outcome       refused, not applied, unknown: the trailers of a failure
+//!  src/proof.rs                   -> proof         how a caller proves its key pair
 //! ```
 //!
 //! Why: servers, clients and other languages agree on these files alone.
@@ -17,6 +18,7 @@
 
 pub mod limits;
 pub mod outcome;
+pub mod proof;
 
 /// Messages as bytes, for what travels within a body.
 pub use prost::Message;

@@ -41,6 +41,8 @@ pub const DOOR_REFUSALS: u16 = 20_000;
 pub const CALL_TOO_LARGE: u16 = DOOR_REFUSALS + 1;
 /// The request's session or its place in the window is gone: not applied now, perhaps applied before.
 pub const REQUEST_TOO_OLD: u16 = SESSION_REFUSALS + 1;
+/// The key pair is good, but has not the right that the call needs.
+pub const NO_RIGHT: u16 = DOOR_REFUSALS + 31;
 /// No session can be opened: all are in use.
 pub const TOO_MANY_SESSIONS: u16 = SESSION_REFUSALS + 2;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::limits::WAIT_MS_MAX;
+use proto::outcome::NO_RIGHT;
 use proto::queue::v1::{
     AckRequest, ExtendRequest, ListQueuesRequest, Message, MessageState, NewMessage, PeekReply, PeekRequest,
     ReceiptResult, ReceiveRequest, ReleaseRequest, RequestId, SendReply, SendRequest,
@@ -66,11 +67,15 @@ impl Client {
         Ok(Self { road: Arc::new(Road::new(config)?), timeout, repeats: None })
     }
 
-    /// A client of a cluster that answers. Errors: `NotApplied`, no node answered within the call timeout.
+    /// A client of a cluster that answers. Errors: `NotApplied`, no node answered within the call timeout; `Refused`, the
+    /// credentials are not good there.
     pub async fn connect(config: ClientConfig) -> Result<Self, Error> {
         let client = Self::new(config)?;
-        client.run(ListQueuesRequest { limit: 1, ..ListQueuesRequest::default() }, Home::Anywhere).await?;
-        Ok(client)
+        match client.run(ListQueuesRequest { limit: 1, ..ListQueuesRequest::default() }, Home::Anywhere).await {
+            // Whoever may not list was known and answered all the same.
+            Ok(_) | Err(Error::Refused { number: NO_RIGHT, .. }) => Ok(client),
+            Err(error) => Err(error),
+        }
     }
 
     /// The same client with another call timeout.

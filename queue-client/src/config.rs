@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::credentials::Credentials;
+
 /// Settings of a [`crate::Client`].
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
@@ -19,6 +21,8 @@ pub struct ClientConfig {
     pub keepalive_interval: Duration,
     /// A connection that gives none for this long is dead.
     pub keepalive_timeout: Duration,
+    /// The key pair that signs each call; a local cluster takes calls without one.
+    pub credentials: Option<Credentials>,
 }
 
 impl ClientConfig {
@@ -33,6 +37,7 @@ impl ClientConfig {
             // Together less than the followers of a leader that hangs need to elect another one.
             keepalive_interval: Duration::from_millis(300),
             keepalive_timeout: Duration::from_millis(400),
+            credentials: None,
         }
     }
 }

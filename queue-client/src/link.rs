@@ -22,10 +22,10 @@ use proto::queue::v1::{ExchangeReply, ExchangeRequest};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
 use crate::limits::{CALL_BYTES_MAX, STREAM_BACKLOG};
+use crate::node::Signed;
 
 /// An open stream.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(crate) struct Link {
 
 impl Link {
     /// Opens the stream. Errors: the stream could not be opened; no call was handed to it.
-    pub(crate) async fn open(mut client: QueueClient<Channel>) -> Result<Self, Status> {
+    pub(crate) async fn open(mut client: QueueClient<Signed>) -> Result<Self, Status> {
         let (calls, backlog) = mpsc::channel(STREAM_BACKLOG);
         let replies = client.exchange(ReceiverStream::new(backlog)).await?.into_inner();
         let waiting = Arc::new(Waiting::default());

@@ -14,21 +14,26 @@ use proto::queue::v1::queue_client::QueueClient;
 use proto::queue::v1::topics_client::TopicsClient;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{ConnectError, Request, Response, Status};
 
 use crate::config::ClientConfig;
+use crate::credentials::Signer;
 use crate::error::Error;
 use crate::limits::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES};
 use crate::link::Link;
+
+/// A connection whose calls are signed, where there is a key pair.
+pub(crate) type Signed = InterceptedService<Channel, Signer>;
 
 /// One node of the cluster.
 #[derive(Debug)]
 pub(crate) struct Node {
     address: String,
-    queues: QueueClient<Channel>,
-    topics: TopicsClient<Channel>,
-    history: HistoryClient<Channel>,
+    queues: QueueClient<Signed>,
+    topics: TopicsClient<Signed>,
+    history: HistoryClient<Signed>,
     link: Mutex<Option<Arc<Link>>>,
 }
 
@@ -45,7 +50,8 @@ impl Node {
             .keep_alive_while_idle(true)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-        let channel = endpoint.connect_lazy();
+        let signer = Signer::new(config.credentials.as_ref(), address);
+        let channel = InterceptedService::new(endpoint.connect_lazy(), signer);
         let queues = QueueClient::new(channel.clone())
             .max_decoding_message_size(WIRE_BYTES_MAX)
             .max_encoding_message_size(WIRE_BYTES_MAX);
@@ -60,17 +66,17 @@ impl Node {
     }
 
     /// The queues' contract, for calls outside the link.
-    pub(crate) fn queues(&self) -> QueueClient<Channel> {
+    pub(crate) fn queues(&self) -> QueueClient<Signed> {
         self.queues.clone()
     }
 
     /// The topics' contract.
-    pub(crate) fn topics(&self) -> TopicsClient<Channel> {
+    pub(crate) fn topics(&self) -> TopicsClient<Signed> {
         self.topics.clone()
     }
 
     /// The contract of what became of messages.
-    pub(crate) fn history(&self) -> HistoryClient<Channel> {
+    pub(crate) fn history(&self) -> HistoryClient<Signed> {
         self.history.clone()
     }
 

@@ -38,9 +38,27 @@ pub struct Config {
     /// Let HTTP subscribers of topics stand at addresses of this kind, besides public ones. May be given more than once.
     #[arg(long, value_enum)]
     pub push_allow: Vec<PushAllow>,
+    /// A file of authorities (PEM) whose certificates are believed of https subscribers, besides the system's. May be given
+    /// more than once.
+    #[arg(long)]
+    pub push_ca: Vec<PathBuf>,
     /// Accept CMQ's key pair AKIDlocal / local, with every right. For local clusters.
     #[arg(long)]
     pub local_key: bool,
+    /// Take gRPC calls that carry no key pair, with every right. Only where --grpc is an address of this machine alone. For
+    /// local clusters.
+    #[arg(long)]
+    pub keyless: bool,
+    /// Listen on addresses that other machines can reach, without TLS: that network is trusted.
+    #[arg(long)]
+    pub plain: bool,
+    /// File of the operator's key pair, "AKID… SECRET", which may do everything and makes the first of the others. The same
+    /// on every node; readable by its owner alone.
+    #[arg(long)]
+    pub operator_key: Option<PathBuf>,
+    /// Another name, HOST:PORT, by which clients call this node's gRPC address; they sign whom they call.
+    #[arg(long = "grpc-name")]
+    pub grpc_names: Vec<String>,
     /// A first member of the cluster, this node included: ID=GRPC_ADDRESS. Once per member.
     #[arg(long = "member", value_parser = parse_member, required = true)]
     pub members: Vec<(u64, String)>,
@@ -63,6 +81,33 @@ impl Config {
     pub(crate) fn push_reach(&self) -> Reach {
         let allows = |what| self.push_allow.contains(&what);
         Reach { loopback: allows(PushAllow::Loopback), private: allows(PushAllow::Private) }
+    }
+
+    /// Why this cannot be: text for the operator. `None`: it can.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        if self.keyless && !self.grpc.ip().is_loopback() {
+            return Some(format!(
+                "--keyless lets everybody do everything: not on {}, which others can reach",
+                self.grpc
+            ));
+        }
+        let reachable = [self.grpc, self.http, self.tcp].into_iter().find(|address| !address.ip().is_loopback());
+        reachable.filter(|_| !self.plain).map(|address| {
+            format!(
+                "{address} can be reached by others, and nothing is encrypted: say --plain if that network is trusted"
+            )
+        })
+    }
+
+    /// What clients call this node's gRPC address.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<String> {
+        let member = self.members().remove(&self.node);
+        let mut hosts: Vec<String> = member.into_iter().chain([self.grpc.to_string()]).collect();
+        hosts.extend(self.grpc_names.iter().cloned());
+        hosts.dedup();
+        hosts
     }
 
     /// The members by id.
@@ -94,6 +139,36 @@ fn parse_member(text: &str) -> Result<(u64, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn config(words: &[&str]) -> Config {
+        let always = ["queue-server", "--node", "1", "--data", "d", "--http", "127.0.0.1:2", "--tcp", "127.0.0.1:3"];
+        Config::try_parse_from(always.iter().chain(words)).expect("it is well formed")
+    }
+
+    #[test]
+    fn what_others_can_reach_takes_keys_and_is_plain_only_where_it_is_said() {
+        for (grpc, flags, is_good) in [
+            ("127.0.0.1:1", &["--keyless"][..], true),
+            ("[::1]:1", &["--keyless"], true),
+            ("127.0.0.1:1", &[], true),
+            ("0.0.0.0:1", &["--keyless", "--plain"], false),
+            ("10.0.0.1:1", &["--keyless", "--plain"], false),
+            ("10.0.0.1:1", &[], false),
+            ("10.0.0.1:1", &["--plain"], true),
+        ] {
+            let member = format!("1={grpc}");
+            let words = [&["--grpc", grpc, "--member", &member], flags].concat();
+            assert_eq!(config(&words).fault().is_none(), is_good, "{grpc} {flags:?}");
+        }
+    }
+
+    #[test]
+    fn a_node_is_called_by_its_address_its_place_among_the_members_and_its_names() {
+        let words =
+            ["--grpc", "0.0.0.0:1", "--member", "1=10.0.0.1:1", "--member", "2=10.0.0.2:1", "--grpc-name", "q:1"];
+        assert_eq!(config(&words).hosts(), ["10.0.0.1:1", "0.0.0.0:1", "q:1"]);
+        assert_eq!(config(&["--grpc", "10.0.0.1:1", "--member", "1=10.0.0.1:1"]).hosts(), ["10.0.0.1:1"]);
+    }
 
     #[test]
     fn a_member_is_an_id_and_an_address() {

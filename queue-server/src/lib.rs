@@ -14,6 +14,7 @@ pub mod config;
 mod doors;
 mod node;
 mod push;
+mod rewind;
 mod serve;
 mod tally;
 

@@ -9,7 +9,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::doors::{CmqHttp, KeyRing, NodeBroker, http_router, serve_grpc, serve_http, serve_tcp};
+use crate::doors::{
+    CmqHttp, Entrance, KeyRing, NodeBroker, descriptors, http_router, read_operator, serve_grpc, serve_http, serve_tcp,
+};
 use crate::node::Node;
 use crate::push;
 
@@ -19,6 +21,9 @@ const STOP_GRACE: Duration = Duration::from_millis(200);
 /// Why a node does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// What the node was told cannot be.
+    #[error("{0}")]
+    Config(String),
     /// The replica does not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -44,7 +49,7 @@ impl RunError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Failed(_) => 70,
-            Self::Start(_) | Self::Io { .. } | Self::Server(_) => 1,
+            Self::Config(_) | Self::Start(_) | Self::Io { .. } | Self::Server(_) => 1,
         }
     }
 }
@@ -56,6 +61,12 @@ fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> RunError {
 
 /// Runs a node until SIGTERM or SIGINT.
 pub async fn run(config: Config) -> Result<(), RunError> {
+    if let Some(fault) = config.fault() {
+        return Err(RunError::Config(fault));
+    }
+    let operator = config.operator_key.as_deref().map(read_operator).transpose().map_err(RunError::Config)?;
+    let trust = push::Trust::new(&config.push_ca).map_err(RunError::Config)?;
+    tracing::debug!(descriptors = descriptors(), "files and connections this process may have");
     let grpc = TcpListener::bind(config.grpc).await.map_err(io(format!("listening on {}", config.grpc)))?;
     let http = TcpListener::bind(config.http).await.map_err(io(format!("listening on {}", config.http)))?;
     let tcp = TcpListener::bind(config.tcp).await.map_err(io(format!("listening on {}", config.tcp)))?;
@@ -68,15 +79,16 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     })?);
     let node = Arc::new(Node::new(&config, Arc::clone(&replica)));
     let (stop, stopped) = watch::channel(false);
-    let server = tokio::spawn(serve_grpc(Arc::clone(&node), grpc, stopped.clone()));
+    let keys = Arc::new(KeyRing::new(Arc::clone(&node), operator, config.local_key));
+    let entrance = Entrance::new(Arc::clone(&keys), config.hosts(), system_wall_clock(), config.keyless);
+    let server = tokio::spawn(serve_grpc(Arc::clone(&node), entrance, grpc, stopped.clone()));
     let broker = Arc::new(NodeBroker::new(Arc::clone(&node), config.tcp_routes()));
-    let keys = Arc::new(KeyRing::new(Arc::clone(&node), config.local_key));
     let cmq = CmqHttp::new(Arc::clone(&broker) as _, Arc::clone(&keys)).router();
     tokio::spawn(serve_tcp(tcp, broker, keys));
     tokio::spawn(serve_http(http, http_router(Arc::clone(&node)).merge(cmq)));
     let serve = async {
         node.open_groups(config.groups).await?;
-        tokio::spawn(push::run(Arc::clone(&node), config.push_reach(), stopped));
+        tokio::spawn(push::run(Arc::clone(&node), config.push_reach(), trust, stopped));
         tracing::info!(node = config.node, grpc = %config.grpc, http = %config.http, tcp = %config.tcp, "serving");
         wait_for_signal().await.map_err(io("waiting for a signal"))
     };

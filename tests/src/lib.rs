@@ -6,4 +6,6 @@
 //! Must never: be depended on by a room that ships.
 
 pub mod local;
+pub mod lone;
+pub mod raw;
 pub mod tidy;

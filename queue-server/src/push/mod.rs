@@ -14,7 +14,9 @@
 mod guard;
 mod notice;
 mod post;
+mod trust;
 mod worker;
 
 pub(crate) use guard::Reach;
+pub(crate) use trust::Trust;
 pub(crate) use worker::run;

@@ -29,6 +29,7 @@ use tokio::time::timeout;
 use super::guard::Reach;
 use super::notice::Notice;
 use super::post::{POST_TIMEOUT, post};
+use super::trust::Trust;
 use crate::node::Node;
 use crate::tally::{Deed, Tally};
 
@@ -42,9 +43,12 @@ const LEASE: Duration = POST_TIMEOUT.saturating_add(Duration::from_secs(15));
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Pushes for every group this node leads, until `stopped` is true.
-pub(crate) async fn run(node: Arc<Node>, reach: Reach, mut stopped: watch::Receiver<bool>) {
+pub(crate) async fn run(node: Arc<Node>, reach: Reach, trust: Trust, mut stopped: watch::Receiver<bool>) {
     let posts = Arc::new(Semaphore::new(POSTS_MAX));
-    let pusher = |group| Pusher { group, reach, posts: Arc::clone(&posts), tally: Arc::clone(node.tally()) };
+    let pusher = |group| {
+        let (trust, posts, tally) = (trust.clone(), Arc::clone(&posts), Arc::clone(node.tally()));
+        Pusher { group, reach, trust, posts, tally }
+    };
     let watches = node.groups().into_iter().map(|group| tokio::spawn(keep(pusher(group))));
     let watches: Vec<_> = watches.collect();
     // A closed channel stops the pushers too: the node is gone.
@@ -56,6 +60,7 @@ pub(crate) async fn run(node: Arc<Node>, reach: Reach, mut stopped: watch::Recei
 struct Pusher {
     group: Group<QueueMachine>,
     reach: Reach,
+    trust: Trust,
     posts: Arc<Semaphore>,
     tally: Arc<Tally>,
 }
@@ -190,7 +195,7 @@ impl Pusher {
         };
         let (group, topic) = (self.group.id(), subscriber.topic_id.0);
         self.tally.count(group, topic, Deed::Notify);
-        let posted = post(url, &letter.notice, self.reach).await;
+        let posted = post(url, &letter.notice, self.reach, &self.trust).await;
         if posted.is_ok() {
             self.tally.count(group, topic, Deed::NotifyDone);
         }

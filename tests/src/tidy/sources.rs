@@ -21,8 +21,8 @@ const WIRE: &str = "proto";
 const CLOCK: &str = "replica/src/clock.rs";
 /// Names of the wall clock.
 const WALL_TIME: [&str; 2] = ["SystemTime", "UNIX_EPOCH"];
-/// Rooms that serve nobody and may look at the wall: the operators' and the tests'.
-const OUTSIDE_THE_SERVERS: [&str; 2] = ["cluster", "tests"];
+/// Rooms that serve nobody and may look at the wall: the operators', the client's and the tests'.
+const OUTSIDE_THE_SERVERS: [&str; 3] = ["cluster", "queue-client", "tests"];
 
 /// Code outside `replica` names no engine.
 #[must_use]

@@ -336,13 +336,17 @@ pub(super) fn left(until: Instant) -> Duration {
 
 pub(super) async fn propose(group: &Group<QueueMachine>, command: &Command, until: Instant) -> Said<Applied<Reply>> {
     let proposed = group.propose_anywhere(RequestId::NONE, command, left(until)).await;
-    proposed.map_err(|error| match error {
+    proposed.map_err(unproposed)
+}
+
+pub(super) fn unproposed(error: ProposeError) -> Flaw {
+    match error {
         ProposeError::Unknown(reason) => {
             tracing::debug!(%reason, "the outcome of a command is unknown");
             no::UNKNOWN.into()
         }
         other => unavailable(&other.to_string()),
-    })
+    }
 }
 
 fn not_placed(error: &ProposeError) -> Flaw {

@@ -2,9 +2,9 @@
 //!
 //! Must never: say that something was not applied when it may have been.
 
-use machine::TimestampMs;
+use machine::{RequestId, TimestampMs};
 use queue_core::{
-    AttributeChanges, Command, DeadLetterCount, DeadLetterPolicy, MessageId, NewMessage, QueueStatus, Refusal, Reply,
+    AttributeChanges, Command, DeadLetterCount, DeadLetterPolicy, MessageId, NewMessage, QueueStatus, Reply,
     TransactionPolicy,
 };
 use tokio::time::{Duration, Instant, sleep};
@@ -12,11 +12,12 @@ use tokio::time::{Duration, Instant, sleep};
 use super::broker::QueueVerbs as _;
 use super::flaw::Flaw;
 use super::limits::ANSWER_MAX;
-use super::on_node::{NodeBroker, Spot, flaw_of, left, propose, queue_text, refused, unavailable, unread};
+use super::on_node::{NodeBroker, Spot, flaw_of, left, propose, queue_text, refused, unavailable, unproposed, unread};
 use super::words::{
     CheckBack, DeadLetterRule, DeadWhen, Listed, Named, Outgoing, Page, QueueFacts, QueueWish, Said, TraceStep,
     TransactionRule, Verdict,
 };
+use crate::rewind::{RewindError, rewind};
 
 /// Questions that are taken at once.
 const QUESTIONS_MAX: u32 = 128;
@@ -27,8 +28,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Where a rule says only that half messages are asked about, and not when.
 const FIRST_QUERY_S_DEFAULT: u32 = 60;
 const QUERIES_MAX_DEFAULT: u32 = 10;
-/// Rounds of one rewind: a place that has gone in between is looked for anew.
-const REWIND_ROUNDS_MAX: usize = 128;
 
 impl NodeBroker {
     /// What is wished of a queue, in the machine's words. Flaw: its dead-letter queue does not exist.
@@ -79,21 +78,14 @@ impl NodeBroker {
     pub(super) async fn rewind_queue(&self, queue: &str, from_s: u64) -> Said<()> {
         let until = Instant::now() + ANSWER_MAX;
         let to = TimestampMs(from_s.saturating_mul(1_000));
-        for round in 0..REWIND_ROUNDS_MAX {
-            let Spot { group, queue } = self.spot(queue, true, until).await?;
-            let places = group.read_anywhere(left(until), |view| view.machine.rewind_places(view.rows, queue, to));
-            let places = places.await.map_err(|error| unread(&error))?;
-            let places = places.map_err(|failure| unavailable(&failure.to_string()))?;
-            if places.is_empty() && round > 0 {
-                break;
-            }
-            match propose(&group, &Command::Rewind { queue, to, places }, until).await?.reply {
-                Reply::Rewound { messages: 0 } => break,
-                Reply::Rewound { .. } | Reply::Refused(Refusal::RewindPlaceMoved) => {}
-                other => return Err(refused(other)),
-            }
-        }
-        Ok(())
+        let Spot { group, queue } = self.spot(queue, true, until).await?;
+        let rewound = rewind(&group, queue, to, RequestId::NONE, until).await;
+        rewound.map(drop).map_err(|error| match error {
+            RewindError::Propose(error) => unproposed(error),
+            RewindError::Read(error) => unread(&error),
+            RewindError::Store(failure) => unavailable(&failure.to_string()),
+            RewindError::Reply(other) => refused(other),
+        })
     }
 
     pub(super) async fn sources(&self, queue: &str, page: Page) -> Said<Listed> {

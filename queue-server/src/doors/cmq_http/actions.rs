@@ -130,6 +130,16 @@ impl Action {
         )
     }
 
+    /// The parameter that may name a queue into which the action lets messages flow; who does so must be allowed to send
+    /// there.
+    pub(super) const fn flows_into(self) -> Option<&'static str> {
+        match self.verb {
+            Verb::CreateQueue | Verb::SetQueueAttributes => Some("deadLetterQueueName"),
+            Verb::Subscribe | Verb::SetSubscriptionAttributes => Some("endpoint"),
+            _ => None,
+        }
+    }
+
     /// Runs it, its right being checked.
     pub(super) async fn run(self, params: &Params<'_>, broker: &dyn Broker, caller: Caller) -> Said<Fields> {
         match self.verb {

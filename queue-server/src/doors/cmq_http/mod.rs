@@ -44,6 +44,8 @@ use self::signature::Signed;
 pub(crate) use self::signature::is_mac;
 pub(crate) use self::written::Slot;
 use self::written::Told;
+use queue_core::Right;
+
 use super::cmq::{Broker, Caller, Flaw, Said, no};
 use super::keys::KeyRing;
 
@@ -89,6 +91,10 @@ impl CmqHttp {
         Flaw::unless(signed.is_signed_by(key.secrets(now)), no::SIGNATURE)?;
         let on = if action.on.is_empty() { "" } else { params.required(action.on)? };
         Flaw::unless(key.allows(action.right, on), no::NO_RIGHT)?;
+        let into = action.flows_into().and_then(|name| params.text(name)).unwrap_or_default();
+        // An address is no queue.
+        let is_queue = !into.is_empty() && !into.contains("://");
+        Flaw::unless(!is_queue || key.allows(Right::Send, into), no::NO_RIGHT)?;
         let name = if action.is_change() { memory::name(&pairs) } else { None };
         Ok(Call { action, pairs, name })
     }

@@ -12,10 +12,12 @@ use hyper_util::service::TowerToHyperService;
 use queue_core::Grant;
 use serde_json::{Value, json};
 use sha1::Sha1;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::CmqHttp;
 use super::actions::ACTIONS;
 use crate::doors::cmq::fake::FakeBroker;
+use crate::doors::http::serve_connection;
 use crate::doors::keys::{KeyRing, pair};
 
 const HOST: &str = "127.0.0.1:8080";
@@ -33,6 +35,7 @@ impl Room {
             pair("AKIDx", "key", vec![Grant::everything()]),
             pair("AKIDsend", "key", grant("or*", 1)),
             pair("AKIDtake", "key", grant("orders", 2)),
+            pair("AKIDown", "key", [grant("orders", 4), grant("dead", 1)].concat()),
         ]);
         let router = CmqHttp::new(Arc::clone(&broker) as _, Arc::new(keys)).router();
         Self { broker, router }
@@ -333,6 +336,12 @@ async fn every_action_is_closed_to_a_key_without_its_right() {
         ("AKIDtake", "Action=SendMessage&queueName=orders&msgBody=x", 4000),
         ("AKIDtake", "Action=ReceiveMessage&queueName=orders", 0),
         ("AKIDtake", "Action=DeleteQueue&queueName=orders", 4000),
+        ("AKIDown", "Action=CreateQueue&queueName=orders", 0),
+        ("AKIDown", "Action=CreateQueue&queueName=orders&deadLetterQueueName=dead", 0),
+        ("AKIDown", "Action=SetQueueAttributes&queueName=orders&deadLetterQueueName=bills", 4000),
+        ("AKIDown", "Action=Subscribe&topicName=orders&subscriptionName=s&protocol=queue&endpoint=dead", 0),
+        ("AKIDown", "Action=Subscribe&topicName=orders&subscriptionName=s&protocol=queue&endpoint=bills", 4000),
+        ("AKIDown", "Action=Subscribe&topicName=orders&subscriptionName=s&protocol=http&endpoint=http://h/p", 0),
     ];
     for (id, pairs, code) in table {
         assert_eq!(room.ask(id, pairs).await["code"], code, "{id} {pairs}");
@@ -378,5 +387,64 @@ async fn a_repeat_is_answered_from_memory_only_while_the_first_answer_may_be_los
         let (one, two) = (room.send("POST", "/", &body).await, room.send("POST", "/", &body).await);
         assert_eq!(one, two);
         assert_eq!(room.broker.asked().len(), sends, "nonce {nonce}");
+    }
+}
+
+/// How much of an answer a client reads before its connection is gone.
+#[derive(Clone, Copy, Debug)]
+enum Reads {
+    Nothing,
+    Half,
+    Whole,
+}
+
+/// Posts a body on a connection of its own that holds little, and reads so much of the answer.
+async fn post(router: &axum::Router, body: &str, reads: Reads) -> String {
+    let (mut client, server) = tokio::io::duplex(64);
+    let served = tokio::spawn(serve_connection(server, router.clone()));
+    let head = format!("POST / HTTP/1.1\r\nhost: {HOST}\r\ncontent-length: {}\r\n\r\n", body.len());
+    client.write_all(format!("{head}{body}").as_bytes()).await.expect("the door reads");
+    let mut answer = Vec::new();
+    match reads {
+        Reads::Nothing => {}
+        Reads::Half => {
+            answer.resize(40, 0);
+            client.read_exact(&mut answer).await.expect("it begins to answer");
+        }
+        Reads::Whole => {
+            while !answer.ends_with(b"}") {
+                assert_ne!(client.read_buf(&mut answer).await.expect("it answers"), 0, "the answer is whole");
+            }
+        }
+    }
+    drop(client);
+    served.await.expect("the connection ends");
+    String::from_utf8(answer).expect("it is text")
+}
+
+#[tokio::test]
+async fn a_request_sent_again_after_a_broken_connection_is_done_twice_only_in_doubt() {
+    let (large, small) = (1_u64 << 31, (1_u64 << 31) - 1);
+    // nonce, what the first client reads, how often it is sent after a second and a third one read the whole answer
+    let table = [
+        (large, Reads::Nothing, [1, 2]),
+        (large, Reads::Half, [1, 2]),
+        (large, Reads::Whole, [2, 3]),
+        (small, Reads::Half, [2, 3]),
+        (small, Reads::Whole, [2, 3]),
+    ];
+    for (nonce, reads, sends) in table {
+        let room = Room::new();
+        let pairs = format!("Action=SendMessage&queueName=q&msgBody=x&SecretId=AKIDx&Nonce={nonce}&Timestamp=1");
+        let body = signed("POST", "/", &pairs);
+        post(&room.router, &body, reads).await;
+        let (mut asked, mut seen) = (0, Vec::new());
+        for _ in sends {
+            assert!(post(&room.router, &body, Reads::Whole).await.contains("\"msgId\":\"11\""), "{nonce} {reads:?}");
+            // The broker tells what it was asked since it last told.
+            asked += room.broker.asked().len();
+            seen.push(asked);
+        }
+        assert_eq!(seen, sends, "nonce {nonce}, {reads:?}");
     }
 }

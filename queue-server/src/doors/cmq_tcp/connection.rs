@@ -27,6 +27,7 @@ use super::wire::{Envelope, Query};
 use super::{cmd, result};
 use crate::doors::cmq::{ANSWER_MAX, Broker, Caller, CheckBack, no};
 use crate::doors::keys::KeyRing;
+use crate::doors::limits::STALL_MAX;
 
 /// Calls under way on one connection.
 const CALLS_MAX: usize = 256;
@@ -40,8 +41,6 @@ const HALF_QUEUES_MAX: usize = 64;
 const LOGIN_MAX: Duration = Duration::from_secs(10);
 /// A connection that says nothing for this long is gone: clients that are idle send a heartbeat every 3 s.
 const IDLE_MAX: Duration = Duration::from_secs(60);
-/// A client that takes nothing for this long is gone.
-const STALL_MAX: Duration = Duration::from_secs(30);
 /// Pause before half messages are looked for again when there were none.
 const CHECK_PAUSE: Duration = Duration::from_secs(1);
 

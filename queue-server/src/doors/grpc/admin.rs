@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status};
 
 use machine::GroupId;
 
+use super::entrance::admitted;
 use super::failure::{DoorRefusal, door_refused};
 use crate::node::Node;
 
@@ -28,7 +29,8 @@ type Answer<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
 impl Admin for AdminDoor {
-    async fn status(&self, _request: Request<StatusRequest>) -> Answer<StatusReply> {
+    async fn status(&self, request: Request<StatusRequest>) -> Answer<StatusReply> {
+        admitted(request)?;
         let (p50_us, p99_us, count) = self.node.replica().fsyncs();
         let (free, size) = self.node.replica().disk();
         Ok(Response::new(StatusReply {
@@ -44,7 +46,7 @@ impl Admin for AdminDoor {
     }
 
     async fn transfer_leader(&self, request: Request<TransferLeaderRequest>) -> Answer<TransferLeaderReply> {
-        let call = request.into_inner();
+        let call = admitted(request)?;
         let bad_node = |_| door_refused(DoorRefusal::EnumMissing, "a node's id is a number");
         let to = if call.to.is_empty() { None } else { Some(call.to.parse().map_err(bad_node)?) };
         let group = GroupId(call.group);
@@ -54,12 +56,13 @@ impl Admin for AdminDoor {
         Ok(Response::new(TransferLeaderReply { leader: leader.map_or_else(String::new, |node| node.to_string()) }))
     }
 
-    async fn audit(&self, _request: Request<AuditRequest>) -> Answer<AuditReply> {
+    async fn audit(&self, request: Request<AuditRequest>) -> Answer<AuditReply> {
+        admitted(request)?;
         Err(door_refused(DoorRefusal::NoMoneyHere, "queue nodes keep no money: ask an app node"))
     }
 
     async fn state_hash(&self, request: Request<StateHashRequest>) -> Answer<StateHashReply> {
-        let asked = request.into_inner().groups;
+        let asked = admitted(request)?.groups;
         let all = || self.node.replica().status().into_iter().map(|status| status.group.0).collect();
         let groups: Vec<u32> = if asked.is_empty() { all() } else { asked };
         let node = Arc::clone(&self.node);
@@ -76,7 +79,8 @@ impl Admin for AdminDoor {
         Ok(Response::new(StateHashReply { hashes }))
     }
 
-    async fn courier_status(&self, _request: Request<CourierStatusRequest>) -> Answer<CourierStatusReply> {
+    async fn courier_status(&self, request: Request<CourierStatusRequest>) -> Answer<CourierStatusReply> {
+        admitted(request)?;
         let mut pairs = Vec::new();
         for group in self.node.groups() {
             let source = group.id().0;
@@ -92,7 +96,8 @@ impl Admin for AdminDoor {
         Ok(Response::new(CourierStatusReply { pairs }))
     }
 
-    async fn queues(&self, _request: Request<QueuesRequest>) -> Answer<QueuesReply> {
+    async fn queues(&self, request: Request<QueuesRequest>) -> Answer<QueuesReply> {
+        admitted(request)?;
         let mut queues = Vec::new();
         for group in self.node.groups() {
             queues.append(&mut crate::doors::overview::queues(&group));

@@ -8,7 +8,7 @@
 //! Why slices: a receive that is dropped may have taken leases already. So none is ever dropped: when the client goes, the
 //! one under way ends within a slice, and what it took is given back at once.
 //!
-//! Must never: have more messages under way than credits were granted.
+//! Must never: have more messages under way than credits were granted, or hand one out to a key that was revoked meanwhile.
 
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
+use super::entrance::Caller;
 use super::failure::{DoorRefusal, door_refused};
 use super::service::locate;
 use super::{receive, settle};
@@ -37,11 +38,13 @@ type Replies = mpsc::Sender<Result<ConsumeReply, Status>>;
 /// Opens the stream. Errors: the first request is missing or grants too much, or this node does not lead the queue's group.
 pub(super) async fn consume(
     node: Arc<Node>,
+    caller: Caller,
     mut requests: Streaming<ConsumeRequest>,
 ) -> Result<BoxStream<'static, Result<ConsumeReply, Status>>, Status> {
     let first = requests.message().await?.unwrap_or_default();
+    caller.may(&first)?;
     locate(&node, &first.queue, None).await?;
-    let mut grant = Grant { queue: first.queue, lease_ms: first.lease_ms, credits: 0 };
+    let mut grant = Grant { caller, queue: first.queue, lease_ms: first.lease_ms, credits: 0 };
     grant.add(first.credits)?;
     let (replies, receiver) = mpsc::channel(REPLIES_WAITING_MAX);
     tokio::spawn(async move {
@@ -55,6 +58,7 @@ pub(super) async fn consume(
 
 /// What the first request chose, and what is granted now.
 struct Grant {
+    caller: Caller,
     queue: String,
     lease_ms: Option<u64>,
     credits: u32,
@@ -70,15 +74,18 @@ impl Grant {
         Ok(())
     }
 
-    fn ask(&self) -> ReceiveRequest {
+    /// Refuses: the key was revoked, or has lost the right.
+    fn ask(&self) -> Result<ReceiveRequest, Status> {
         let batch = u32::try_from(MESSAGES_PER_CALL_MAX).unwrap_or(u32::MAX);
-        ReceiveRequest {
+        let ask = ReceiveRequest {
             request: None,
             queue: self.queue.clone(),
             messages_max: self.credits.min(batch),
             wait_ms: Some(SLICE_MS),
             lease_ms: self.lease_ms,
-        }
+        };
+        self.caller.may(&ask)?;
+        Ok(ask)
     }
 }
 
@@ -96,7 +103,7 @@ async fn serve(
                 None => return Ok(()),
             }
         }
-        let mut received = Box::pin(receive::receive(node, grant.ask()));
+        let mut received = Box::pin(receive::receive(node, grant.ask()?));
         // How the client ended its side, once it has.
         let mut end = None;
         let messages = loop {
@@ -111,6 +118,10 @@ async fn serve(
         if let Some(end) = end {
             give_back(node, &grant.queue, &messages).await?;
             return end;
+        }
+        if let Err(refused) = grant.ask() {
+            give_back(node, &grant.queue, &messages).await?;
+            return Err(refused);
         }
         if replies.is_closed() {
             return give_back(node, &grant.queue, &messages).await;

@@ -2,6 +2,8 @@
 //!
 //! Why one task a stream: calls are begun in the order they came, so the sends of one producer stay in their order;
 //! what a call waits for (an fsync, a message) holds up no other.
+//!
+//! Must never: run a call whose right was not looked up at that moment; the key may have been revoked since the stream began.
 
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
+use super::entrance::Caller;
 use super::{receive, send, settle};
 use crate::node::Node;
 
@@ -25,15 +28,17 @@ const REPLIES_WAITING_MAX: usize = 64;
 
 pub(super) fn exchange(
     node: Arc<Node>,
+    caller: Caller,
     requests: Streaming<ExchangeRequest>,
 ) -> BoxStream<'static, Result<ExchangeReply, Status>> {
     let (replies, receiver) = mpsc::channel(REPLIES_WAITING_MAX);
-    tokio::spawn(serve(node, requests, replies));
+    tokio::spawn(serve(node, caller, requests, replies));
     ReceiverStream::new(receiver).boxed()
 }
 
 async fn serve(
     node: Arc<Node>,
+    caller: Caller,
     mut requests: Streaming<ExchangeRequest>,
     replies: mpsc::Sender<Result<ExchangeReply, Status>>,
 ) {
@@ -50,7 +55,7 @@ async fn serve(
             }
             request = requests.next(), if is_open && under_way.len() < CALLS_MAX => match request {
                 Some(Ok(request)) => {
-                    let mut call = Box::pin(answer(Arc::clone(&node), request));
+                    let mut call = Box::pin(answer(Arc::clone(&node), caller.clone(), request));
                     // The first poll hands the command to the road: here, in the order of the stream.
                     match (&mut call).now_or_never() {
                         Some(reply) => {
@@ -67,19 +72,32 @@ async fn serve(
     }
 }
 
-async fn answer(node: Arc<Node>, request: ExchangeRequest) -> ExchangeReply {
-    let outcome = match request.call {
+async fn answer(node: Arc<Node>, caller: Caller, request: ExchangeRequest) -> ExchangeReply {
+    let admitted = request.call.as_ref().map_or(Ok(()), |call| may(&caller, call));
+    let outcome = match request.call.filter(|_| admitted.is_ok()) {
         Some(Call::Send(call)) => send::send(&node, call).await.map(Outcome::Send),
         Some(Call::Receive(call)) => receive::receive(&node, call).await.map(Outcome::Receive),
         Some(Call::Ack(call)) => settle::ack(&node, call).await.map(Outcome::Ack),
         Some(Call::Extend(call)) => settle::extend(&node, call).await.map(Outcome::Extend),
         Some(Call::Release(call)) => settle::release(&node, call).await.map(Outcome::Release),
-        None => Err(proto::outcome::with_outcome(
-            Code::Unimplemented,
-            "the call is not known to this release",
-            &proto::outcome::Outcome::NotApplied(proto::outcome::Hint::default()),
-        )),
+        None => Err(admitted.err().unwrap_or_else(|| {
+            proto::outcome::with_outcome(
+                Code::Unimplemented,
+                "the call is not known to this release",
+                &proto::outcome::Outcome::NotApplied(proto::outcome::Hint::default()),
+            )
+        })),
     };
     let outcome = outcome.unwrap_or_else(|status| Outcome::Failure(failure_of(&status)));
     ExchangeReply { correlation: request.correlation, outcome: Some(outcome) }
+}
+
+fn may(caller: &Caller, call: &Call) -> Result<(), Status> {
+    match call {
+        Call::Send(call) => caller.may(call),
+        Call::Receive(call) => caller.may(call),
+        Call::Ack(call) => caller.may(call),
+        Call::Extend(call) => caller.may(call),
+        Call::Release(call) => caller.may(call),
+    }
 }

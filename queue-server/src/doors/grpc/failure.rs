@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use proto::outcome::{DOOR_REFUSALS, Hint, REQUEST_TOO_OLD, TOO_MANY_SESSIONS, not_applied, refused, unknown};
+use proto::outcome::{
+    DOOR_REFUSALS, Hint, NO_RIGHT, REQUEST_TOO_OLD, TOO_MANY_SESSIONS, not_applied, refused, unknown,
+};
 use queue_core::{QueueMachine, Refusal};
 use replica::{Group, Leader, ProposeError, ReadError};
 use tonic::{Code, Status};
@@ -43,12 +45,32 @@ pub(crate) enum DoorRefusal {
     KeyMissing = 22,
     /// There are as many keys as may be.
     TooManyKeys = 23,
-    /// Asked from another machine than the node's own.
-    NotFromHere = 24,
+    /// The call carries no proof of a key pair.
+    KeyNeeded = 25,
+    /// What it carries is no proof.
+    ProofMalformed = 26,
+    /// The key is not known, or has not signed this call.
+    SignatureWrong = 27,
+    /// It was signed for another node.
+    OtherHost = 28,
+    /// It was signed too long ago, or by a clock that is ahead.
+    ProofStale = 29,
+    /// The very same proof was used before.
+    ProofUsed = 30,
+    /// The key is good, but has not the right.
+    NoRight = 31,
 }
+
+const _: () = assert!(DOOR_REFUSALS + DoorRefusal::NoRight as u16 == NO_RIGHT);
 
 pub(crate) fn door_refused(refusal: DoorRefusal, text: &str) -> Status {
     refused(Code::InvalidArgument, DOOR_REFUSALS + refusal as u16, text)
+}
+
+/// Who calls is not known, or may not do what is asked.
+pub(super) fn not_admitted(refusal: DoorRefusal, text: &str) -> Status {
+    let code = if refusal == DoorRefusal::NoRight { Code::PermissionDenied } else { Code::Unauthenticated };
+    refused(code, DOOR_REFUSALS + refusal as u16, text)
 }
 
 pub(crate) fn machine_refused(refusal: Refusal) -> Status {

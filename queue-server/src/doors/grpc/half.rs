@@ -8,7 +8,7 @@ use proto::outcome::{Hint, unknown};
 use proto::queue::v1::{
     ConfirmHalfReply, ConfirmHalfRequest, HalfResult, Message, MessageState, QueryHalfReply, QueryHalfRequest,
 };
-use queue_core::{Command, MessageId, Peeked, Question, QueueMachine, Reply, Tries};
+use queue_core::{Command, MessageId, Question, QueueMachine, Reply};
 use replica::View;
 use tokio::time::Instant;
 use tonic::Status;
@@ -84,11 +84,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 fn read(located: &Located, questions: &[Question]) -> Result<QueryHalfReply, Status> {
     let read = |view: &View<'_, QueueMachine>| -> Result<Vec<Message>, StoreFailure> {
         let mut messages = Vec::with_capacity(questions.len());
-        for question in questions {
-            let half = view.machine.half(view.rows, located.queue, question.id)?;
-            if let Some((message, body)) = half.zip(view.rows.body(question.id.body())?) {
-                let peeked = Peeked { message, tries: Tries::default(), until: Some(question.next) };
-                messages.extend(convert::peeked_message(peeked, MessageState::Half, body).message);
+        for half in view.machine.half_messages(view.rows, located.queue, questions)? {
+            if let Some(body) = view.rows.body(half.message.id.body())? {
+                messages.extend(convert::peeked_message(half, MessageState::Half, body).message);
             }
         }
         Ok(messages)

@@ -1,24 +1,28 @@
 //! The service `tercet.queue.v1.History`: what became of messages, and the ways back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use machine::{RequestId, StoreFailure, TimestampMs};
 use proto::outcome::{Hint, not_applied};
 use proto::queue::v1::history_server::History;
 use proto::queue::v1::*;
-use queue_core::{Command, MessageId, QueueMachine, Refusal, Reply, TopicCommand};
+use queue_core::{Command, MessageId, QueueMachine, Reply, TopicCommand};
 use replica::View;
+use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
+use super::entrance::admitted;
 use super::failure::{DoorRefusal, door_refused, locate_failed, machine_refused, propose_failed, read_failed};
 use super::service::locate;
 use crate::doors::convert::{self, unexpected};
 use crate::node::Node;
+use crate::rewind::RewindError;
 
 const EVENTS_MAX: u32 = 1_000;
-/// Each round brings back what up to 1024 lanes hold.
-const REWIND_ROUNDS_MAX: usize = 128;
+/// A rewind of very many lanes takes several rounds.
+const REWIND_MAX: Duration = Duration::from_secs(10);
 
 /// Answers calls about what has been.
 #[derive(Clone)]
@@ -37,34 +41,34 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl History for HistoryDoor {
     async fn search(&self, request: Request<SearchRequest>) -> Answer<SearchReply> {
-        search(&self.node, request.into_inner()).await.map(Response::new)
+        search(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn explain(&self, request: Request<ExplainRequest>) -> Answer<ExplainReply> {
-        explain(&self.node, request.into_inner()).await.map(Response::new)
+        explain(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn list_events(&self, request: Request<ListEventsRequest>) -> Answer<ListEventsReply> {
-        list_events(&self.node, request.into_inner()).await.map(Response::new)
+        list_events(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn rewind(&self, request: Request<RewindRequest>) -> Answer<RewindReply> {
-        rewind(&self.node, request.into_inner()).await.map(Response::new)
+        rewind(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn list_dead_letter_sources(
         &self,
         request: Request<ListDeadLetterSourcesRequest>,
     ) -> Answer<ListDeadLetterSourcesReply> {
-        dead_letter_sources(&self.node, request.into_inner()).await.map(Response::new)
+        dead_letter_sources(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn start_redrive(&self, request: Request<StartRedriveRequest>) -> Answer<StartRedriveReply> {
-        start_redrive(&self.node, request.into_inner()).await.map(Response::new)
+        start_redrive(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn stop_redrive(&self, request: Request<StopRedriveRequest>) -> Answer<StopRedriveReply> {
-        let call = request.into_inner();
+        let call = admitted(request)?;
         let (located, request) = locate(&self.node, &call.queue, call.request.as_ref()).await?;
         let command = Command::Topic(TopicCommand::StopRedrive { queue: located.queue });
         match located.group.propose(request, &command).await.map_err(propose_failed)?.reply {
@@ -75,7 +79,7 @@ impl History for HistoryDoor {
     }
 
     async fn get_redrive(&self, request: Request<GetRedriveRequest>) -> Answer<GetRedriveReply> {
-        let (located, _) = locate(&self.node, &request.into_inner().queue, None).await?;
+        let (located, _) = locate(&self.node, &admitted(request)?.queue, None).await?;
         let read = located.group.read(|view| view.machine.redrive_status(located.queue).map(convert::redrive));
         let none = || GetRedriveReply { none: true, ..GetRedriveReply::default() };
         Ok(Response::new(read.await.map_err(read_failed)?.unwrap_or_else(none)))
@@ -156,8 +160,6 @@ async fn list_events(node: &Node, call: ListEventsRequest) -> Result<ListEventsR
     located.group.read(read).await.map_err(read_failed)?.map_err(|failure| unreadable(&failure))
 }
 
-/// Finds the places from which messages come back, then proposes to bring them back. A place whose message has gone for
-/// good between the two is looked for anew; a queue with very many lanes takes several rounds.
 async fn rewind(node: &Node, call: RewindRequest) -> Result<RewindReply, Status> {
     let (located, request) = locate(node, &call.queue, call.request.as_ref()).await?;
     if request != RequestId::NONE
@@ -165,26 +167,16 @@ async fn rewind(node: &Node, call: RewindRequest) -> Result<RewindReply, Status>
     {
         return Ok(RewindReply { messages });
     }
-    let to = TimestampMs(call.to_ms);
-    let mut sum = 0;
-    for round in 0..REWIND_ROUNDS_MAX {
-        let places = located.group.read(|view| view.machine.rewind_places(view.rows, located.queue, to)).await;
-        let places = places.map_err(read_failed)?.map_err(|failure| unreadable(&failure))?;
-        if places.is_empty() && round > 0 {
-            break;
-        }
-        let command = Command::Rewind { queue: located.queue, to, places };
-        // The first round carries the request's id; a repeat is answered from it.
-        let id = if round == 0 { request } else { RequestId::NONE };
-        match located.group.propose(id, &command).await.map_err(propose_failed)?.reply {
-            Reply::Rewound { messages: 0 } => break,
-            Reply::Rewound { messages } => sum += messages,
-            Reply::Refused(Refusal::RewindPlaceMoved) => {}
-            Reply::Refused(refusal) => return Err(machine_refused(refusal)),
-            other => return Err(unexpected(&other)),
-        }
-    }
-    Ok(RewindReply { messages: sum })
+    let (to, until) = (TimestampMs(call.to_ms), Instant::now() + REWIND_MAX);
+    let rewound = crate::rewind::rewind(&located.group, located.queue, to, request, until).await;
+    let messages = rewound.map_err(|error| match error {
+        RewindError::Propose(error) => propose_failed(error),
+        RewindError::Read(error) => read_failed(error),
+        RewindError::Store(failure) => unreadable(&failure),
+        RewindError::Reply(Reply::Refused(refusal)) => machine_refused(refusal),
+        RewindError::Reply(other) => unexpected(&other),
+    })?;
+    Ok(RewindReply { messages })
 }
 
 async fn dead_letter_sources(

@@ -1,7 +1,6 @@
-//! Key pairs, for operators on the node's own machine.
+//! Key pairs, for operators: those who may manage everything.
 //!
-//! Must never: show a secret but to who made it, in the reply to the making; or answer a caller from elsewhere, while
-//! this address takes no keys itself.
+//! Must never: show a secret but to who made it, in the reply to the making.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use rand::distr::Alphanumeric;
 use replica::ProposeError;
 use tonic::{Code, Request, Response, Status};
 
+use super::entrance::admitted;
 use super::failure::{DoorRefusal, propose_failed, read_failed};
 use crate::node::Node;
 
@@ -60,16 +60,6 @@ fn key_refused(refusal: KeyRefusal) -> Status {
     proto::outcome::refused(code, proto::outcome::DOOR_REFUSALS + door as u16, &refusal.to_string())
 }
 
-fn from_here<T>(request: Request<T>) -> Result<T, Status> {
-    let is_here = request.remote_addr().is_some_and(|address| address.ip().to_canonical().is_loopback());
-    if is_here {
-        return Ok(request.into_inner());
-    }
-    let text = "key pairs are changed from the node's own machine";
-    let number = proto::outcome::DOOR_REFUSALS + DoorRefusal::NotFromHere as u16;
-    Err(proto::outcome::refused(Code::PermissionDenied, number, text))
-}
-
 fn drawn() -> String {
     rand::rng().sample_iter(Alphanumeric).take(DRAWN_CHARS).map(char::from).collect()
 }
@@ -100,14 +90,14 @@ fn shown(pair: &KeyPair) -> Key {
 #[tonic::async_trait]
 impl Keys for KeysDoor {
     async fn create_key(&self, request: Request<CreateKeyRequest>) -> Answer<CreateKeyReply> {
-        let grants = grants(from_here(request)?.grants);
+        let grants = grants(admitted(request)?.grants);
         let (id, secret) = (format!("AKID{}", drawn()), drawn());
         self.propose(KeyCommand::Create { id: id.clone(), secret: Secret::new(secret.clone()), grants }).await?;
         Ok(Response::new(CreateKeyReply { id, secret }))
     }
 
     async fn list_keys(&self, request: Request<ListKeysRequest>) -> Answer<ListKeysReply> {
-        from_here(request)?;
+        admitted(request)?;
         let starting = || propose_failed(ProposeError::NotApplied("the node is starting".to_owned()));
         let directory = self.node.directory().ok_or_else(starting)?;
         let read = directory.read_anywhere(DEADLINE, |view| view.machine.key_pairs().map(shown).collect());
@@ -115,20 +105,20 @@ impl Keys for KeysDoor {
     }
 
     async fn rotate_key(&self, request: Request<RotateKeyRequest>) -> Answer<RotateKeyReply> {
-        let RotateKeyRequest { id, overlap_ms } = from_here(request)?;
+        let RotateKeyRequest { id, overlap_ms } = admitted(request)?;
         let secret = drawn();
         self.propose(KeyCommand::Rotate { id, secret: Secret::new(secret.clone()), overlap_ms }).await?;
         Ok(Response::new(RotateKeyReply { secret }))
     }
 
     async fn grant_key(&self, request: Request<GrantKeyRequest>) -> Answer<GrantKeyReply> {
-        let call = from_here(request)?;
+        let call = admitted(request)?;
         self.propose(KeyCommand::Grant { id: call.id, grants: grants(call.grants) }).await?;
         Ok(Response::new(GrantKeyReply {}))
     }
 
     async fn revoke_key(&self, request: Request<RevokeKeyRequest>) -> Answer<RevokeKeyReply> {
-        self.propose(KeyCommand::Revoke { id: from_here(request)?.id }).await?;
+        self.propose(KeyCommand::Revoke { id: admitted(request)?.id }).await?;
         Ok(Response::new(RevokeKeyReply {}))
     }
 }

@@ -1,8 +1,15 @@
 //! The gRPC server: every service of a queue node on one address.
+//!
+//! ```text
+//!  connection ─> gate ─┬─> Replication, Health, Reflection
+//!                      └─> entrance ─> Queue, Topics, History, Keys, Admin
+//! ```
+//!
+//! Must never: serve what concerns queues, keys or nodes before the entrance knows the caller.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use axum::middleware::from_fn_with_state;
 use proto::admin::v1::admin_server::AdminServer;
 use proto::admin::v1::keys_server::KeysServer;
 use proto::limits::WIRE_BYTES_MAX;
@@ -11,15 +18,19 @@ use proto::queue::v1::queue_server::QueueServer;
 use proto::queue::v1::topics_server::TopicsServer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
+use super::connection::connections;
+use super::entrance::{Entrance, enter};
 use super::{AdminDoor, HistoryDoor, KeysDoor, QueueDoor, TopicsDoor};
+use crate::doors::limits::{GRPC_HEADER_BYTES_MAX, GRPC_KEEPALIVE_EVERY, GRPC_KEEPALIVE_MAX, GRPC_STREAMS_MAX};
 use crate::node::Node;
 
 /// Serves until `stopped` is true. Errors: text; the server ended by itself.
 pub(crate) async fn serve_grpc(
     node: Arc<Node>,
+    entrance: Entrance,
     listener: TcpListener,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), String> {
@@ -31,28 +42,37 @@ pub(crate) async fn serve_grpc(
         .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(|error| error.to_string())?;
-    let queue = QueueServer::new(QueueDoor::new(Arc::clone(&node)))
-        .max_decoding_message_size(WIRE_BYTES_MAX)
-        .max_encoding_message_size(WIRE_BYTES_MAX);
-    let topics = TopicsServer::new(TopicsDoor::new(Arc::clone(&node))).max_decoding_message_size(WIRE_BYTES_MAX);
-    let history = HistoryServer::new(HistoryDoor::new(Arc::clone(&node))).max_encoding_message_size(WIRE_BYTES_MAX);
+    let routes = Routes::from(guarded(&node).layer(from_fn_with_state(Arc::new(entrance), enter)))
+        .add_service(node.replica().service())
+        .add_service(health_service)
+        .add_service(reflection);
     Server::builder()
         .initial_stream_window_size(4 * 1024 * 1024)
         .initial_connection_window_size(16 * 1024 * 1024)
-        .http2_keepalive_interval(Some(Duration::from_secs(10)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(5)))
-        .add_service(node.replica().service())
-        .add_service(health_service)
-        .add_service(reflection)
-        .add_service(queue)
-        .add_service(topics)
-        .add_service(history)
-        .add_service(KeysServer::new(KeysDoor::new(Arc::clone(&node))))
-        .add_service(AdminServer::new(AdminDoor::new(node)))
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
+        .http2_keepalive_interval(Some(GRPC_KEEPALIVE_EVERY))
+        .http2_keepalive_timeout(Some(GRPC_KEEPALIVE_MAX))
+        .http2_max_header_list_size(GRPC_HEADER_BYTES_MAX)
+        .max_concurrent_streams(GRPC_STREAMS_MAX)
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(connections(listener), async move {
             // A closed channel stops the server too: the node is gone.
             let _ = stopped.wait_for(|stopped| *stopped).await;
         })
         .await
         .map_err(|error| error.to_string())
+}
+
+/// What only those may call whom the entrance knows.
+fn guarded(node: &Arc<Node>) -> axum::Router {
+    let queue = QueueServer::new(QueueDoor::new(Arc::clone(node)))
+        .max_decoding_message_size(WIRE_BYTES_MAX)
+        .max_encoding_message_size(WIRE_BYTES_MAX);
+    let topics = TopicsServer::new(TopicsDoor::new(Arc::clone(node))).max_decoding_message_size(WIRE_BYTES_MAX);
+    let history = HistoryServer::new(HistoryDoor::new(Arc::clone(node))).max_encoding_message_size(WIRE_BYTES_MAX);
+    Routes::new(queue)
+        .add_service(topics)
+        .add_service(history)
+        .add_service(KeysServer::new(KeysDoor::new(Arc::clone(node))))
+        .add_service(AdminServer::new(AdminDoor::new(Arc::clone(node))))
+        .into_axum_router()
 }

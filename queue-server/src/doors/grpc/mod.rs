@@ -1,7 +1,10 @@
 //! The gRPC door of the queue: one file a verb.
 
 mod admin;
+mod budget;
+mod connection;
 mod consume;
+mod entrance;
 mod exchange;
 mod failure;
 mod half;
@@ -10,13 +13,16 @@ mod keys;
 mod listen;
 mod manage;
 mod receive;
+mod rights;
 mod send;
 mod service;
 mod settle;
 mod subscriptions;
 mod topics;
+mod used;
 
 use admin::AdminDoor;
+pub(crate) use entrance::Entrance;
 use history::HistoryDoor;
 use keys::KeysDoor;
 pub(crate) use listen::serve_grpc;

@@ -8,6 +8,7 @@ use proto::queue::v1::queue_server::Queue;
 use proto::queue::v1::*;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::entrance::{admitted, caller};
 use super::failure::{locate_failed, other_group, propose_failed};
 use super::{consume, exchange, half, manage, receive, send, settle};
 use crate::node::{Located, Node};
@@ -50,83 +51,83 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl Queue for QueueDoor {
     async fn open_session(&self, request: Request<OpenSessionRequest>) -> Answer<OpenSessionReply> {
-        let group = request.into_inner().group;
+        let group = admitted(request)?.group;
         let session = manage::open_session(&self.node, group).await.map_err(propose_failed)?;
         Ok(Response::new(OpenSessionReply { session, group }))
     }
 
     async fn locate(&self, request: Request<LocateRequest>) -> Answer<LocateReply> {
-        manage::locate(&self.node, request.into_inner()).await.map(Response::new)
+        manage::locate(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn create_queue(&self, request: Request<CreateQueueRequest>) -> Answer<CreateQueueReply> {
-        manage::create(&self.node, request.into_inner()).await.map(Response::new)
+        manage::create(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn list_queues(&self, request: Request<ListQueuesRequest>) -> Answer<ListQueuesReply> {
-        manage::list(&self.node, request.into_inner()).await.map(Response::new)
+        manage::list(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn get_queue(&self, request: Request<GetQueueRequest>) -> Answer<GetQueueReply> {
-        manage::get(&self.node, request.into_inner()).await.map(Response::new)
+        manage::get(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn set_queue_attributes(
         &self,
         request: Request<SetQueueAttributesRequest>,
     ) -> Answer<SetQueueAttributesReply> {
-        manage::set_attributes(&self.node, request.into_inner()).await.map(Response::new)
+        manage::set_attributes(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn delete_queue(&self, request: Request<DeleteQueueRequest>) -> Answer<DeleteQueueReply> {
-        manage::delete(&self.node, request.into_inner()).await.map(Response::new)
+        manage::delete(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn purge_queue(&self, request: Request<PurgeQueueRequest>) -> Answer<PurgeQueueReply> {
-        manage::purge(&self.node, request.into_inner()).await.map(Response::new)
+        manage::purge(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn send(&self, request: Request<SendRequest>) -> Answer<SendReply> {
-        send::send(&self.node, request.into_inner()).await.map(Response::new)
+        send::send(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn receive(&self, request: Request<ReceiveRequest>) -> Answer<ReceiveReply> {
-        receive::receive(&self.node, request.into_inner()).await.map(Response::new)
+        receive::receive(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn ack(&self, request: Request<AckRequest>) -> Answer<AckReply> {
-        settle::ack(&self.node, request.into_inner()).await.map(Response::new)
+        settle::ack(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn extend(&self, request: Request<ExtendRequest>) -> Answer<ExtendReply> {
-        settle::extend(&self.node, request.into_inner()).await.map(Response::new)
+        settle::extend(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn release(&self, request: Request<ReleaseRequest>) -> Answer<ReleaseReply> {
-        settle::release(&self.node, request.into_inner()).await.map(Response::new)
+        settle::release(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn peek(&self, request: Request<PeekRequest>) -> Answer<PeekReply> {
-        receive::peek(&self.node, request.into_inner()).await.map(Response::new)
+        receive::peek(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn confirm_half(&self, request: Request<ConfirmHalfRequest>) -> Answer<ConfirmHalfReply> {
-        half::confirm(&self.node, request.into_inner()).await.map(Response::new)
+        half::confirm(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn query_half(&self, request: Request<QueryHalfRequest>) -> Answer<QueryHalfReply> {
-        half::query(&self.node, request.into_inner()).await.map(Response::new)
+        half::query(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     type ConsumeStream = BoxStream<'static, Result<ConsumeReply, Status>>;
 
     async fn consume(&self, request: Request<Streaming<ConsumeRequest>>) -> Answer<Self::ConsumeStream> {
-        consume::consume(Arc::clone(&self.node), request.into_inner()).await.map(Response::new)
+        consume::consume(Arc::clone(&self.node), caller(&request)?, request.into_inner()).await.map(Response::new)
     }
 
     type ExchangeStream = BoxStream<'static, Result<ExchangeReply, Status>>;
 
     async fn exchange(&self, request: Request<Streaming<ExchangeRequest>>) -> Answer<Self::ExchangeStream> {
-        Ok(Response::new(exchange::exchange(Arc::clone(&self.node), request.into_inner())))
+        Ok(Response::new(exchange::exchange(Arc::clone(&self.node), caller(&request)?, request.into_inner())))
     }
 }

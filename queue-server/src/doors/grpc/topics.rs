@@ -10,6 +10,7 @@ use queue_core::{Command, QueueMachine, Refusal, Reply, TopicAttributes as Attri
 use replica::Group;
 use tonic::{Request, Response, Status};
 
+use super::entrance::admitted;
 use super::failure::{
     DoorRefusal, door_refused, locate_failed, machine_refused, propose_failed, read_failed, topic_missing,
 };
@@ -42,22 +43,22 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl Topics for TopicsDoor {
     async fn create_topic(&self, request: Request<CreateTopicRequest>) -> Answer<CreateTopicReply> {
-        create(&self.node, request.into_inner()).await.map(Response::new)
+        create(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn list_topics(&self, request: Request<ListTopicsRequest>) -> Answer<ListTopicsReply> {
-        list(&self.node, request.into_inner()).await.map(Response::new)
+        list(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn get_topic(&self, request: Request<GetTopicRequest>) -> Answer<GetTopicReply> {
-        get(&self.node, request.into_inner()).await.map(Response::new)
+        get(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn set_topic_attributes(
         &self,
         request: Request<SetTopicAttributesRequest>,
     ) -> Answer<SetTopicAttributesReply> {
-        let call = request.into_inner();
+        let call = admitted(request)?;
         let changes = call.attributes.as_ref().map(convert::topic_changes).unwrap_or_default();
         let command = TopicCommand::Set { name: call.topic.clone(), changes };
         done(&self.node, &call.topic, call.request.as_ref(), command).await?;
@@ -65,34 +66,34 @@ impl Topics for TopicsDoor {
     }
 
     async fn delete_topic(&self, request: Request<DeleteTopicRequest>) -> Answer<DeleteTopicReply> {
-        delete(&self.node, request.into_inner()).await.map(Response::new)
+        delete(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn subscribe(&self, request: Request<SubscribeRequest>) -> Answer<SubscribeReply> {
-        subscriptions::subscribe(&self.node, request.into_inner()).await.map(Response::new)
+        subscriptions::subscribe(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn list_subscriptions(&self, request: Request<ListSubscriptionsRequest>) -> Answer<ListSubscriptionsReply> {
-        subscriptions::list(&self.node, request.into_inner()).await.map(Response::new)
+        subscriptions::list(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn get_subscription(&self, request: Request<GetSubscriptionRequest>) -> Answer<GetSubscriptionReply> {
-        subscriptions::get(&self.node, request.into_inner()).await.map(Response::new)
+        subscriptions::get(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn set_subscription(&self, request: Request<SetSubscriptionRequest>) -> Answer<SetSubscriptionReply> {
-        subscriptions::set(&self.node, request.into_inner()).await.map(Response::new)
+        subscriptions::set(&self.node, admitted(request)?).await.map(Response::new)
     }
 
     async fn unsubscribe(&self, request: Request<UnsubscribeRequest>) -> Answer<UnsubscribeReply> {
-        let call = request.into_inner();
+        let call = admitted(request)?;
         let command = TopicCommand::Unsubscribe { topic: call.topic.clone(), name: call.name };
         done(&self.node, &call.topic, call.request.as_ref(), command).await?;
         Ok(Response::new(UnsubscribeReply {}))
     }
 
     async fn publish(&self, request: Request<PublishRequest>) -> Answer<PublishReply> {
-        publish(&self.node, request.into_inner()).await.map(Response::new)
+        publish(&self.node, admitted(request)?).await.map(Response::new)
     }
 }
 

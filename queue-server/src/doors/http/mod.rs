@@ -11,6 +11,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 
+#[cfg(test)]
+pub(crate) use self::listen::serve as serve_connection;
 pub(crate) use self::listen::serve_http;
 use crate::node::Node;
 

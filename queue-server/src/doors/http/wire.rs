@@ -6,27 +6,24 @@ use std::future::Future as _;
 use std::io::{Error, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Sleep, sleep};
 
 use crate::doors::cmq_http::Slot;
-
-/// A client that takes nothing for this long is gone.
-const STALL_MAX: Duration = Duration::from_secs(30);
+use crate::doors::limits::STALL_MAX;
 
 /// The connection.
-pub(super) struct Wire {
-    stream: TokioIo<TcpStream>,
+pub(super) struct Wire<S> {
+    stream: TokioIo<S>,
     slot: Slot,
     stall: Option<Pin<Box<Sleep>>>,
 }
 
-impl Wire {
-    pub(super) fn new(stream: TcpStream, slot: Slot) -> Self {
+impl<S> Wire<S> {
+    pub(super) fn new(stream: S, slot: Slot) -> Self {
         Self { stream: TokioIo::new(stream), slot, stall: None }
     }
 
@@ -42,7 +39,7 @@ impl Wire {
     }
 }
 
-impl Read for Wire {
+impl<S: AsyncRead + Unpin> Read for Wire<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -52,7 +49,7 @@ impl Read for Wire {
     }
 }
 
-impl Write for Wire {
+impl<S: AsyncWrite + Unpin> Write for Wire<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.timed(outcome, context)

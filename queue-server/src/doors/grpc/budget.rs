@@ -1,0 +1,110 @@
+//! The budget of bytes that calls under way have brought, streams not counted.
+//!
+//! Why: a call is decoded when it is whole. Without a budget, many large calls that never become whole would fill memory.
+//!
+//! Must never: make a call wait for room. One that finds none was surely not applied, and its caller comes back.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+use proto::outcome::{Hint, not_applied};
+use tonic::Status;
+
+use crate::doors::limits::GRPC_HELD_BYTES_MAX;
+
+/// A caller that found no room comes back after this.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// Bytes that are held.
+#[derive(Clone, Default)]
+pub(super) struct Budget(Arc<AtomicUsize>);
+
+/// A call's body, and its part of the budget; given back when the call has been decoded or dropped.
+pub(super) struct Metered {
+    body: Body,
+    budget: Budget,
+    held: usize,
+}
+
+impl Budget {
+    fn take(&self, bytes: usize) -> bool {
+        let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= GRPC_HELD_BYTES_MAX);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+}
+
+impl Metered {
+    pub(super) fn new(body: Body, budget: &Budget) -> Self {
+        Self { body, budget: budget.clone(), held: 0 }
+    }
+}
+
+impl hyper::body::Body for Metered {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => return Poll::Ready(Some(Err(Status::from_error(error.into())))),
+            None => return Poll::Ready(None),
+        };
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        if !self.budget.take(bytes) {
+            let hint = Hint { retry_after: Some(RETRY_AFTER), ..Hint::default() };
+            return Poll::Ready(Some(Err(not_applied("too much is under way; come back later", hint))));
+        }
+        self.held += bytes;
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Metered {
+    fn drop(&mut self) {
+        self.budget.0.fetch_sub(self.held, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+    use proto::outcome::{Outcome, outcome_of};
+
+    use super::*;
+
+    async fn read(body: &mut axum::body::BodyDataStream) -> Option<Result<usize, Outcome>> {
+        let frame = body.next().await?;
+        Some(frame.map(|frame| frame.len()).map_err(|error| outcome_of(&Status::from_error(error.into()))))
+    }
+
+    #[tokio::test]
+    async fn bytes_are_held_while_the_call_is_and_beyond_the_budget_it_is_sent_away() {
+        let budget = Budget::default();
+        let metered = |bytes: usize| Body::new(Metered::new(Body::from(vec![0; bytes]), &budget)).into_data_stream();
+        let mut one = metered(10);
+        assert_eq!(read(&mut one).await, Some(Ok(10)));
+        assert_eq!(budget.0.load(Ordering::Relaxed), 10);
+        assert!(budget.take(GRPC_HELD_BYTES_MAX - 10));
+        let sent_away = read(&mut metered(1)).await;
+        assert!(matches!(sent_away, Some(Err(Outcome::NotApplied(_)))), "{sent_away:?}");
+        drop(one);
+        assert_eq!(read(&mut metered(1)).await, Some(Ok(1)));
+    }
+}

@@ -1,0 +1,50 @@
+//! What the doors let come in, in one place: connections, streams, times, bytes. CMQ's own numbers are in `cmq/limits.rs`.
+//!
+//! Why: whoever can reach a door can try to fill it. Each thing that a caller can hold has a number here, and a time after
+//! which he holds it no longer.
+//!
+//! Must never: hold a limit of the queue machine.
+
+use std::time::Duration;
+
+/// Connections at once to one door; who comes later waits in the system's queue.
+pub(crate) const CONNECTIONS_MAX: usize = 4_096;
+/// Connections at once from one address to one door; more are closed at once.
+pub(crate) const CONNECTIONS_PER_ADDRESS_MAX: usize = 1_024;
+/// Descriptors that connections leave to the log, the rows and the other nodes.
+pub(crate) const DESCRIPTORS_KEPT: usize = 1_024;
+/// Pause after the system refused a connection (no more descriptors), so that it can recover.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// A client that takes nothing for this long is gone.
+pub(crate) const STALL_MAX: Duration = Duration::from_secs(30);
+
+/// HTTP: headers of a request are there within this, from the end of the one before: idle connections end by it too.
+pub(crate) const HTTP_HEADERS_MAX: Duration = Duration::from_secs(30);
+/// HTTP: bytes of a request's first line and headers. A GET carries its pairs there.
+pub(crate) const HTTP_HEADER_BYTES_MAX: usize = 256 * 1024;
+
+/// gRPC: the first bytes of a connection are there within this.
+pub(crate) const GRPC_PREFACE_MAX: Duration = Duration::from_secs(10);
+/// gRPC: those bytes.
+pub(crate) const GRPC_PREFACE_BYTES: usize = 24;
+/// gRPC: a connection is asked for a sign of life this often, and has the next for it.
+pub(crate) const GRPC_KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const GRPC_KEEPALIVE_MAX: Duration = Duration::from_secs(5);
+/// gRPC: calls under way on one connection; more wait at the client.
+pub(crate) const GRPC_STREAMS_MAX: u32 = 512;
+/// gRPC: bytes of a call's headers.
+pub(crate) const GRPC_HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// gRPC: a call that is no stream is whole and answered within this: the longest wait, and time to answer.
+pub(crate) const GRPC_CALL_MAX: Duration = Duration::from_secs(45);
+/// gRPC: bytes that all calls under way, but for streams, may have brought. Beyond it calls are sent away.
+pub(crate) const GRPC_HELD_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// A proof of a key pair is good so long before and after it was signed: clocks are not one.
+pub(crate) const PROOF_AGE_MAX: Duration = Duration::from_secs(30);
+/// Proofs that are remembered, so that none is used twice: those of the present span of time, and of the one before.
+pub(crate) const PROOFS_MAX: usize = 1 << 19;
+
+const _: () = assert!(CONNECTIONS_PER_ADDRESS_MAX < CONNECTIONS_MAX);
+const _: () = assert!(GRPC_CALL_MAX.as_millis() > proto::limits::WAIT_MS_MAX as u128 + 3_000);
+const _: () =
+    assert!(GRPC_HELD_BYTES_MAX > 16 * proto::limits::WIRE_BYTES_MAX && GRPC_HELD_BYTES_MAX < u32::MAX as usize);
