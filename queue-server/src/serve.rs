@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::doors::{CmqHttp, KeyRing, NodeBroker, http_router, serve_grpc, serve_http, serve_tcp};
 use crate::node::Node;
 use crate::push;
+use crate::restore::restore;
 
 /// Time that calls under way get at a stop.
 const STOP_GRACE: Duration = Duration::from_millis(200);
@@ -66,6 +67,9 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         timers: Timers::default(),
         wall: system_wall_clock(),
     })?);
+    if let Some(backup) = &config.restore {
+        restore(&replica, backup, config.groups).await?;
+    }
     let node = Arc::new(Node::new(&config, Arc::clone(&replica)));
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(serve_grpc(Arc::clone(&node), grpc, stopped.clone()));

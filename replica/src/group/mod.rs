@@ -10,6 +10,7 @@ mod errors;
 mod handle;
 mod keeping;
 mod leading;
+mod membership;
 mod open;
 mod peer_port;
 mod road;
@@ -19,7 +20,9 @@ mod succession;
 
 pub(crate) use courier::Addressee;
 pub use errors::{Leader, ProposeError, ReadError};
+pub(crate) use handle::hash_rows;
 pub use handle::{Applied, Group, Receipt, View};
+pub use membership::{MemberChange, MemberError};
 pub(crate) use open::GroupSetup;
 pub(crate) use status::GroupControl;
 pub use status::{GroupStatus, Role};

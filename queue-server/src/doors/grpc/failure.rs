@@ -45,6 +45,8 @@ pub(crate) enum DoorRefusal {
     TooManyKeys = 23,
     /// Asked from another machine than the node's own.
     NotFromHere = 24,
+    /// The members of a group stay as they are: too few copies or no majority would be left, or an id is used.
+    MembersKept = 30,
 }
 
 pub(crate) fn door_refused(refusal: DoorRefusal, text: &str) -> Status {
@@ -73,6 +75,11 @@ fn hint(leader: Option<Leader>) -> Hint {
         leader: leader.map(|leader| leader.address),
         group: None,
     }
+}
+
+/// The disk of this node has no room for what is sent.
+pub(crate) fn no_room(reason: String) -> Status {
+    propose_failed(ProposeError::NotApplied(reason))
 }
 
 pub(crate) fn propose_failed(error: ProposeError) -> Status {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::admin::v1::admin_server::AdminServer;
+use proto::admin::v1::backups_server::BackupsServer;
 use proto::admin::v1::keys_server::KeysServer;
+use proto::admin::v1::members_server::MembersServer;
 use proto::limits::WIRE_BYTES_MAX;
 use proto::queue::v1::history_server::HistoryServer;
 use proto::queue::v1::queue_server::QueueServer;
@@ -14,7 +16,7 @@ use tokio::sync::watch;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
-use super::{AdminDoor, HistoryDoor, KeysDoor, QueueDoor, TopicsDoor};
+use super::{AdminDoor, BackupsDoor, HistoryDoor, KeysDoor, MembersDoor, QueueDoor, TopicsDoor};
 use crate::node::Node;
 
 /// Serves until `stopped` is true. Errors: text; the server ended by itself.
@@ -48,6 +50,8 @@ pub(crate) async fn serve_grpc(
         .add_service(topics)
         .add_service(history)
         .add_service(KeysServer::new(KeysDoor::new(Arc::clone(&node))))
+        .add_service(BackupsServer::new(BackupsDoor::new(Arc::clone(&node))))
+        .add_service(MembersServer::new(MembersDoor::new(Arc::clone(&node))))
         .add_service(AdminServer::new(AdminDoor::new(node)))
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
             // A closed channel stops the server too: the node is gone.

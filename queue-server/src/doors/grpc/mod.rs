@@ -1,6 +1,8 @@
 //! The gRPC door of the queue: one file a verb.
 
 mod admin;
+mod admin_backup;
+mod admin_members;
 mod consume;
 mod exchange;
 mod failure;
@@ -17,6 +19,8 @@ mod subscriptions;
 mod topics;
 
 use admin::AdminDoor;
+use admin_backup::BackupsDoor;
+use admin_members::MembersDoor;
 use history::HistoryDoor;
 use keys::KeysDoor;
 pub(crate) use listen::serve_grpc;
