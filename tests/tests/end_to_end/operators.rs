@@ -68,6 +68,15 @@ impl Traffic {
         (0..QUEUES.len()).map(gap).max().unwrap_or_default()
     }
 
+    /// Waits for more, tells the gap since `since`, and begins anew from here.
+    async fn tell(&self, what: &str, since: &mut Instant) {
+        self.flows().await;
+        let gap = self.gap(*since);
+        eprintln!("{what}: longest gap of a queue {} ms", gap.as_millis());
+        assert!(gap < GAP_MAX, "{what}: refused for longer than a failover: {gap:?}");
+        *since = Instant::now();
+    }
+
     /// All numbers that were answered.
     async fn end(self) -> BTreeSet<u64> {
         self.stop.store(true, Ordering::Relaxed);
@@ -131,37 +140,30 @@ async fn a_cluster_grows_replaces_a_node_and_restarts_under_load_and_loses_nothi
     }
     let traffic = Traffic::start(&client);
     let mut since = Instant::now();
-    let mut tell = async |what: &str| {
-        traffic.flows().await;
-        let gap = traffic.gap(since);
-        eprintln!("{what}: longest gap of a queue {} ms", gap.as_millis());
-        assert!(gap < GAP_MAX, "{what}: refused for longer than a failover: {gap:?}");
-        since = Instant::now();
-    };
-    tell("before").await;
+    traffic.tell("before", &mut since).await;
 
     must(&cluster, &["add"]).await;
     must(&cluster, &["add"]).await;
     assert_eq!(names(&cluster), ["1", "2", "3", "4", "5"]);
     must(&cluster, &["health"]).await;
-    tell("two nodes more").await;
+    traffic.tell("two nodes more", &mut since).await;
 
     must(&cluster, &["kill", "2"]).await;
     assert!(!cluster.run(&["health"]).status.success(), "a node is gone");
-    tell("a node killed").await;
+    traffic.tell("a node killed", &mut since).await;
     must(&cluster, &["replace", "2"]).await;
     assert_eq!(names(&cluster), ["1", "3", "4", "5", "6"]);
     must(&cluster, &["health"]).await;
-    tell("the node replaced").await;
+    traffic.tell("the node replaced", &mut since).await;
 
     must(&cluster, &["rebalance"]).await;
     assert!(leads(&cluster).iter().all(|(_, led)| *led <= 1), "three leads on five nodes: {:?}", leads(&cluster));
-    tell("leads spread").await;
+    traffic.tell("leads spread", &mut since).await;
 
     for node in ["1", "3", "4", "5", "6"] {
         let of = Arc::clone(&cluster);
         tokio::task::spawn_blocking(move || restart(&of, node)).await.expect("the node restarts");
-        tell("a node restarted").await;
+        traffic.tell("a node restarted", &mut since).await;
     }
     must(&cluster, &["safe-to-stop", "1", "--wait", "60"]).await;
 
