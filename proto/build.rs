@@ -9,14 +9,16 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const CONTRACTS: [&str; 7] = [
+const CONTRACTS: [&str; 9] = [
     "tercet/queue/v1/queue.proto",
     "tercet/queue/v1/topic.proto",
     "tercet/queue/v1/history.proto",
     "tercet/ledger/v1/ledger.proto",
     "tercet/packet/v1/packet.proto",
     "tercet/admin/v1/admin.proto",
+    "tercet/admin/v1/backup.proto",
     "tercet/admin/v1/keys.proto",
+    "tercet/admin/v1/members.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

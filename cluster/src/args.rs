@@ -7,12 +7,16 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::bench::Bench;
+use crate::context::Context;
 use crate::demo::Demo;
 use crate::evening::Evening;
 use crate::keys::Keys;
 use crate::limits::NODES_MAX;
+use crate::members::Members;
 use crate::nodes::Target;
 use crate::parked::Parked;
+use crate::queues::{Queue, Topic};
+use crate::reach::Reach;
 
 const EXAMPLES: &str = "Examples:
   cluster up --dir /tmp/evening --app       three queue nodes, three app nodes
@@ -21,7 +25,17 @@ const EXAMPLES: &str = "Examples:
   cluster start --dir /tmp/evening 2        start it again on its data and ports
   cluster audit --dir /tmp/evening          the invariants of the money
   cluster bench queue --dir /tmp/evening    load, with latencies
-  cluster down --dir /tmp/evening           stop all";
+  cluster down --dir /tmp/evening           stop all
+  cluster status --at 10.0.0.1:7101 --watch any other cluster, by one of its nodes
+  cluster add --dir /tmp/evening            a fourth node: it copies everything, then votes
+  cluster safe-to-stop --dir /tmp/evening 2 before a restart
+  cluster queue create --dir /tmp/evening orders --retention-s 86400
+
+Exit codes:
+  0  done, and the answer is yes
+  1  done, and the answer is no: not healthy, not safe, copies differ, an invariant broken
+  2  the command line is not understood
+  3  it could not be done; stderr says why";
 
 /// Starts, watches, breaks, audits and loads a Tercet cluster.
 #[derive(Debug, Parser)]
@@ -61,16 +75,21 @@ pub(crate) enum Verb {
     /// Verdict, reasons, and every replica; exit 0 only if healthy.
     Status {
         #[command(flatten)]
-        dir: Dir,
+        reach: Reach,
         /// How to print it.
         #[arg(short, long, value_enum, default_value_t)]
         output: Output,
+        /// Look again every two seconds, with rates, until Ctrl-C.
+        #[arg(long)]
+        watch: bool,
     },
     /// Verdict and reasons; exit 0 only if every member is up and caught up.
     Health {
         #[command(flatten)]
-        dir: Dir,
+        reach: Reach,
     },
+    #[command(flatten)]
+    Members(Members),
     /// Check the invariants of the money; exit 0 only if all hold.
     Audit {
         #[command(flatten)]
@@ -85,6 +104,41 @@ pub(crate) enum Verb {
     /// Key pairs for CMQ's API: who may send to, receive from and manage which queues.
     #[command(subcommand)]
     Keys(Keys),
+    /// Compare all copies by the hash of their rows at one index; exit 0 only if they are equal.
+    Verify {
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Copy every group of the queue into a new folder, with hashes. TERCET_RESTORE=FOLDER `cluster up` restores it.
+    Backup {
+        #[command(flatten)]
+        reach: Reach,
+        /// The folder, not there yet.
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+    },
+    /// Queues by hand: create, edit, list, show, peek, purge, rewind, redrive, explain.
+    #[command(subcommand)]
+    Queue(Queue),
+    /// Topics by hand: create, list, show, delete.
+    #[command(subcommand)]
+    Topic(Topic),
+    /// Names for clusters elsewhere.
+    #[command(subcommand)]
+    Context(Context),
+    /// Write what a fault's finder needs into one file; no keys, no bodies.
+    Bundle {
+        #[command(flatten)]
+        reach: Reach,
+        /// The file.
+        #[arg(long, value_name = "FILE", default_value = "tercet-bundle.json")]
+        out: PathBuf,
+    },
+    /// Print what makes a shell complete this command.
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
     /// Make load and measure it.
     Bench(Bench),
     /// Play an evening of tens of thousands of phones, with a peak beyond what the app can do.
@@ -154,6 +208,42 @@ mod tests {
             "status",
             "status --dir D -o json",
             "health --dir D",
+            "status --at 10.0.0.1:7101 --at 10.0.0.2:7101",
+            "add --dir D",
+            "add --context prod --as 4 --grpc 10.0.0.4:7101 --learner",
+            "promote --dir D 4",
+            "remove --dir D 4",
+            "replace --dir D 3",
+            "transfer --dir D 1 2",
+            "transfer --dir D 1",
+            "rebalance --dir D",
+            "verify --dir D",
+            "backup --at H:1 --out F",
+            "status --dir D --watch",
+            "queue create --dir D orders --retention-s 60 --dead-letter dead --dead-letter-after 3",
+            "queue edit --at H:1 orders --trace true",
+            "queue list --dir D or",
+            "queue show --dir D orders",
+            "queue delete --dir D orders --yes orders",
+            "queue peek --dir D orders --state leased --limit 5",
+            "queue purge --dir D orders --yes orders",
+            "queue rewind --dir D orders --to-ms 0",
+            "queue redrive --dir D dead --to orders --rate 10 --dry-run",
+            "queue redrive --dir D dead --look",
+            "queue explain --dir D orders 7",
+            "topic create --dir D t --routing",
+            "topic list",
+            "topic show --dir D t",
+            "topic delete --dir D t",
+            "context set prod --at 10.0.0.1:7101",
+            "context use prod",
+            "context list",
+            "context remove prod",
+            "bundle --dir D --out F",
+            "completion bash",
+            "safe-to-stop --dir D 2 --wait 60",
+            "drain --dir D 2",
+            "revive --dir D 2",
             "audit --dir D -o json",
             "bench queue --dir D --producers 4 --window 64 --batch 1 --size 1024 --secs 5 --rate 0 --consumers 0 -o json",
             "bench ledger --dir D --batch 500",
@@ -184,6 +274,10 @@ mod tests {
             "kill --dir D 1 --signal 99",
             "bench --dir D",
             "health -o json",
+            "add --as 4",
+            "queue purge --dir D orders",
+            "queue create --dir D q --dead-letter d",
+            "status --at A --context C",
         ] {
             let words = std::iter::once("cluster").chain(line.split_whitespace());
             assert!(Args::try_parse_from(words).is_err(), "{line:?}");

@@ -36,6 +36,22 @@ pub(crate) const LOG_TAIL_BYTES: u64 = 16 * 1024;
 pub(crate) const STATUS_MAX: Duration = Duration::from_millis(800);
 /// Entries that a replica may be behind its leader and be called caught up: answers are not of the same instant.
 pub(crate) const LAG_ENTRIES_MAX: u64 = 256;
+/// An attempt at a change of a group's members.
+pub(crate) const CHANGE_ATTEMPT_MAX: Duration = Duration::from_secs(12);
+/// A change of a group's members, with all its repeats.
+pub(crate) const CHANGE_MAX: Duration = Duration::from_secs(60);
+/// A node that joins has copied a group within this.
+pub(crate) const CATCH_UP_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Between two looks of `status --watch`.
+pub(crate) const WATCH_EVERY: Duration = Duration::from_secs(2);
+/// Replicas are seen at one index within this, or are not compared.
+pub(crate) const VERIFY_MAX: Duration = Duration::from_secs(30);
+/// Names asked for at once.
+pub(crate) const LIST_PAGE: u32 = 50;
+/// Characters of a body that are shown.
+pub(crate) const BODY_CHARS_SHOWN: usize = 120;
+
 /// An audit reads everything; it is given this long.
 pub(crate) const AUDIT_MAX: Duration = Duration::from_secs(60);
 

@@ -3,8 +3,14 @@
 //! ```text
 //!  args ──> nodes    processes of this machine: up, kill, start, down
 //!      ├──> status   Admin.Status of every node ──> verdict (pure)
+//!      ├──> members  nodes come and go, and share the leads
 //!      ├──> audit    the invariants of the money
 //!      ├──> parked   credits that wait for an operator
+//!      ├──> verify   the copies, by the hash of their rows
+//!      ├──> backup   every group as files, with hashes
+//!      ├──> queues   queues and topics by hand
+//!      ├──> context  names for clusters elsewhere (reach: which one is meant)
+//!      ├──> bundle   what a fault's finder needs
 //!      ├──> keys     key pairs and their rights
 //!      ├──> bench    load with latencies
 //!      ├──> evening  tens of thousands of phones, and a peak beyond what the app can do
@@ -18,7 +24,10 @@
 mod admin;
 mod args;
 mod audit;
+mod backup;
 mod bench;
+mod bundle;
+mod context;
 mod demo;
 mod doors;
 mod draw;
@@ -27,20 +36,27 @@ mod evening;
 mod file;
 mod keys;
 mod limits;
+mod members;
 mod nodes;
 mod parked;
 mod phone;
 mod replicas;
+mod queues;
+mod reach;
 mod screen;
 mod status;
+mod verify;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::args::{Args, Verb};
 use crate::error::Error;
 use crate::file::Folder;
+
+/// The exit code of what could not be done; "no" is 1, and a command line that is not understood 2.
+const COULD_NOT: u8 = 3;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -58,7 +74,7 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             screen::note(&format!("error: {error}"));
-            ExitCode::FAILURE
+            ExitCode::from(COULD_NOT)
         }
     }
 }
@@ -74,8 +90,16 @@ async fn run(verb: Verb) -> Result<bool, Error> {
         Verb::Kill { dir, target, signal } => nodes::kill(&Folder::open(&dir)?, &target, signal).await,
         Verb::Start { dir, node } => nodes::start(&Folder::open(&dir)?, &node).await,
         Verb::Down { dir } => nodes::down(&Folder::open(&dir)?).await,
-        Verb::Status { dir, output } => status::status(&Folder::open(&dir)?, output).await,
-        Verb::Health { dir } => status::health(&Folder::open(&dir)?).await,
+        Verb::Status { reach, output, watch } => status::status(&reach, output, watch).await,
+        Verb::Health { reach } => status::health(&reach).await,
+        Verb::Backup { reach, out } => backup::backup(&reach, &out).await,
+        Verb::Verify { reach } => verify::verify(&reach).await,
+        Verb::Queue(verb) => queues::queue(verb).await,
+        Verb::Topic(verb) => queues::topic(verb).await,
+        Verb::Context(verb) => context::context(verb),
+        Verb::Bundle { reach, out } => bundle::bundle(&reach, &out).await,
+        Verb::Completion { shell } => Ok(complete(shell)),
+        Verb::Members(verb) => members::members(verb).await,
         Verb::Audit { dir, output } => audit::audit(&Folder::open(&dir)?, output).await,
         Verb::Parked(verb) => parked::parked(verb).await,
         Verb::Keys(verb) => keys::keys(verb).await,
@@ -83,4 +107,12 @@ async fn run(verb: Verb) -> Result<bool, Error> {
         Verb::Evening(evening) => Box::pin(evening::evening(evening)).await,
         Verb::Demo(demo) => Box::pin(demo::demo(demo)).await,
     }
+}
+
+/// Prints what makes a shell complete this command.
+fn complete(shell: clap_complete::Shell) -> bool {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "cluster", &mut script);
+    screen::out(&String::from_utf8_lossy(&script));
+    true
 }

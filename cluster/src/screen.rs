@@ -10,6 +10,14 @@ pub(crate) fn out(text: &str) {
     let _ = writeln!(stdout().lock(), "{text}");
 }
 
+/// Prints an answer over the one before, on a terminal; below it elsewhere.
+pub(crate) fn page(text: &str) {
+    if stdout().is_terminal() {
+        let _ = write!(stdout().lock(), "\x1b[H\x1b[2J");
+    }
+    out(text);
+}
+
 /// Prints a line beside the answer.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(stderr().lock(), "{text}");

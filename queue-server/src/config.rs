@@ -62,6 +62,14 @@ pub struct Config {
     /// A first member of the cluster, this node included: ID=GRPC_ADDRESS. Once per member.
     #[arg(long = "member", value_parser = parse_member, required = true)]
     pub members: Vec<(u64, String)>,
+    /// Below so many free bytes on the disk of its data this node takes no messages that it leads; it hands out and settles
+    /// them as before.
+    #[arg(long, env = "TERCET_DISK_FREE_MIN_BYTES", default_value_t = 1 << 30)]
+    pub disk_free_min_bytes: u64,
+    /// A folder that `cluster backup` wrote: a blank node begins with what it holds. Every node of the new cluster is given
+    /// the same; a node that holds data passes it over.
+    #[arg(long, env = "TERCET_RESTORE")]
+    pub restore: Option<PathBuf>,
     /// Groups that hold queues. Every node of a cluster is given the same number.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub groups: u32,
@@ -132,7 +140,13 @@ impl Config {
 fn parse_member(text: &str) -> Result<(u64, String), String> {
     let (id, address) = text.split_once('=').ok_or("a member is written ID=ADDRESS")?;
     let id = id.parse().map_err(|_| format!("{id:?} is not a node id"))?;
-    address.parse::<SocketAddr>().map_err(|_| format!("{address:?} is not an address such as 127.0.0.1:7101"))?;
+    // A name is looked up with each connection: where machines change their addresses, a member keeps its name.
+    let is_name =
+        |host: &str| !host.is_empty() && host.bytes().all(|c| c.is_ascii_alphanumeric() || b".-".contains(&c));
+    let named = address.rsplit_once(':').is_some_and(|(host, port)| is_name(host) && port.parse::<u16>().is_ok());
+    if !named && address.parse::<SocketAddr>().is_err() {
+        return Err(format!("{address:?} is not an address such as 127.0.0.1:7101 or queue-1.example:7101"));
+    }
     Ok((id, address.to_owned()))
 }
 
@@ -173,7 +187,9 @@ mod tests {
     #[test]
     fn a_member_is_an_id_and_an_address() {
         assert_eq!(parse_member("2=127.0.0.1:7"), Ok((2, "127.0.0.1:7".to_owned())));
-        for bad in ["", "2", "x=127.0.0.1:7", "2=host", "2=127.0.0.1"] {
+        assert_eq!(parse_member("2=queue-2.nodes:7"), Ok((2, "queue-2.nodes:7".to_owned())));
+        assert!(parse_member("2=[::1]:7").is_ok());
+        for bad in ["", "2", "x=127.0.0.1:7", "2=host", "2=127.0.0.1", "2=:7", "2=a b:7", "2=host:99999"] {
             assert!(parse_member(bad).is_err(), "{bad:?}");
         }
     }

@@ -11,9 +11,11 @@
 //! Must never: decide anything about a message. Doors validate and translate, the machine decides.
 
 pub mod config;
+mod disk_guard;
 mod doors;
 mod node;
 mod push;
+mod restore;
 mod rewind;
 mod serve;
 mod tally;

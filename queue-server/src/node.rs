@@ -13,6 +13,7 @@ use queue_core::{
 use replica::{Group, ProposeError, ReadError, Replica, Role, StartError};
 
 use crate::config::Config;
+use crate::disk_guard::DiskGuard;
 use crate::tally::Tally;
 
 /// How long a node asks for a fresh look at the directory or a queue.
@@ -25,6 +26,7 @@ pub(crate) struct Node {
     replica: Arc<Replica>,
     group_count: u32,
     tally: Arc<Tally>,
+    disk: DiskGuard,
     directory: OnceLock<Group<DirectoryMachine>>,
     queues: RwLock<BTreeMap<GroupId, Group<QueueMachine>>>,
 }
@@ -59,6 +61,7 @@ impl Node {
             replica,
             group_count: config.groups,
             tally: Arc::default(),
+            disk: DiskGuard::new(config.disk_free_min_bytes),
             directory: OnceLock::new(),
             queues: RwLock::default(),
         }
@@ -83,6 +86,11 @@ impl Node {
     /// What this node was asked.
     pub(crate) const fn tally(&self) -> &Arc<Tally> {
         &self.tally
+    }
+
+    /// Whether the disk has room for what is sent. Errors: why not, in words.
+    pub(crate) fn room_to_send(&self) -> Result<(), String> {
+        self.disk.judge(|| self.replica.disk().0)
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -14,6 +14,7 @@ use crate::doors::{
 };
 use crate::node::Node;
 use crate::push;
+use crate::restore::restore;
 
 /// Time that calls under way get at a stop.
 const STOP_GRACE: Duration = Duration::from_millis(200);
@@ -77,6 +78,9 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         timers: Timers::default(),
         wall: system_wall_clock(),
     })?);
+    if let Some(backup) = &config.restore {
+        restore(&replica, backup, config.groups).await?;
+    }
     let node = Arc::new(Node::new(&config, Arc::clone(&replica)));
     let (stop, stopped) = watch::channel(false);
     let keys = Arc::new(KeyRing::new(Arc::clone(&node), operator, config.local_key));

@@ -47,6 +47,14 @@ pub enum StartError {
         /// The index that was acknowledged.
         acknowledged: u64,
     },
+    /// A backup cannot be put in place.
+    #[error("group {group} cannot be restored: {reason}", group = .group.0)]
+    Restore {
+        /// The group.
+        group: GroupId,
+        /// Why not.
+        reason: String,
+    },
     /// Raft refused to start.
     #[error("raft: {0}")]
     Raft(String),

@@ -11,6 +11,7 @@
 //!                                           └─> driver ─> Host<M> ─> rows (one batch) ─> answers
 //! ```
 
+mod backup;
 mod clock;
 mod codec;
 mod errors;
@@ -23,8 +24,12 @@ mod raft_types;
 pub mod simulation;
 mod state;
 
+pub use backup::GroupBackup;
 pub use clock::{WallClock, system_wall_clock};
 pub use errors::StartError;
-pub use group::{Applied, Group, GroupStatus, Leader, ProposeError, ReadError, Receipt, Role, View, Waiting};
+pub use group::{
+    Applied, Group, GroupStatus, Leader, MemberChange, MemberError, ProposeError, ReadError, Receipt, Role, View,
+    Waiting,
+};
 pub use net::{Carrier, GrpcTransport, Lane, ReplicationService, Transport, TransportError, wire};
 pub use process::{Replica, ReplicaConfig, Timers};

@@ -2,6 +2,10 @@
 
 /// Members of one group, learners included.
 pub const MEMBERS_MAX: usize = 16;
+/// Voters that a group keeps: three copies are promised.
+pub const COPIES_MIN: usize = 3;
+/// Entries that a learner may lack when it is promoted: what is under way while a group is busy.
+pub const PROMOTE_LAG_ENTRIES_MAX: u64 = 512;
 /// Bytes of a node's address.
 pub const NODE_ADDRESS_BYTES_MAX: usize = 256;
 /// Most bytes of entries in one append request; one entry may be larger and then travels alone.

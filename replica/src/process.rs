@@ -3,6 +3,8 @@
 //! ```text
 //!  folder/IDENTITY      format and node id
 //!  folder/LOCK          held while the process runs
+//!  folder/DRAINED       there while this node shall lead nothing
+//!  folder/RESTORED      there once a backup was put in place
 //!  folder/log/          the segments of the log of all groups; log.synced: how far it was synced
 //!  folder/group-0/ …    the rows of each group
 //! ```
@@ -20,14 +22,17 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use crate::backup::{self, GroupBackup, Place};
 use crate::clock::WallClock;
 use crate::errors::StartError;
-use crate::group::{Addressee, Group, GroupControl, GroupSetup, GroupStatus, Role};
+use crate::group::{Addressee, Group, GroupControl, GroupSetup, GroupStatus, MemberChange, MemberError, Role};
 use crate::log::{FsyncGauge, GroupLog, LogEngine, SegmentLog};
 use crate::net::{Carrier, GrpcTransport, ReplicationService, Switchboard, Transport};
 use crate::state::{RocksBudget, RocksRows};
 
 const FORMAT: &str = "tercet-1";
+const DRAINED: &str = "DRAINED";
+const RESTORED: &str = "RESTORED";
 
 /// A lead is handed over in a few milliseconds; after this nobody takes it.
 const HAND_OVER_MAX: Duration = Duration::from_millis(250);
@@ -150,6 +155,7 @@ impl Replica {
             failed: self.failed.clone(),
         };
         let group: Group<M> = setup.open().await?;
+        GroupControl::drain(&group, self.is_drained());
         self.groups.0.write().insert(id, Arc::new(group.clone()));
         Ok(group)
     }
@@ -198,6 +204,57 @@ impl Replica {
         self.groups.find(id)?.transfer_leader(to).await
     }
 
+    /// Changes the members of a group that this node leads. Errors: [`MemberError`].
+    pub async fn change_member(&self, id: GroupId, change: MemberChange) -> Result<(), MemberError> {
+        let group = self.groups.find(id).map_err(MemberError::Limit)?;
+        group.change_member(change).await
+    }
+
+    /// Whether this node leads nothing, by an operator's wish.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.config.folder.join(DRAINED).exists()
+    }
+
+    /// Gives every lead away and takes none from now on, after restarts too; or may lead again. Errors: the wish cannot be
+    /// kept on the disk, and nothing was changed.
+    pub async fn drain(&self, is_drained: bool) -> Result<(), std::io::Error> {
+        keep_mark(&self.config.folder, DRAINED, is_drained)?;
+        let groups: Vec<_> = self.groups.0.read().values().map(Arc::clone).collect();
+        groups.iter().for_each(|group| group.drain(is_drained));
+        if is_drained {
+            join_all(groups.iter().map(|group| hand_over(&**group))).await;
+        }
+        Ok(())
+    }
+
+    /// Copies a group at one index. Errors: text.
+    pub async fn backup(&self, id: GroupId) -> Result<GroupBackup, String> {
+        self.groups.find(id)?.backup().await
+    }
+
+    /// Whether this node never ran and was never restored: it holds no group.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        let restored = self.config.folder.join(RESTORED).exists();
+        !restored && !self.config.folder.join(format!("group-{}", GroupId::META.0)).exists()
+    }
+
+    /// Notes that all groups were restored.
+    pub fn set_restored(&self) -> std::io::Result<()> {
+        keep_mark(&self.config.folder, RESTORED, true)
+    }
+
+    /// Puts a backup's files of a group in place, before the group is added; it begins with this node's first members.
+    ///
+    /// Errors: the node holds data of the group, or its rows have another `hash` than they were taken with.
+    pub async fn restore_group(&self, id: GroupId, source: &Path, hash: &[u8]) -> Result<(), StartError> {
+        let folder = self.config.folder.join(format!("group-{}", id.0));
+        let (log, budget) = (Arc::clone(&self.log), self.budget.clone());
+        let place = Place { id, folder: &folder, members: &self.config.members, log, budget };
+        backup::restore(place, source, hash).await
+    }
+
     /// Flushes the rows of a group to disk and lets its log go, but for the newest `kept` entries: what happens by itself
     /// when enough was applied. A follower that needs older entries is sent the rows. Errors: text.
     pub async fn flush(&self, id: GroupId, kept: u64) -> Result<(), String> {
@@ -236,6 +293,19 @@ async fn hand_over(group: &dyn GroupControl) {
     if timeout(HAND_OVER_MAX, handed_over).await.is_err() {
         tracing::info!("a lead is left to an election");
     }
+}
+
+/// Makes or removes an empty file, durably.
+fn keep_mark(folder: &Path, name: &str, is_set: bool) -> std::io::Result<()> {
+    let path = folder.join(name);
+    if is_set {
+        File::create(&path)?.sync_all()?;
+    } else if let Err(error) = fs::remove_file(&path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    File::open(folder)?.sync_all()
 }
 
 /// Writes the identity of a new folder, or checks the one that is there.

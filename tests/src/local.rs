@@ -17,12 +17,18 @@ impl LocalCluster {
     /// Starts three queue nodes, and three app nodes if asked to; returns when they serve.
     #[must_use]
     pub fn start(with_app: bool) -> Self {
-        // The system's temporary folder may be memory; an fsync there means nothing.
-        let folder = tempfile::Builder::new().prefix("tercet-test-").tempdir_in("/var/tmp");
-        let cluster = Self { folder: folder.expect("a temporary folder can be made") };
+        let cluster = Self::blank();
         let up = if with_app { cluster.run(&["up", "--app"]) } else { cluster.run(&["up"]) };
         assert!(up.status.success(), "the cluster starts: {}", text(&up));
         cluster
+    }
+
+    /// A folder in which no cluster was started yet.
+    #[must_use]
+    pub fn blank() -> Self {
+        // The system's temporary folder may be memory; an fsync there means nothing.
+        let folder = tempfile::Builder::new().prefix("tercet-test-").tempdir_in("/var/tmp");
+        Self { folder: folder.expect("a temporary folder can be made") }
     }
 
     /// Runs a verb of `cluster` on this cluster.
@@ -30,6 +36,14 @@ impl LocalCluster {
     pub fn run(&self, words: &[&str]) -> Output {
         let mut command = Command::new(binary("cluster"));
         command.args(words).arg("--dir").arg(self.path()).output().expect("the cluster command runs")
+    }
+
+    /// Runs a verb that must succeed, with a variable in the environment that the nodes it starts inherit.
+    pub fn must_with(&self, words: &[&str], name: &str, value: &str) {
+        let mut command = Command::new(binary("cluster"));
+        let output = command.args(words).arg("--dir").arg(self.path()).env(name, value).output();
+        let output = output.expect("the cluster command runs");
+        assert!(output.status.success(), "cluster {words:?}: {}", text(&output));
     }
 
     /// Runs a verb that must succeed.

@@ -7,11 +7,14 @@
 //!
 //! Must never: end a process by its name, or by a number that may have been given to somebody else.
 
+mod extra;
 mod launch;
 mod ports;
 mod process;
 mod ready;
 mod verbs;
 
+pub(crate) use extra::{forget, start_extra};
+pub(crate) use launch::tail as log_tail;
 pub(crate) use process::parse_signal;
 pub(crate) use verbs::{Target, describe, down, end_all, kill, kill_node, start, start_node, up};

@@ -3,38 +3,75 @@
 //! Must never: print a verdict that its reasons do not carry.
 
 mod print;
+mod queues;
 mod verdict;
 
 use futures::future::join;
+use tokio::time::timeout;
 
 use crate::admin;
 use crate::args::Output;
 use crate::error::Error;
-use crate::file::{Folder, Kind};
+use crate::file::{ClusterFile, Folder, Kind};
+use crate::limits::WATCH_EVERY;
+use crate::reach::Reach;
 use crate::screen;
 
+use queues::Queues;
 pub(crate) use verdict::Verdict;
 
-/// Prints verdict, reasons and every replica; `true` if healthy.
-pub(crate) async fn status(folder: &Folder, output: Output) -> Result<bool, Error> {
-    let verdict = look(folder).await?;
-    screen::out(&match output {
-        Output::Text => print::text(&verdict),
-        Output::Json => print::json(&verdict).to_string(),
-    });
-    Ok(verdict.is_healthy())
+/// Prints verdict, reasons, every replica and every queue, again and again if asked to; `true` if healthy.
+pub(crate) async fn status(reach: &Reach, output: Output, is_watched: bool) -> Result<bool, Error> {
+    let mut before = None;
+    loop {
+        let cluster = reach.cluster().await?;
+        let verdict = over(&cluster).await;
+        let queues = Queues::look(cluster.of(Kind::Queue), &verdict.views).await;
+        let text = match output {
+            Output::Text => format!("{}\n\n{}", print::text(&verdict), queues.text(before.as_ref())),
+            Output::Json => json(&verdict, &queues).to_string(),
+        };
+        if !is_watched {
+            screen::out(text.trim_end());
+            return Ok(verdict.is_healthy());
+        }
+        screen::page(text.trim_end());
+        before = Some(queues);
+        let ended = timeout(WATCH_EVERY, tokio::signal::ctrl_c()).await;
+        if ended.is_ok() {
+            return Ok(verdict.is_healthy());
+        }
+    }
+}
+
+/// Verdict, nodes and queues for scripts.
+pub(crate) async fn snapshot(cluster: &ClusterFile) -> serde_json::Value {
+    let verdict = over(cluster).await;
+    let queues = Queues::look(cluster.of(Kind::Queue), &verdict.views).await;
+    json(&verdict, &queues)
+}
+
+fn json(verdict: &Verdict, queues: &Queues) -> serde_json::Value {
+    let mut json = print::json(verdict);
+    if let Some(fields) = json.as_object_mut() {
+        fields.insert("queues".to_owned(), queues.json());
+    }
+    json
 }
 
 /// Prints verdict and reasons; `true` if healthy.
-pub(crate) async fn health(folder: &Folder) -> Result<bool, Error> {
-    let verdict = look(folder).await?;
+pub(crate) async fn health(reach: &Reach) -> Result<bool, Error> {
+    let verdict = over(&reach.cluster().await?).await;
     screen::out(&print::head(&verdict));
     Ok(verdict.is_healthy())
 }
 
 /// The verdict on the cluster as it is now.
 pub(crate) async fn look(folder: &Folder) -> Result<Verdict, Error> {
-    let cluster = folder.cluster()?;
+    Ok(over(&folder.cluster()?).await)
+}
+
+async fn over(cluster: &ClusterFile) -> Verdict {
     let (queue, app) = join(admin::look(cluster.of(Kind::Queue)), admin::look(cluster.of(Kind::App))).await;
-    Ok(Verdict::over(&[("queue", queue), ("app", app)]))
+    Verdict::over(&[("queue", queue), ("app", app)])
 }

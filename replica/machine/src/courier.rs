@@ -174,6 +174,33 @@ impl Courier {
     }
 }
 
+/// The changes that begin a source anew, after its group was restored from a copy: the next epoch, and the records that wait
+/// numbered from 1. Their targets, whatever they applied before, take them all.
+pub fn renewed_courier(rows: &dyn RowSource) -> Result<Rows, LoadError> {
+    let courier = Courier::load(rows)?;
+    let mut changes = Rows::default();
+    let mut epoch = Writer::with_capacity(8);
+    epoch.u64(courier.epoch.saturating_add(1));
+    changes.put(Key::from_static(&[EPOCH]), epoch.finish());
+    for (target, outbox) in courier.out {
+        let first = outbox.acked.saturating_add(1);
+        let mut waiting = Vec::new();
+        rows.scan(&record_key(target, first), &record_key(target, outbox.next), &mut |key, value| {
+            waiting.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
+            true
+        })?;
+        let mut next: u64 = 1;
+        let (keys, records): (Vec<Key>, Vec<Bytes>) = waiting.into_iter().unzip();
+        keys.into_iter().for_each(|key| changes.delete(key));
+        for record in records {
+            changes.put(record_key(target, next), record);
+            next = next.saturating_add(1);
+        }
+        changes.put(pair_key(OUT, target), pair(next, 0));
+    }
+    Ok(changes)
+}
+
 fn record_key(target: Destination, sequence: u64) -> Key {
     let mut key = Writer::with_capacity(15);
     key.u8(RECORD);

@@ -32,7 +32,7 @@ mod rows;
 mod session;
 
 pub use contract::{Context, LoadError, Machine};
-pub use courier::{CourierStatus, Delivery, Record};
+pub use courier::{CourierStatus, Delivery, Record, renewed_courier};
 pub use entry::{Command, EntryView, EntryWriter, RequestId, System};
 pub use host::{Answer, Host, Outcome, Parked};
 pub use ids::{BodyRef, Destination, GroupId, LogIndex, TimestampMs, Track};

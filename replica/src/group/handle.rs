@@ -19,12 +19,13 @@ use super::courier::HeldTracks;
 use super::errors::{Leader, ProposeError, ReadError};
 use super::road::Proposal;
 use super::standing::Standing;
+use crate::backup::GroupBackup;
 use crate::clock::MachineClock;
 use crate::limits::COURIER_BYTES_MAX;
 use crate::log::GroupLog;
 use crate::net::{Lane, ProposeAnswer, Request, Transport, TransportError, call};
 use crate::raft_types::{Config, LogId};
-use crate::state::{self, Driver};
+use crate::state::{self, Driver, RowEngine};
 
 /// How long a follower waits for the leader to name an index before it asks again.
 const READ_INDEX_TIMEOUT: Duration = Duration::from_secs(1);
@@ -385,17 +386,29 @@ impl<M: Machine> Group<M> {
 
     /// A hash over every row, and the index it stands for: equal on all replicas at the same index.
     pub fn state_hash(&self) -> Result<(u64, Bytes), StoreFailure> {
-        use sha2::{Digest as _, Sha256};
         let _held = self.0.state.host.read();
-        let mut hash = Sha256::new();
-        self.0.state.rows.visit_rows(&mut |key, value| {
-            hash.update((key.len() as u64).to_be_bytes());
-            hash.update(key);
-            hash.update((value.len() as u64).to_be_bytes());
-            hash.update(value);
-        })?;
-        Ok((*self.0.state.index.borrow(), Bytes::copy_from_slice(&hash.finalize())))
+        let hash = hash_rows(&*self.0.state.rows)?;
+        Ok((*self.0.state.index.borrow(), hash))
     }
+
+    /// Copies the group at one index. Blocks, and holds up whoever applies meanwhile. Errors: text.
+    pub(super) fn take_backup(&self) -> Result<GroupBackup, String> {
+        let _held = self.0.state.host.read();
+        GroupBackup::take(self.0.id, &*self.0.state.rows, &self.0.log)
+    }
+}
+
+/// A hash over every row.
+pub(crate) fn hash_rows(rows: &dyn RowEngine) -> Result<Bytes, StoreFailure> {
+    use sha2::{Digest as _, Sha256};
+    let mut hash = Sha256::new();
+    rows.visit_rows(&mut |key, value| {
+        hash.update((key.len() as u64).to_be_bytes());
+        hash.update(key);
+        hash.update((value.len() as u64).to_be_bytes());
+        hash.update(value);
+    })?;
+    Ok(Bytes::copy_from_slice(&hash.finalize()))
 }
 
 fn unknown<T>(reason: &str) -> Result<T, ProposeError> {

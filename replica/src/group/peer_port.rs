@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use machine::{Command, Layout as _, Machine, System, Writer};
 use openraft::async_runtime::watch::WatchReceiver as _;
-use openraft::raft::AppendEntriesRequest;
+use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest};
 use parking_lot::Mutex;
 
 use super::errors::ProposeError;
@@ -33,9 +33,10 @@ impl<M: Machine> PeerPort<M> {
         match request {
             Request::Vote(vote) => raft.vote(vote).await.map(|vote| write_vote_response(&vote)).map_err(text),
             Request::PreVote(vote) => raft.pre_vote(vote).await.map(|vote| write_vote_response(&vote)).map_err(text),
-            Request::TransferLeader(transfer) => {
+            Request::TransferLeader(transfer) if self.takes(&transfer) => {
                 raft.handle_transfer_leader(transfer).await.map_err(text)?.map(|()| Bytes::new()).map_err(text)
             }
+            Request::TransferLeader(_) => Err("this node is drained".to_owned()),
             Request::SnapshotOffer { id, files } => self.offer(id, files),
             Request::SnapshotChunk { id, name, offset, chunk } => self.chunk(id, &name, offset, &chunk),
             Request::SnapshotInstall { id, vote, meta } => self.install(id, vote, meta).await,
@@ -59,6 +60,11 @@ impl<M: Machine> PeerPort<M> {
                 answer.map(|result| write_append_result(&result)).map_err(text)
             }
         }
+    }
+
+    /// A drained node takes no lead; of one that passes to another it must hear all the same.
+    fn takes(&self, transfer: &TransferLeaderRequest<Config>) -> bool {
+        *transfer.to_node_id() != self.group.0.node || !self.group.0.standing.is_drained()
     }
 
     fn offer(&self, id: u64, files: Vec<SnapshotFile>) -> Result<Bytes, String> {

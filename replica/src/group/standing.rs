@@ -6,6 +6,7 @@
 //!
 //! Must never: be taken for Raft's word. All of it may be wrong; then a call is refused that could have been answered.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use machine::{GroupId, Machine};
@@ -32,6 +33,8 @@ pub(super) struct Standing {
     /// The vote of the leader whose process is gone.
     gone: Mutex<Option<Vote>>,
     is_cut_off: watch::Sender<bool>,
+    /// An operator wants this node to lead nothing.
+    is_drained: AtomicBool,
     /// Set for good when the replica has failed. One for all groups of the process.
     failed: watch::Sender<Option<String>>,
 }
@@ -39,7 +42,15 @@ pub(super) struct Standing {
 impl Standing {
     pub(super) fn new(group: GroupId, node: u64, timers: Timers, failed: watch::Sender<Option<String>>) -> Self {
         let lease = Duration::from_millis(timers.election_ms_max);
-        Self { group, node, lease, gone: Mutex::new(None), is_cut_off: watch::Sender::new(false), failed }
+        Self {
+            group,
+            node,
+            lease,
+            gone: Mutex::new(None),
+            is_cut_off: watch::Sender::new(false),
+            is_drained: AtomicBool::new(false),
+            failed,
+        }
     }
 
     /// The leader, as far as this node knows; none if it is gone or cut off.
@@ -57,6 +68,15 @@ impl Standing {
     /// Whether this node leads, as far as it knows.
     pub(super) fn is_leader<M: Machine>(&self, raft: &Raft<Config, Driver<M>>) -> bool {
         raft.is_leader() && !self.is_cut_off()
+    }
+
+    /// Whether this node asks for no lead and takes none.
+    pub(super) fn is_drained(&self) -> bool {
+        self.is_drained.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_drained(&self, is_drained: bool) {
+        self.is_drained.store(is_drained, Ordering::Relaxed);
     }
 
     /// Whether this node's lead has no majority.

@@ -12,8 +12,12 @@ use tokio::time::Instant;
 
 use super::courier::{Addressee, deliver_to};
 use super::handle::Group;
+use super::membership::{self, MemberChange, MemberError};
+use crate::backup::GroupBackup;
 
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a backup waits until its replica has everything that was acknowledged.
+const BACKUP_BARRIER_MAX: Duration = Duration::from_secs(10);
 const FLUSH_LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What a replica does in a group.
@@ -68,6 +72,8 @@ pub struct GroupStatus {
     pub leader: Option<u64>,
     /// Members: node, address, and on the leader the index it has acknowledged.
     pub members: Vec<(u64, String, Option<u64>)>,
+    /// The members that vote.
+    pub voters: Vec<u64>,
     /// Set if the group stands still at an entry this release cannot apply, or the replica has failed.
     pub trouble: Option<String>,
 }
@@ -77,7 +83,12 @@ pub(crate) trait GroupControl: Addressee {
     fn status(&self) -> GroupStatus;
     fn state_hash(&self) -> Result<(u64, Bytes), String>;
     fn transfer_leader(&self, to: Option<u64>) -> BoxFuture<'_, Result<(), String>>;
+    fn change_member(&self, change: MemberChange) -> BoxFuture<'_, Result<(), MemberError>>;
+    /// Whether this node leads no more, and asks for no lead.
+    fn drain(&self, is_drained: bool);
     fn flush(&self, kept: u64) -> BoxFuture<'_, Result<(), String>>;
+    /// Copies the group at one index. Errors: text.
+    fn backup(&self) -> BoxFuture<'_, Result<GroupBackup, String>>;
     fn shutdown(&self) -> BoxFuture<'_, ()>;
 }
 
@@ -118,6 +129,7 @@ impl<M: Machine> Group<M> {
             purged: index(&metrics.purged),
             leader: metrics.current_leader,
             members: members.map(|(node, at)| (*node, at.addr.clone(), acknowledged(node))).collect(),
+            voters: metrics.membership_config.membership().voter_ids().collect(),
             trouble: self.parked().or_else(|| self.0.state.rows.damage()).or(failed),
         }
     }
@@ -145,11 +157,25 @@ impl<M: Machine> GroupControl for Group<M> {
                 return Err("this node does not lead the group".to_owned());
             }
             // The follower that has most of the log needs the shortest time to take over.
-            let others = status.members.iter().filter(|(node, _, _)| *node != self.0.node);
+            // A learner never leads.
+            let others = status.members.iter().filter(|(node, _, _)| status.voters.contains(node));
+            let others = others.filter(|(node, _, _)| *node != self.0.node);
             let best = others.max_by_key(|(_, _, matched)| *matched).map(|(node, _, _)| *node);
             let to = to.or(best).ok_or("the group has no other member")?;
+            if !status.voters.contains(&to) {
+                return Err(format!("node {to} is no voter of the group"));
+            }
             self.0.raft.trigger().transfer_leader(to).await.map_err(|error| error.to_string())
         })
+    }
+
+    fn change_member(&self, change: MemberChange) -> BoxFuture<'_, Result<(), MemberError>> {
+        Box::pin(membership::change(self, change))
+    }
+
+    fn drain(&self, is_drained: bool) {
+        self.0.standing.set_drained(is_drained);
+        self.0.raft.runtime_config().elect(!is_drained);
     }
 
     fn flush(&self, kept: u64) -> BoxFuture<'_, Result<(), String>> {
@@ -168,6 +194,16 @@ impl<M: Machine> GroupControl for Group<M> {
                 tokio::time::sleep(FLUSH_LOOK_EVERY).await;
             }
             raft.trigger().purge_log(upto).await.map_err(|error| error.to_string())
+        })
+    }
+
+    fn backup(&self) -> BoxFuture<'_, Result<GroupBackup, String>> {
+        let group = self.clone();
+        Box::pin(async move {
+            // What was acknowledged before the backup began is in it.
+            group.read_anywhere(BACKUP_BARRIER_MAX, |_| ()).await.map_err(|error| error.to_string())?;
+            let taken = tokio::task::spawn_blocking(move || group.take_backup()).await;
+            taken.map_err(|error| error.to_string())?
         })
     }
 

@@ -112,7 +112,7 @@ async fn campaign<M: Machine>(group: &Group<M>, metrics: &mut Metrics, followed:
         if let Ok(is_open) = timeout(pause, lead_changes(metrics, followed)).await {
             return is_open;
         }
-        if raft.trigger().elect(true).await.is_err() {
+        if !group.0.standing.is_drained() && raft.trigger().elect(true).await.is_err() {
             return false;
         }
         (pause, again) = (again, (again * 2).min(AGAIN_AFTER_MAX));

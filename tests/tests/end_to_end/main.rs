@@ -12,6 +12,7 @@ mod history;
 mod journal;
 mod hostile;
 mod killed_leader;
+mod operators;
 mod order;
 mod restart;
 mod rights;

@@ -85,6 +85,15 @@ fn table() -> Vec<Row> {
         "CourierStatus" "" CourierStatusRequest {};
         "Queues" "" QueuesRequest {};
 
+        ["admin.v1.Members"]
+        "AddMember" "" AddMemberRequest { group: 99, ..AddMemberRequest::default() };
+        "PromoteMember" "" PromoteMemberRequest { group: 99, ..PromoteMemberRequest::default() };
+        "RemoveMember" "" RemoveMemberRequest { group: 99, ..RemoveMemberRequest::default() };
+        "Drain" "" DrainRequest { drained: false };
+
+        ["admin.v1.Backups"]
+        "Backup" "" BackupRequest { group: 99 };
+
         ["admin.v1.Keys"]
         "CreateKey" "" CreateKeyRequest::default();
         "ListKeys" "" ListKeysRequest {};

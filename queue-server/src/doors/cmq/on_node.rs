@@ -167,6 +167,7 @@ impl QueueVerbs for NodeBroker {
     }
 
     async fn send(&self, messages: Outgoing) -> Said<Vec<u64>> {
+        self.node.room_to_send().map_err(|reason| unavailable(&reason))?;
         if messages.half.is_some() {
             return self.send_half(messages).await;
         }

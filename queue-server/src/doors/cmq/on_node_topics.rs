@@ -165,6 +165,7 @@ impl FurtherVerbs for NodeBroker {
     }
 
     async fn publish(&self, messages: Published) -> Said<Vec<u64>> {
+        self.node.room_to_send().map_err(|reason| unavailable(&reason))?;
         let until = Instant::now() + ANSWER_MAX;
         let group = self.topic_group(&messages.topic, until).await?;
         let find = |view: &View<'_, QueueMachine>| view.machine.topic_id(&messages.topic);

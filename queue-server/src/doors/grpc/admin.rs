@@ -42,6 +42,7 @@ impl Admin for AdminDoor {
             disk_bytes: size,
             uptime_ms: u64::try_from(self.node.uptime().as_millis()).unwrap_or(u64::MAX),
             quarantined: String::new(),
+            drained: self.node.replica().is_drained(),
         }))
     }
 
@@ -109,10 +110,11 @@ impl Admin for AdminDoor {
 
 fn group_status(status: replica::GroupStatus) -> GroupStatus {
     let is_meta = status.group == GroupId::META;
+    let voters = status.voters;
     let member = |(node, grpc, matched_index): (u64, String, Option<u64>)| Member {
         node: node.to_string(),
         grpc,
-        is_voter: true,
+        is_voter: voters.contains(&node),
         matched_index,
     };
     GroupStatus {

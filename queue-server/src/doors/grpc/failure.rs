@@ -59,6 +59,8 @@ pub(crate) enum DoorRefusal {
     ProofUsed = 30,
     /// The key is good, but has not the right.
     NoRight = 31,
+    /// The members of a group stay as they are: too few copies or no majority would be left, or an id is used.
+    MembersKept = 32,
 }
 
 const _: () = assert!(DOOR_REFUSALS + DoorRefusal::NoRight as u16 == NO_RIGHT);
@@ -95,6 +97,11 @@ fn hint(leader: Option<Leader>) -> Hint {
         leader: leader.map(|leader| leader.address),
         group: None,
     }
+}
+
+/// The disk of this node has no room for what is sent.
+pub(crate) fn no_room(reason: String) -> Status {
+    propose_failed(ProposeError::NotApplied(reason))
 }
 
 pub(crate) fn propose_failed(error: ProposeError) -> Status {

@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use axum::middleware::from_fn_with_state;
 use proto::admin::v1::admin_server::AdminServer;
+use proto::admin::v1::backups_server::BackupsServer;
 use proto::admin::v1::keys_server::KeysServer;
+use proto::admin::v1::members_server::MembersServer;
 use proto::limits::WIRE_BYTES_MAX;
 use proto::queue::v1::history_server::HistoryServer;
 use proto::queue::v1::queue_server::QueueServer;
@@ -23,7 +25,7 @@ use tonic::transport::Server;
 
 use super::connection::connections;
 use super::entrance::{Entrance, enter};
-use super::{AdminDoor, HistoryDoor, KeysDoor, QueueDoor, TopicsDoor};
+use super::{AdminDoor, BackupsDoor, HistoryDoor, KeysDoor, MembersDoor, QueueDoor, TopicsDoor};
 use crate::doors::limits::{GRPC_HEADER_BYTES_MAX, GRPC_KEEPALIVE_EVERY, GRPC_KEEPALIVE_MAX, GRPC_STREAMS_MAX};
 use crate::node::Node;
 
@@ -73,6 +75,8 @@ fn guarded(node: &Arc<Node>) -> axum::Router {
         .add_service(topics)
         .add_service(history)
         .add_service(KeysServer::new(KeysDoor::new(Arc::clone(node))))
+        .add_service(BackupsServer::new(BackupsDoor::new(Arc::clone(node))))
+        .add_service(MembersServer::new(MembersDoor::new(Arc::clone(node))))
         .add_service(AdminServer::new(AdminDoor::new(Arc::clone(node))))
         .into_axum_router()
 }

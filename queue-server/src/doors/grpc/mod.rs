@@ -1,6 +1,8 @@
 //! The gRPC door of the queue: one file a verb.
 
 mod admin;
+mod admin_backup;
+mod admin_members;
 mod budget;
 mod connection;
 mod consume;
@@ -22,6 +24,8 @@ mod topics;
 mod used;
 
 use admin::AdminDoor;
+use admin_backup::BackupsDoor;
+use admin_members::MembersDoor;
 pub(crate) use entrance::Entrance;
 use history::HistoryDoor;
 use keys::KeysDoor;

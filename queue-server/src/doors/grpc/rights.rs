@@ -115,6 +115,12 @@ asks! {
     StateHashRequest: Manage on;
     CourierStatusRequest: Manage on;
     QueuesRequest: Manage on;
+
+    AddMemberRequest: Manage on;
+    PromoteMemberRequest: Manage on;
+    RemoveMemberRequest: Manage on;
+    DrainRequest: Manage on;
+    BackupRequest: Manage on;
 }
 
 /// A session holds nothing but numbers.

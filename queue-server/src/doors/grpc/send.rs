@@ -5,7 +5,7 @@ use queue_core::{Command, Reply};
 use replica::Receipt;
 use tonic::Status;
 
-use super::failure::{machine_refused, propose_failed};
+use super::failure::{machine_refused, no_room, propose_failed};
 use super::service::locate;
 use crate::doors::convert::{new_message, unexpected};
 use crate::node::Node;
@@ -14,6 +14,7 @@ use crate::tally::Deed;
 /// Appends messages, all or none. Refuses what the machine refuses.
 pub(super) async fn send(node: &Node, call: SendRequest) -> Result<SendReply, Status> {
     let (located, request) = locate(node, &call.queue, call.request.as_ref()).await?;
+    node.room_to_send().map_err(no_room)?;
     node.tally().count(located.group.id(), located.queue.0, Deed::send(call.messages.len()));
     let messages = call.messages.into_iter().map(new_message).collect();
     let command = Command::Send { queue: located.queue, messages };

@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 
 use super::entrance::admitted;
 use super::failure::{
-    DoorRefusal, door_refused, locate_failed, machine_refused, propose_failed, read_failed, topic_missing,
+    DoorRefusal, door_refused, locate_failed, machine_refused, no_room, propose_failed, read_failed, topic_missing,
 };
 use super::send::durability;
 use super::service::request_id;
@@ -209,6 +209,7 @@ async fn get(node: &Node, call: GetTopicRequest) -> Result<GetTopicReply, Status
 async fn publish(node: &Node, call: PublishRequest) -> Result<PublishReply, Status> {
     let LocatedTopic { group, topic } = node.locate_topic(&call.topic).await.map_err(locate_failed)?;
     let request = request_id(call.request.as_ref(), group.id())?;
+    node.room_to_send().map_err(no_room)?;
     let bytes = call.messages.iter().fold(0_u64, |bytes, message| bytes + message.body.len() as u64);
     node.tally().count(group.id(), topic.0, Deed::publish(call.messages.len()));
     node.tally().add(group.id(), topic.0, Deed::PublishBytes, bytes);

@@ -4,6 +4,7 @@
 //! | metric | is |
 //! |---|---|
 //! | `tercet_fsync_total`, `tercet_fsync_us{quantile}` | fsyncs of the log, and how long they take |
+//! | `tercet_disk_free_bytes`, `tercet_disk_sends_refused` | the disk of the data; 1 while sends are refused for it |
 //! | `tercet_group_leader`, `_term`, `_last_index`, `_applied_index{group}` | where a group stands on this node |
 //! | `tercet_queue_visible`, `_leased`, `_delayed`, `_oldest_ms{queue,group}` | what a queue holds |
 //! | `tercet_queue_sent_total`, `_acked_total`, `_redelivered_total`, `_dead_lettered_total{queue,group}` | what it has done |
@@ -29,6 +30,8 @@ pub(super) fn render(node: &Node) -> String {
     line(&mut page, "tercet_fsync_total", "", count);
     line(&mut page, "tercet_fsync_us", "quantile=\"0.5\"", p50);
     line(&mut page, "tercet_fsync_us", "quantile=\"0.99\"", p99);
+    line(&mut page, "tercet_disk_free_bytes", "", node.replica().disk().0);
+    line(&mut page, "tercet_disk_sends_refused", "", u64::from(node.room_to_send().is_err()));
     for status in node.replica().status() {
         let labels = format!("group=\"{}\"", status.group.0);
         line(&mut page, "tercet_group_leader", &labels, u64::from(status.role == Role::Leader));

@@ -159,7 +159,7 @@ fn group_status(status: &replica::GroupStatus) -> GroupStatus {
     let members = status.members.iter().map(|(node, address, matched)| Member {
         node: node_name(*node),
         grpc: address.clone(),
-        is_voter: true,
+        is_voter: status.voters.contains(node),
         matched_index: *matched,
     });
     GroupStatus {

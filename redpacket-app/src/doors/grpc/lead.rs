@@ -80,6 +80,7 @@ mod tests {
             purged: 0,
             leader,
             members: (1..=3).map(|node| (node, format!("node-{node}:1"), None)).collect(),
+            voters: (1..=3).collect(),
             trouble: None,
         }
     }

@@ -120,3 +120,23 @@ fn a_source_keeps_its_tracks_apart() {
     let records: Vec<_> = records.into_iter().map(|record| (record.sequence, record.bytes)).collect();
     assert_eq!(records, vec![(1, number(4)), (2, number(6))]);
 }
+
+#[test]
+fn a_restored_source_sends_what_waits_again_from_the_first_under_the_next_epoch() {
+    let mut desk = Desk::new();
+    for record in [4, 5, 6] {
+        desk.one(1, RequestId::NONE, &told(Told::Post(TARGET.into(), record)));
+    }
+    desk.one(1, RequestId::NONE, &Command::System(System::Acknowledge { target: TARGET.into(), upto: 1 }));
+    let changes = machine::renewed_courier(&desk.store).expect("the rows are whole");
+    desk.store.commit(&changes);
+    desk.reload();
+    let records = desk.host.courier_records(TARGET, 1 << 20, &desk.store).expect("memory does not fail");
+    let records: Vec<_> = records.into_iter().map(|record| (record.sequence, record.bytes)).collect();
+    assert_eq!((records, desk.host.epoch()), (vec![(1, number(5)), (2, number(6))], 2));
+    // A target that had taken some of them under the old epoch takes them all once more.
+    let mut target = Desk::new();
+    assert_eq!(deliver(&mut target, 1, 1, &[4, 5]), (2, None));
+    assert_eq!(deliver(&mut target, 2, 1, &[5, 6]), (2, None));
+    assert_eq!(target.arrived(), 4 + 5 + 5 + 6);
+}
