@@ -25,7 +25,7 @@ pub struct Config {
     /// Address of gRPC, for clients, operators and the other nodes.
     #[arg(long)]
     pub grpc: SocketAddr,
-    /// Address of HTTP: CMQ's API, health, readiness, metrics.
+    /// Address of HTTP: CMQ's API, health, readiness, metrics, the console.
     #[arg(long)]
     pub http: SocketAddr,
     /// Address of CMQ's TCP protocol.
@@ -44,6 +44,9 @@ pub struct Config {
     /// A first member of the cluster, this node included: ID=GRPC_ADDRESS. Once per member.
     #[arg(long = "member", value_parser = parse_member, required = true)]
     pub members: Vec<(u64, String)>,
+    /// gRPC address of a node of the payment app, whose audit of the money the console shows. Once per node.
+    #[arg(long = "app")]
+    pub apps: Vec<String>,
     /// Groups that hold queues. Every node of a cluster is given the same number.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub groups: u32,

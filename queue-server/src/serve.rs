@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::doors::{CmqHttp, KeyRing, NodeBroker, http_router, serve_grpc, serve_http, serve_tcp};
+use crate::doors::{CmqHttp, Console, KeyRing, NodeBroker, http_router, serve_grpc, serve_http, serve_tcp};
 use crate::node::Node;
 use crate::push;
 
@@ -72,8 +72,9 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let broker = Arc::new(NodeBroker::new(Arc::clone(&node), config.tcp_routes()));
     let keys = Arc::new(KeyRing::new(Arc::clone(&node), config.local_key));
     let cmq = CmqHttp::new(Arc::clone(&broker) as _, Arc::clone(&keys)).router();
+    let console = Console::new(Arc::clone(&node), Arc::clone(&keys), &config).router();
     tokio::spawn(serve_tcp(tcp, broker, keys));
-    tokio::spawn(serve_http(http, http_router(Arc::clone(&node)).merge(cmq)));
+    tokio::spawn(serve_http(http, http_router(Arc::clone(&node)).merge(cmq).merge(console)));
     let serve = async {
         node.open_groups(config.groups).await?;
         tokio::spawn(push::run(Arc::clone(&node), config.push_reach(), stopped));
