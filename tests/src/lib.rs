@@ -5,5 +5,6 @@
 //!
 //! Must never: be depended on by a room that ships.
 
+pub mod chromium;
 pub mod local;
 pub mod tidy;
