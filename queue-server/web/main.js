@@ -102,6 +102,8 @@ scheme.addEventListener("change", () => {
   try { localStorage.setItem("tercet-scheme", scheme.value); } catch { /* a browser that keeps nothing */ }
 });
 
+// The address names the view: the way to the content must not change it.
+document.querySelector(".skip")?.addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
 addEventListener("hashchange", () => open(false));
 open(true);
 every(LOOK_EVERY_MS, look);

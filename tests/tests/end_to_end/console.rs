@@ -78,6 +78,14 @@ async fn a_message_is_looked_at_without_being_taken_and_its_story_is_told() {
     let id = client.send("looked-at", sent).await.expect("it is sent").ids[0];
 
     let mut page = Browser::open(&format!("http://{}/console#/queues", http(&cluster)), PHONE);
+    page.until("!!document.querySelector('main a')", DEADLINE);
+    for (key, reached) in
+        [("Tab", "document.activeElement.className === 'skip'"), ("Enter", "document.activeElement.id === 'main'")]
+    {
+        page.key(key);
+        page.until(reached, DEADLINE);
+    }
+    assert_eq!(page.value("location.hash"), "#/queues", "the keyboard skips to the content and stays in the view");
     page.press("looked-at");
     page.shows("<script>document.title", DEADLINE);
     let counters = client.get_queue("looked-at").await.expect("the queue is there").counters.expect("it has counters");
