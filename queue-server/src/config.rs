@@ -25,7 +25,7 @@ pub struct Config {
     /// Address of gRPC, for clients, operators and the other nodes.
     #[arg(long)]
     pub grpc: SocketAddr,
-    /// Address of HTTP: CMQ's API, health, readiness, metrics.
+    /// Address of HTTP: CMQ's API, health, readiness, metrics, the console.
     #[arg(long)]
     pub http: SocketAddr,
     /// Address of CMQ's TCP protocol.
@@ -70,6 +70,9 @@ pub struct Config {
     /// the same; a node that holds data passes it over.
     #[arg(long, env = "TERCET_RESTORE")]
     pub restore: Option<PathBuf>,
+    /// gRPC address of a node of the payment app, whose audit of the money the console shows. Once per node.
+    #[arg(long = "app")]
+    pub apps: Vec<String>,
     /// Groups that hold queues. Every node of a cluster is given the same number.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub groups: u32,

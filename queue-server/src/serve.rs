@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::doors::{
-    CmqHttp, Entrance, KeyRing, NodeBroker, descriptors, http_router, read_operator, serve_grpc, serve_http, serve_tcp,
+    CmqHttp, Console, Entrance, KeyRing, NodeBroker, descriptors, http_router, read_operator, serve_grpc, serve_http, serve_tcp,
 };
 use crate::node::Node;
 use crate::push;
@@ -88,8 +88,9 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let server = tokio::spawn(serve_grpc(Arc::clone(&node), entrance, grpc, stopped.clone()));
     let broker = Arc::new(NodeBroker::new(Arc::clone(&node), config.tcp_routes()));
     let cmq = CmqHttp::new(Arc::clone(&broker) as _, Arc::clone(&keys)).router();
+    let console = Console::new(Arc::clone(&node), Arc::clone(&keys), &config).router();
     tokio::spawn(serve_tcp(tcp, broker, keys));
-    tokio::spawn(serve_http(http, http_router(Arc::clone(&node)).merge(cmq)));
+    tokio::spawn(serve_http(http, http_router(Arc::clone(&node)).merge(cmq).merge(console)));
     let serve = async {
         node.open_groups(config.groups).await?;
         tokio::spawn(push::run(Arc::clone(&node), config.push_reach(), trust, stopped));

@@ -8,8 +8,8 @@ use proto::admin::v1::admin_client::AdminClient;
 use proto::ledger::v1::ledger_client::LedgerClient;
 use proto::ledger::v1::{
     AccountKind, BalanceAtRequest, BatchRequest, BillKind, BillRequest, CloseAccountRequest, FollowJournalRequest,
-    FundRequest, GetAccountRequest, GetTransferRequest, HoldRequest, OpenAccountRequest, PostRequest,
-    RestrictAccountRequest, TransferRequest, TransferState, WatchAccountRequest,
+    FundRequest, GetAccountRequest, GetPaymentLimitsRequest, GetTransferRequest, HoldRequest, LimitPaymentsRequest,
+    OpenAccountRequest, PostRequest, RestrictAccountRequest, TransferRequest, TransferState, WatchAccountRequest,
 };
 use proto::outcome::{Outcome, outcome_of};
 use proto::packet::v1::red_packet_client::RedPacketClient;
@@ -291,6 +291,28 @@ async fn a_program_moves_money_within_and_between_shards() {
 
     let audit = AdminClient::new(channel).audit(AuditRequest {}).await.expect("audited").into_inner();
     assert!(audit.ok, "{:?}", audit.items);
+}
+
+#[tokio::test]
+async fn a_payer_with_a_limit_sends_no_more_than_it_within_a_day() {
+    let (_node, channel) = start(&["--open-registration"]).await;
+    let mut phone = RedPacketClient::new(channel.clone());
+    let mut desk = LedgerClient::new(channel);
+    let register = RegisterUserRequest { user: id(1), name: "user 1".to_owned(), fund_fen: 10_000 };
+    phone.register_user(register).await.expect("registered");
+    phone.create_chat(CreateChatRequest { chat: id(9), name: "chat".to_owned(), owner: id(1) }).await.expect("made");
+    let limit = LimitPaymentsRequest { account: id(1), payment_fen_max: 1_500, day_fen_max: 1_800 };
+    desk.limit_payments(limit).await.expect("limited");
+    let send = |order: u128, total_fen: i64| SendPacketRequest { total_fen, ..new_packet(order, 1) };
+    for (order, fen, refusal) in
+        [(0x500, 1_501, Some(21_041)), (0x501, 1_000, None), (0x502, 801, Some(21_042)), (0x502, 800, None)]
+    {
+        let answer = phone.send_packet(send(order, fen)).await;
+        let found = answer.err().map(|status| outcome_of(&status));
+        assert_eq!(found, refusal.map(|number| Outcome::Refused { number }), "{order:x}: {fen} fen");
+    }
+    let shown = desk.get_payment_limits(GetPaymentLimitsRequest { account: id(1) }).await.expect("shown").into_inner();
+    assert_eq!((shown.payment_fen_max, shown.day_fen_max, shown.day_fen_spent), (1_500, 1_800, 1_800));
 }
 
 const GROUPS: [machine::GroupId; 2] = [machine::GroupId(1), machine::GroupId(2)];

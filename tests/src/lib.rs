@@ -5,6 +5,7 @@
 //!
 //! Must never: be depended on by a room that ships.
 
+pub mod chromium;
 pub mod local;
 pub mod lone;
 pub mod raw;

@@ -57,6 +57,7 @@ fn arguments(cluster: &ClusterFile, kind: Kind, entry: &NodeEntry) -> Vec<String
         Kind::Queue => {
             say("--groups", &groups);
             cluster.queue.iter().filter_map(|node| node.tcp.as_deref()).for_each(|tcp| say("--tcp-route", tcp));
+            cluster.app.iter().for_each(|node| say("--app", &node.grpc));
             // A local cluster takes CMQ's key pair AKIDlocal / local and gRPC calls without one, and pushes to subscribers on
             // this machine.
             words.extend(["--local-key", "--keyless"].map(str::to_owned));
@@ -111,7 +112,7 @@ mod tests {
         let cluster = sample();
         let words = arguments(&cluster, Kind::Queue, &cluster.queue[0]).join(" ");
         let expected = "--node 1 --grpc 127.0.0.1:100 --http 127.0.0.1:101 --tcp 127.0.0.1:102 \
-                        --member 1=127.0.0.1:100 --groups 2 --tcp-route 127.0.0.1:102 --local-key --keyless --push-allow loopback";
+                        --member 1=127.0.0.1:100 --groups 2 --tcp-route 127.0.0.1:102 --app 127.0.0.1:200 --local-key --keyless --push-allow loopback";
         assert_eq!(words, expected);
     }
 

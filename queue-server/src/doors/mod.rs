@@ -3,6 +3,7 @@
 mod cmq;
 mod cmq_http;
 mod cmq_tcp;
+mod console;
 mod convert;
 mod gate;
 mod grpc;
@@ -15,6 +16,7 @@ mod pages;
 pub(crate) use cmq::NodeBroker;
 pub(crate) use cmq_http::CmqHttp;
 pub(crate) use cmq_tcp::serve_tcp;
+pub(crate) use console::Console;
 pub(crate) use gate::descriptors;
 pub(crate) use grpc::{Entrance, serve_grpc};
 pub(crate) use http::{http_router, serve_http};

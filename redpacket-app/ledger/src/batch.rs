@@ -43,6 +43,7 @@ impl Book<'_> {
             Verb::Retry(retry) => self.retry_parked(retry),
             Verb::Remit(remit) => self.remit(remit),
             Verb::Restrict(restrict) => self.restrict(restrict),
+            Verb::Limit(limit) => self.limit_payments(limit),
         }
     }
 

@@ -5,7 +5,7 @@
 //!           | 66 published up to u64
 //!  verb: 1 open | 2 close | 3 fund | 4 withdraw | 5 transfer | 6 hold | 7 post | 8 void | 9 pay packet
 //!        10 settle or cancel | 11 credit share | 12 refund packet | 13 announce | 14 forget | 15 retry parked
-//!        16 remit | 17 restrict
+//!        16 remit | 17 restrict | 18 limit payments
 //! ```
 //!
 //! Must never: change a number; an unknown one parks the group until a newer build comes.
@@ -13,6 +13,7 @@
 use machine::{DecodeError, Key, Layout, Reader, Writer};
 
 use crate::account::AccountKey;
+use crate::allowance::LimitPayments;
 use crate::claim::ClaimKey;
 use crate::ids::{AccountId, JournalNumber, OrderId, TransferId};
 use crate::limits::{BATCH_STEPS_MAX, STEPS_DECODED_MAX, TICK_HOLDS_MAX};
@@ -66,6 +67,8 @@ pub enum Verb {
     Remit(Remit),
     /// See [`Restrict`].
     Restrict(Restrict),
+    /// See [`LimitPayments`].
+    Limit(LimitPayments),
 }
 
 impl Verb {
@@ -88,7 +91,8 @@ impl Verb {
             | Self::SettleOrCancel(_)
             | Self::Announce(_)
             | Self::Forget(_)
-            | Self::Restrict(_) => None,
+            | Self::Restrict(_)
+            | Self::Limit(_) => None,
         }
     }
 
@@ -126,6 +130,11 @@ impl Verb {
             Self::Pay(pay) => {
                 name(customer(pay.payer));
                 name(account(AccountKey::Escrow(pay.packet)));
+                name(rows::allowance(pay.payer));
+            }
+            Self::Limit(LimitPayments { account, .. }) => {
+                name(customer(*account));
+                name(rows::allowance(*account));
             }
             Self::SettleOrCancel(order) => name(rows::transfer(TransferKey::Order(*order))),
             Self::Credit(credit) => credit_keys(credit, &mut name),
@@ -170,6 +179,7 @@ impl Verb {
             Self::Retry(_) => 15,
             Self::Remit(_) => 16,
             Self::Restrict(_) => 17,
+            Self::Limit(_) => 18,
         }
     }
 
@@ -192,6 +202,7 @@ impl Verb {
             15 => RetryParked::decode(input).map(Self::Retry),
             16 => Remit::decode(input).map(Self::Remit),
             17 => Restrict::decode(input).map(Self::Restrict),
+            18 => LimitPayments::decode(input).map(Self::Limit),
             tag => Err(DecodeError::Unknown { what: "verb", tag }),
         }
     }
@@ -234,6 +245,7 @@ impl Layout for Verb {
             Self::Retry(body) => body.encode(out),
             Self::Remit(body) => body.encode(out),
             Self::Restrict(body) => body.encode(out),
+            Self::Limit(body) => body.encode(out),
         }
     }
 

@@ -21,6 +21,7 @@
 )]
 
 mod account;
+mod allowance;
 mod audit;
 mod batch;
 mod bill;
@@ -54,6 +55,7 @@ mod transfer;
 mod verb;
 
 pub use account::{Account, AccountKey, Body, Customer, CustomerKind, Status};
+pub use allowance::{Allowance, LimitPayments};
 pub use audit::{Audit, Part};
 pub use bill::{BillKind, BillLine, BillOrder, BillPage, BillQuery, BillTail};
 pub use carried::Carried;

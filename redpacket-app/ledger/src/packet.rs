@@ -24,12 +24,13 @@ use crate::limits::DETAILS_BYTES_MAX;
 use crate::parked::Landing;
 use crate::refusal::Refusal;
 use crate::reply::{Answer, Done};
+use crate::rows;
 use crate::transfer::{Fingerprint, StoredTransfer, TransferKey};
 use crate::verb::{CreditShare, PayPacket, RefundPacket};
 
 impl Book<'_> {
     /// Refuses: `AmountNotPositive`, `AmountTooLarge`, `DetailsTooLarge`, `DebitUnknown`, `DebitClosed`,
-    /// `DebitFrozen`, `CurrencyMismatch`, `PacketExists`, `InsufficientFunds`.
+    /// `DebitFrozen`, `CurrencyMismatch`, `PacketExists`, `InsufficientFunds`, `PaymentLimit`, `DayLimit`.
     pub(crate) fn pay_packet(&mut self, pay: &PayPacket) -> Answer {
         let PayPacket { order, packet, payer, money, ref details } = *pay;
         money.amount.check_amount()?;
@@ -50,6 +51,8 @@ impl Book<'_> {
         if self.account(escrow).is_some() {
             return Err(Refusal::PacketExists);
         }
+        debit.check_available(money.amount)?;
+        let allowance = self.allowance_after(payer, money.amount)?;
         if let Some(customer) = debit.customer_mut() {
             customer.packets = customer.packets.saturating_add(1);
         }
@@ -57,6 +60,9 @@ impl Book<'_> {
         let credit = Account::new(money.currency, paid, Body::Escrow { payer });
         let posting = Posting::of(TransferKey::Order(order), AccountKey::Customer(payer), escrow, money);
         let number = self.post(&posting, debit, credit)?;
+        if let Some(allowance) = allowance {
+            self.put(rows::allowance(payer), allowance.to_bytes());
+        }
         self.state.counts.packets = self.state.counts.packets.saturating_add(1);
         let (group, details) = (self.context.group, details.clone());
         let record = CourierRecord::PacketPaid { group, order, packet, payer, money, paid, details };

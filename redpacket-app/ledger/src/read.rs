@@ -8,6 +8,7 @@
 use machine::{Layout, LoadError, RowSource, TimestampMs, prefix_end};
 
 use crate::account::{Account, AccountKey};
+use crate::allowance::Allowance;
 use crate::audit::{Audit, Part, audit};
 use crate::bill::{BillPage, BillQuery};
 use crate::bills;
@@ -52,6 +53,11 @@ impl<'a> LedgerView<'a> {
     /// An account.
     pub fn account(&self, key: AccountKey) -> Result<Option<Account>, LoadError> {
         self.get(rows::account(key))
+    }
+
+    /// How much an account may pay into packets; `None`: nobody has said.
+    pub fn allowance(&self, account: AccountId) -> Result<Option<Allowance>, LoadError> {
+        self.get(rows::allowance(account))
     }
 
     /// What became of a transfer, or of an order. The journal has the rest, under the number.

@@ -119,6 +119,10 @@ refusals! {
     PacketsLive = 39, "packets of the account still hold money";
     /// Money lies in the account.
     BalanceNotZero = 40, "money lies in the account";
+    /// The payer may not pay that much at once.
+    PaymentLimit = 41, "the payer may not pay that much at once";
+    /// The payer may not pay that much within a day.
+    DayLimit = 42, "the payer may not pay that much within a day";
 }
 
 impl core::error::Error for Refusal {}

@@ -5,7 +5,7 @@
 //!  0x11 transfer key           -> StoredTransfer    0x17 claim key                      -> Claim
 //!  0x12 hold u128              -> HeldMoney         0x18 number u64                     -> ParkedCredit
 //!  0x13 deadline u64, hold     -> DueHold           0x1f                                -> State
-//!  0x14 first number u64       -> SealedPage
+//!  0x14 first number u64       -> SealedPage        0x19 account u128                   -> Allowance
 //! ```
 //!
 //! Why a type of their own: a key is looked up far more often than it is kept, and a look-up needs no allocation.
@@ -28,6 +28,7 @@ pub(crate) const JOURNAL: u8 = 0x14;
 pub(crate) const BILL: u8 = 0x16;
 pub(crate) const CLAIM: u8 = 0x17;
 pub(crate) const PARKED: u8 = 0x18;
+pub(crate) const ALLOWANCE: u8 = 0x19;
 pub(crate) const STATE: u8 = 0x1f;
 
 /// Bytes of the longest key, with room to spare.
@@ -155,6 +156,12 @@ pub(crate) fn claims(account: AccountId) -> RowKey {
 pub(crate) fn parked(number: JournalNumber) -> RowKey {
     let mut key = RowKey::tagged(PARKED);
     key.u64(number.0);
+    key
+}
+
+pub(crate) fn allowance(account: AccountId) -> RowKey {
+    let mut key = RowKey::tagged(ALLOWANCE);
+    key.u128(account.0);
     key
 }
 

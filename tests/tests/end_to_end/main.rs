@@ -2,6 +2,7 @@
 
 mod cmq_sdk;
 mod cmq_tcp;
+mod console;
 mod consume;
 mod counters;
 mod dead_letters;

@@ -2,6 +2,7 @@
 //!
 //! Must never: look at anything but commands, replies, courier records and rows.
 
+mod allowances;
 mod bills;
 mod courier;
 mod damage;

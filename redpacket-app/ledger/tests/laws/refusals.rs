@@ -11,8 +11,8 @@ use ledger::{AccountId, Answer, Command, Currency, DueHold, Money, Refusal, Said
 use machine::{GroupId, Layout};
 
 use crate::shard::{
-    ANN, BEN, DAN, EVE, HERE, NOBODY, SHOP, Shard, THERE, USD, announce, booked, credit, fund, hold, open, pay, post,
-    refund, refused, remit, restrict, retry, settle, share, transfer, void, withdraw,
+    ANN, BEN, DAN, EVE, HERE, NOBODY, SHOP, Shard, THERE, USD, announce, booked, credit, fund, hold, limit, open, pay,
+    post, refund, refused, remit, restrict, retry, settle, share, transfer, void, withdraw,
 };
 
 /// A shard with something of everything: order 1 paid packet 1, order 9 cancelled, hold 10 alive, hold 11 voided, packet
@@ -31,6 +31,10 @@ fn shard() -> Shard {
         open(FRED, Currency::CNY),
         fund(13, FRED, 85),
         restrict(FRED, 100, true),
+        open(GIL, Currency::CNY),
+        fund(14, GIL, 200),
+        limit(GIL, 50, 60),
+        pay(15, 15, GIL, 30),
     ] {
         shard.one(verb).expect("the table's beginning is in order");
     }
@@ -39,6 +43,8 @@ fn shard() -> Shard {
 
 /// Frozen, with 85 fen of at most 100.
 const FRED: u128 = 8;
+/// May pay 50 fen at once and 60 a day, and has paid 30 of 200.
+const GIL: u128 = 9;
 
 fn in_dollars(verb: Verb) -> Verb {
     match verb {
@@ -176,6 +182,12 @@ fn refused_by_accounts() -> Vec<(Verb, Refusal)> {
         (hold(20, ANN, BEN, 601, 1), R::InsufficientFunds),
         (pay(20, 3, ANN, 601), R::InsufficientFunds),
         (Verb::Close(AccountId(ANN)), R::HoldsPending),
+        (limit(ANN, -1, 0), R::CeilingInvalid),
+        (limit(ANN, 0, BALANCE_FEN_MAX + 1), R::CeilingInvalid),
+        (limit(NOBODY, 1, 1), R::AccountUnknown),
+        (limit(EVE, 1, 1), R::AccountClosed),
+        (pay(20, 3, GIL, 51), R::PaymentLimit),
+        (pay(20, 3, GIL, 31), R::DayLimit),
     ]
 }
 
@@ -215,6 +227,9 @@ fn of_several_reasons_the_lowest_is_given() {
         (transfer(20, ANN, DAN, 5_000), R::CurrencyMismatch),
         (pay(20, 1, ANN, 5_000), R::PacketExists),
         (credit(share(1, 2), BEN, BEN, HERE, 5_000), R::PayerDiffers),
+        (limit(NOBODY, -1, 0), R::CeilingInvalid),
+        (pay(20, 3, GIL, 171), R::InsufficientFunds),
+        (pay(20, 3, GIL, 60), R::PaymentLimit),
     ];
     let mut shard = shard();
     for (verb, refusal) in table {
@@ -302,8 +317,8 @@ fn refusals_are_numbered_without_gaps_in_order_of_precedence() {
         assert_eq!(Refusal::from_bytes(&refusal.to_bytes()), Ok(*refusal));
         assert!(!refusal.to_string().is_empty());
     }
-    assert_eq!(Refusal::ALL.len(), 40);
-    for number in [0_u16, 41, u16::MAX] {
+    assert_eq!(Refusal::ALL.len(), 42);
+    for number in [0_u16, 43, u16::MAX] {
         assert!(Refusal::from_bytes(&Bytes::copy_from_slice(&number.to_be_bytes())).is_err());
     }
 }

@@ -5,9 +5,9 @@
 use bytes::Bytes;
 use ledger::{
     Account, AccountId, AccountKey, AnnounceClaim, Answer, Audit, ClaimKey, Command, CreditShare, Currency,
-    CustomerKind, Done, Fen, Hold, JournalNumber, LedgerMachine, LedgerView, Money, OpenAccount, OrderId, PacketId,
-    Patrol, PayPacket, Post, RefundPacket, Refusal, Remit, Reply, Restrict, RetryParked, Round, Said, ShareId, Step,
-    Transfer, TransferId, Verb, Void, Wallet,
+    CustomerKind, Done, Fen, Hold, JournalNumber, LedgerMachine, LedgerView, LimitPayments, Money, OpenAccount,
+    OrderId, PacketId, Patrol, PayPacket, Post, RefundPacket, Refusal, Remit, Reply, Restrict, RetryParked, Round,
+    Said, ShareId, Step, Transfer, TransferId, Verb, Void, Wallet,
 };
 use machine::{
     Answer as HostAnswer, EntryWriter, GroupId, Host, Key, Layout, LogIndex, MemoryStore, RequestId, TimestampMs,
@@ -204,6 +204,10 @@ pub(crate) fn remit(id: u128, debit: u128, credit: u128, to_group: GroupId, fen:
 
 pub(crate) fn restrict(account: u128, ceiling: i64, is_frozen: bool) -> Verb {
     Verb::Restrict(Restrict { account: AccountId(account), ceiling: Fen(ceiling), is_frozen })
+}
+
+pub(crate) fn limit(account: u128, payment_max: i64, day_max: i64) -> Verb {
+    Verb::Limit(LimitPayments { account: AccountId(account), payment_max: Fen(payment_max), day_max: Fen(day_max) })
 }
 
 pub(crate) fn hold(id: u128, debit: u128, credit: u128, fen: i64, hold_ms: u64) -> Verb {

@@ -9,17 +9,19 @@ use ledger::Verb;
 use proto::ledger::v1::ledger_server::Ledger;
 use proto::ledger::v1::{
     BalanceAtReply, BalanceAtRequest, BatchReply, BatchRequest, BillReply, BillRequest, CloseAccountReply,
-    CloseAccountRequest, FollowJournalRequest, FundRequest, GetAccountReply, GetAccountRequest, GetTransferReply,
-    GetTransferRequest, HoldReply, HoldRequest, JournalReply, JournalRequest, ListParkedReply, ListParkedRequest,
-    OpenAccountReply, OpenAccountRequest, PostRequest, RestrictAccountReply, RestrictAccountRequest,
-    RetryParkedRequest, TransferReply, TransferRequest, VoidReply, VoidRequest, WatchAccountReply, WatchAccountRequest,
-    WithdrawRequest,
+    CloseAccountRequest, FollowJournalRequest, FundRequest, GetAccountReply, GetAccountRequest, GetPaymentLimitsReply,
+    GetPaymentLimitsRequest, GetTransferReply, GetTransferRequest, HoldReply, HoldRequest, JournalReply,
+    JournalRequest, LimitPaymentsReply, LimitPaymentsRequest, ListParkedReply, ListParkedRequest, OpenAccountReply,
+    OpenAccountRequest, PostRequest, RestrictAccountReply, RestrictAccountRequest, RetryParkedRequest, TransferReply,
+    TransferRequest, VoidReply, VoidRequest, WatchAccountReply, WatchAccountRequest, WithdrawRequest,
 };
 use tonic::{Request, Response, Status};
 
 use super::Door;
 use super::convert::{self, ledger_status};
-use super::{ledger_accounts as accounts, ledger_booking as booking, ledger_reading as reading};
+use super::{
+    ledger_accounts as accounts, ledger_booking as booking, ledger_limits as limits, ledger_reading as reading,
+};
 use crate::app::App;
 use crate::failure::{DoorRefusal, Failure};
 
@@ -40,6 +42,14 @@ impl Ledger for Door {
 
     async fn restrict_account(&self, request: Request<RestrictAccountRequest>) -> Reply<RestrictAccountReply> {
         reply(accounts::restrict(self.let_program_in(&request)?, request.get_ref()).await)
+    }
+
+    async fn limit_payments(&self, request: Request<LimitPaymentsRequest>) -> Reply<LimitPaymentsReply> {
+        reply(limits::limit(self.let_program_in(&request)?, request.get_ref()).await)
+    }
+
+    async fn get_payment_limits(&self, request: Request<GetPaymentLimitsRequest>) -> Reply<GetPaymentLimitsReply> {
+        reply(limits::show(self.let_program_in(&request)?, request.get_ref()).await)
     }
 
     async fn close_account(&self, request: Request<CloseAccountRequest>) -> Reply<CloseAccountReply> {

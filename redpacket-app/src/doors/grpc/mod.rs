@@ -10,6 +10,7 @@ pub(crate) mod lead;
 mod ledger_accounts;
 mod ledger_booking;
 mod ledger_door;
+mod ledger_limits;
 mod ledger_reading;
 mod packed_batch;
 mod packet_door;
