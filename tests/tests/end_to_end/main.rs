@@ -10,6 +10,7 @@ mod failing_disk;
 mod failover;
 mod history;
 mod killed_leader;
+mod memory;
 mod order;
 mod restart;
 mod topics;
