@@ -20,19 +20,33 @@ pub const FSYNC_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// Dropped segments whose blocks are kept for new ones.
 pub const SPARE_SEGMENTS_MAX: usize = 2;
-/// Bytes of the newest entries kept in memory per group, for followers that are up to date and for apply.
-pub const TAIL_CACHE_BYTES: usize = 24 * 1024 * 1024;
+/// Bytes of the newest entries of all groups of a process kept in memory, for followers that are up to date and for apply.
+/// What is not on disk yet is kept beyond it.
+pub const TAIL_CACHE_BYTES: usize = 16 * 1024 * 1024;
+/// What a group may keep of it when others need it, or when it is idle.
+pub const TAIL_CACHE_SHARE_BYTES_MIN: usize = 1024 * 1024;
 /// Bytes of one snapshot chunk.
 pub const SNAPSHOT_CHUNK_BYTES: usize = 1024 * 1024;
 /// Proposals waiting for the road, per group. Beyond it a proposal is refused as not applied.
 pub const PROPOSALS_WAITING_MAX: usize = 16 * 1024;
+/// Their bytes. Of each group by itself: one that stands still must not take the road of the others.
+pub const PROPOSALS_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Entries proposed and not yet answered, per group: while they are under way the next batch collects.
 pub const ENTRIES_IN_FLIGHT_MAX: usize = 32;
+/// Their bytes; a larger entry travels alone.
+pub const ENTRIES_IN_FLIGHT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Log bytes applied since the last flush of rows after which rows are flushed and the log is purged.
 pub const FLUSH_AFTER_LOG_BYTES: u64 = 96 * 1024 * 1024;
-/// Bytes of the log of all groups that are kept, so that a follower away for a moment needs no snapshot, and a body that is
-/// consumed soon is written once. What lies further back is purged with a group's next flush.
-pub const LOG_BYTES_KEPT: u64 = 128 * 1024 * 1024;
+/// Bytes of the log of all groups that are kept, so that a follower that was away needs no snapshot, and a body is written
+/// once, unless a backlog of more than that is before it.
+pub const LOG_BYTES_KEPT: u64 = 1024 * 1024 * 1024;
+/// What may lie further back until bodies are moved and the log is purged: moving looks at the place of every body in the
+/// log, so it is done seldom.
+pub const LOG_BYTES_SLACK: u64 = 256 * 1024 * 1024;
+/// Entries of one group that are kept, however small: where each lies takes four bytes of memory.
+pub const LOG_ENTRIES_KEPT: u64 = 1024 * 1024;
+/// As [`LOG_BYTES_SLACK`].
+pub const LOG_ENTRIES_SLACK: u64 = LOG_ENTRIES_KEPT / 4;
 /// Most bytes of one body.
 pub const BODY_BYTES_MAX: usize = machine::limits::COMMAND_BYTES_MAX;
 /// A body of so few bytes is stored at once: its place would be as large as itself.
@@ -41,18 +55,23 @@ pub const BODY_STORED_BYTES_MAX: usize = 128;
 pub const MOVED_BYTES_MAX: usize = 1024 * 1024;
 /// Bodies moved with one batch: commits wait that long.
 pub const MOVED_COUNT_MAX: usize = 512;
+/// Most time that passes between two batches of moved bodies. Units: milliseconds.
+pub const MOVE_PAUSE_MS_MAX: u64 = 50;
 /// Bytes of one courier delivery.
 pub const COURIER_BYTES_MAX: usize = 1024 * 1024;
 /// Courier tracks of a group that are offered records at the same time.
 pub const COURIER_TRACKS_AT_ONCE: usize = 8;
-/// Write buffers of all row stores of a process together.
-pub const WRITE_BUFFERS_BYTES: usize = 256 * 1024 * 1024;
-/// Block cache of all row stores of a process together.
-pub const BLOCK_CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// Memory of all row stores of a process together: their write buffers, and the blocks of their files in what is left.
+pub const ROWS_MEMORY_BYTES: usize = 48 * 1024 * 1024;
+/// Write buffers of all row stores of a process together. When they are full, all are flushed.
+pub const WRITE_BUFFERS_BYTES: usize = 24 * 1024 * 1024;
 
+const _: () = assert!(WRITE_BUFFERS_BYTES < ROWS_MEMORY_BYTES);
+const _: () = assert!(PROPOSALS_WAITING_BYTES_MAX > machine::limits::COMMAND_BYTES_MAX);
+const _: () = assert!(ENTRIES_IN_FLIGHT_BYTES_MAX >= machine::limits::ENTRY_BYTES_SOFT);
 const _: () = assert!(APPEND_BYTES_MAX + machine::limits::COMMAND_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(SEGMENT_BYTES + (FSYNC_BYTES_MAX + MESSAGE_BYTES_MAX) as u64 <= u32::MAX as u64);
-const _: () = assert!(SEGMENT_BYTES <= LOG_BYTES_KEPT);
+const _: () = assert!(SEGMENT_BYTES <= LOG_BYTES_SLACK && FLUSH_AFTER_LOG_BYTES <= LOG_BYTES_KEPT);
 const _: () = assert!(SNAPSHOT_CHUNK_BYTES < MESSAGE_BYTES_MAX);
 const _: () = assert!(machine::limits::ENTRY_BYTES_SOFT <= APPEND_BYTES_MAX);
 const _: () =

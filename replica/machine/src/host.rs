@@ -112,11 +112,11 @@ impl<M: Machine> Host<M> {
         self.courier.epoch()
     }
 
-    /// The reply that `request` got before, if its session still holds it.
-    pub fn former(&self, request: RequestId) -> Option<Bytes> {
+    /// The reply that `request` got before, if its session still holds it. Errors: the rows cannot be read.
+    pub fn former(&self, request: RequestId, rows: &dyn RowSource) -> Result<Option<Bytes>, StoreFailure> {
         match self.sessions.seen(request) {
-            Seen::Repeat(reply) => Some(reply),
-            Seen::Fresh | Seen::Refused(_) => None,
+            Seen::Repeat(key) => rows.get(&key),
+            Seen::Fresh | Seen::Refused(_) => Ok(None),
         }
     }
 
@@ -138,7 +138,7 @@ impl<M: Machine> Host<M> {
     /// Applies committed entries in order. Errors: rows could not be read; nothing was applied then.
     pub fn apply(&mut self, entries: &[(LogIndex, Bytes)], source: &dyn RowSource) -> Result<Outcome, StoreFailure> {
         let (work, parked) = decode_entries::<M>(entries);
-        let mut rows = Rows::new(load_named(&work, source)?);
+        let mut rows = Rows::new(self.load_named(&work, source)?);
         let mut answers = Vec::with_capacity(work.len());
         for entry in work {
             self.now = self.now.max(entry.stamp);
@@ -157,6 +157,40 @@ impl<M: Machine> Host<M> {
         Ok(Outcome { rows, answers, parked })
     }
 
+    /// Reads the rows that a batch names, and the former replies of what it repeats. Errors: the store failed, or has lost
+    /// a reply.
+    fn load_named(
+        &self,
+        work: &[Work<M>],
+        source: &dyn RowSource,
+    ) -> Result<BTreeMap<Key, Option<Bytes>>, StoreFailure> {
+        let (mut keys, mut replies) = (Vec::new(), Vec::new());
+        for (request, command) in work.iter().flat_map(|entry| &entry.commands) {
+            if let Seen::Repeat(key) = self.sessions.seen(*request) {
+                replies.push(key);
+                continue;
+            }
+            match command {
+                Decoded::Machine(command) => M::keys(command, &mut keys),
+                Decoded::System(System::Deliver { records, .. }) => {
+                    for record in records {
+                        M::record_keys(record, &mut keys);
+                    }
+                }
+                Decoded::System(_) => {}
+            }
+        }
+        keys.extend(replies.iter().cloned());
+        keys.sort_unstable();
+        keys.dedup();
+        let values = source.get_many(&keys)?;
+        let named: BTreeMap<_, _> = keys.into_iter().zip(values).collect();
+        match replies.iter().any(|key| named.get(key).is_none_or(Option::is_none)) {
+            true => Err(StoreFailure("a former reply is missing".to_owned())),
+            false => Ok(named),
+        }
+    }
+
     fn answer(
         &mut self,
         context: &Context,
@@ -167,7 +201,7 @@ impl<M: Machine> Host<M> {
     ) -> Answer {
         match self.sessions.seen(request) {
             Seen::Fresh => {}
-            Seen::Repeat(reply) => return Answer::Reply(reply),
+            Seen::Repeat(key) => return Answer::Reply(rows.get(&key).cloned().unwrap_or_default()),
             Seen::Refused(refusal) => return Answer::Refused(refusal),
         }
         let answer = match command {
@@ -260,28 +294,6 @@ fn decode_entry<M: Machine>(index: LogIndex, bytes: Bytes) -> Result<Work<M>, De
         commands.push((request, decoded));
     }
     Ok(Work { index, stamp: view.stamp, seed: view.seed, commands })
-}
-
-fn load_named<M: Machine>(
-    work: &[Work<M>],
-    source: &dyn RowSource,
-) -> Result<BTreeMap<Key, Option<Bytes>>, StoreFailure> {
-    let mut keys = Vec::new();
-    for (_, command) in work.iter().flat_map(|entry| &entry.commands) {
-        match command {
-            Decoded::Machine(command) => M::keys(command, &mut keys),
-            Decoded::System(System::Deliver { records, .. }) => {
-                for record in records {
-                    M::record_keys(record, &mut keys);
-                }
-            }
-            Decoded::System(_) => {}
-        }
-    }
-    keys.sort_unstable();
-    keys.dedup();
-    let values = source.get_many(&keys)?;
-    Ok(keys.into_iter().zip(values).collect())
 }
 
 /// The finishing step of SplitMix64.

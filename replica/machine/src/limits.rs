@@ -24,3 +24,5 @@ const _: () = assert!(COURIER_RECORD_BYTES_MAX < COMMAND_BYTES_MAX);
 const _: () = assert!(COMMANDS_PER_ENTRY_MAX <= u16::MAX as usize);
 /// Bytes of former replies kept over all sessions of a group; beyond it the longest unused session is forgotten.
 pub const SESSION_REPLY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes that a former reply counts for beside its own: its row's key, and its place in memory.
+pub const SESSION_REPLY_BYTES_MORE: usize = 64;

@@ -1,7 +1,7 @@
 //! Sessions: a request that is repeated gets its former reply and is not applied again.
 //!
 //! State per session is bounded: a low-water mark and a window of former replies. What lies below the mark, and what
-//! belongs to a forgotten session, is refused and never applied.
+//! belongs to a forgotten session, is refused and never applied. Replies are rows; memory holds their sequences and sizes.
 //!
 //! ```text
 //!  0x01 session          -> low u64 | last_used_ms u64
@@ -16,7 +16,7 @@ use crate::contract::LoadError;
 use crate::entry::RequestId;
 use crate::ids::TimestampMs;
 use crate::layout::{DecodeError, Layout, Reader, Writer};
-use crate::limits::{SESSION_IDLE_MS, SESSION_REPLY_BYTES_MAX, SESSION_WINDOW, SESSIONS_MAX};
+use crate::limits::{SESSION_IDLE_MS, SESSION_REPLY_BYTES_MAX, SESSION_REPLY_BYTES_MORE, SESSION_WINDOW, SESSIONS_MAX};
 use crate::rows::{Key, RowSource, Rows, prefix_end};
 
 const HEADER: u8 = 0x01;
@@ -46,7 +46,8 @@ impl core::fmt::Display for SessionRefusal {
 struct Session {
     low: u64,
     last_used: TimestampMs,
-    replies: BTreeMap<u64, Bytes>,
+    /// Of each reply in the window: the bytes that it counts for.
+    replies: BTreeMap<u64, u32>,
 }
 
 /// What the table knows of a request before it is applied.
@@ -54,8 +55,8 @@ struct Session {
 pub(crate) enum Seen {
     /// Never: apply it.
     Fresh,
-    /// Applied before: this was the reply.
-    Repeat(Bytes),
+    /// Applied before: the reply is the row under this key.
+    Repeat(Key),
     /// Refused, for good.
     Refused(SessionRefusal),
 }
@@ -86,8 +87,9 @@ impl SessionTable {
             match read_reply_key(key) {
                 Ok((id, sequence)) => {
                     if let Some(session) = table.sessions.get_mut(&id) {
-                        table.reply_bytes = table.reply_bytes.saturating_add(value.len());
-                        session.replies.insert(sequence, Bytes::copy_from_slice(value));
+                        let size = size(value);
+                        table.reply_bytes = table.reply_bytes.saturating_add(bytes_of(size));
+                        session.replies.insert(sequence, size);
                     }
                 }
                 Err(error) => broken = Some(LoadError::row(key, error)),
@@ -124,8 +126,8 @@ impl SessionTable {
         let Some(session) = self.sessions.get(&request.session) else {
             return Seen::Refused(SessionRefusal::RequestTooOld);
         };
-        if let Some(reply) = session.replies.get(&request.sequence) {
-            return Seen::Repeat(reply.clone());
+        if session.replies.contains_key(&request.sequence) {
+            return Seen::Repeat(reply_key(request.session, request.sequence));
         }
         if request.sequence < session.low { Seen::Refused(SessionRefusal::RequestTooOld) } else { Seen::Fresh }
     }
@@ -136,13 +138,14 @@ impl SessionTable {
         self.by_use.remove(&(session.last_used, request.session));
         self.by_use.insert((now, request.session));
         session.last_used = now;
-        self.reply_bytes = self.reply_bytes.saturating_add(reply.len());
-        rows.put(reply_key(request.session, request.sequence), reply.clone());
-        session.replies.insert(request.sequence, reply);
+        let size = size(&reply);
+        self.reply_bytes = self.reply_bytes.saturating_add(bytes_of(size));
+        session.replies.insert(request.sequence, size);
+        rows.put(reply_key(request.session, request.sequence), reply);
         while session.replies.len() > SESSION_WINDOW {
             if let Some((oldest, gone)) = session.replies.pop_first() {
                 session.low = oldest.saturating_add(1);
-                self.reply_bytes = self.reply_bytes.saturating_sub(gone.len());
+                self.reply_bytes = self.reply_bytes.saturating_sub(bytes_of(gone));
                 rows.delete(reply_key(request.session, oldest));
             }
         }
@@ -160,11 +163,20 @@ impl SessionTable {
         let Some(session) = self.sessions.remove(&id) else { return };
         self.by_use.remove(&(session.last_used, id));
         for (sequence, reply) in session.replies {
-            self.reply_bytes = self.reply_bytes.saturating_sub(reply.len());
+            self.reply_bytes = self.reply_bytes.saturating_sub(bytes_of(reply));
             rows.delete(reply_key(id, sequence));
         }
         rows.delete(header_key(id));
     }
+}
+
+/// What a reply counts for.
+fn size(reply: &[u8]) -> u32 {
+    u32::try_from(reply.len().saturating_add(SESSION_REPLY_BYTES_MORE)).unwrap_or(u32::MAX)
+}
+
+fn bytes_of(size: u32) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
 }
 
 fn header_key(id: u64) -> Key {

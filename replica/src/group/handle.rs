@@ -12,12 +12,12 @@ use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::errors::{LinearizableReadError, RaftError};
 use openraft::{Raft, ReadPolicy};
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::courier::HeldTracks;
 use super::errors::{Leader, ProposeError, ReadError};
-use super::road::Proposal;
+use super::road::{Proposal, bytes_of};
 use super::standing::Standing;
 use crate::backup::GroupBackup;
 use crate::clock::MachineClock;
@@ -81,6 +81,8 @@ pub(super) struct Inner<M: Machine> {
     pub standing: Arc<Standing>,
     pub transport: Arc<dyn Transport>,
     pub proposals: mpsc::Sender<Proposal>,
+    /// Bytes of proposals that may still wait.
+    pub room: Arc<Semaphore>,
     pub closed: watch::Sender<bool>,
     pub held: HeldTracks,
     pub tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -169,8 +171,11 @@ impl<M: Machine> Group<M> {
         if self.0.standing.is_cut_off() {
             return Err(ProposeError::NotLeader { leader: None });
         }
+        let bytes = u32::try_from(bytes_of(&command)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.0.room).try_acquire_many_owned(bytes);
+        let room = room.map_err(|_| ProposeError::NotApplied("too many bytes are waiting".to_owned()))?;
         let (answer, answered) = oneshot::channel();
-        self.0.proposals.try_send(Proposal { request, command, answer }).map_err(|refused| {
+        self.0.proposals.try_send(Proposal { request, command, answer, room }).map_err(|refused| {
             ProposeError::NotApplied(match refused {
                 mpsc::error::TrySendError::Full(_) => "too many proposals are waiting".to_owned(),
                 mpsc::error::TrySendError::Closed(_) => "the replica is stopping".to_owned(),
@@ -328,7 +333,7 @@ impl<M: Machine> Group<M> {
 
     /// The reply that this request got before, as far as this replica has applied. `None`: it is new, or forgotten.
     pub fn former_reply(&self, request: RequestId) -> Option<M::Reply> {
-        let reply = self.with_host(|host, _| host.former(request))?;
+        let reply = self.with_host(|host, rows| host.former(request, rows)).ok()??;
         M::Reply::from_bytes(&reply).ok()
     }
 

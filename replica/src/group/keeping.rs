@@ -3,7 +3,7 @@
 //! ```text
 //!  log:  purged | …… LOG_BYTES_KEPT, for followers away for a moment ……                      | newest
 //!               | settled: no flushed row names a body before here
-//!               └ up to FLUSH_AFTER_LOG_BYTES more, until the next flush moves the bodies that are left there
+//!               └ up to LOG_BYTES_SLACK more, until a flush moves the bodies that are left there
 //! ```
 //! The bytes are those of all groups together: a group that was idle while others filled the log is flushed and purged too,
 //! or its few old entries would keep every segment behind them.
@@ -18,7 +18,7 @@ use openraft::async_runtime::watch::WatchReceiver as _;
 use tokio::time::Instant;
 
 use super::handle::Group;
-use crate::limits::{FLUSH_AFTER_LOG_BYTES, LOG_BYTES_KEPT};
+use crate::limits::FLUSH_AFTER_LOG_BYTES;
 
 /// How often a replica looks what it may purge.
 const PURGE_EVERY: Duration = Duration::from_secs(1);
@@ -53,6 +53,7 @@ impl Keeping {
             return;
         }
         self.purge_after = Instant::now() + PURGE_EVERY;
+        group.0.log.look();
         let (applied, flushed, purged) = {
             let metrics = group.0.raft.metrics();
             let metrics = metrics.borrow_watched();
@@ -60,11 +61,10 @@ impl Keeping {
             (index(&metrics.last_applied), index(&metrics.snapshot), index(&metrics.purged))
         };
         let settled = group.0.state.settled.load(Ordering::Relaxed);
-        let behind = |bytes| group.0.log.behind(bytes).map_or(0, |behind| behind.min(applied));
-        if behind(LOG_BYTES_KEPT + FLUSH_AFTER_LOG_BYTES) > settled {
+        if group.0.state.is_to_settle(&group.0.log) {
             flush(group).await;
         }
-        let upto = behind(LOG_BYTES_KEPT).min(flushed).min(settled);
+        let upto = group.0.state.kept_behind(&group.0.log).min(applied).min(flushed).min(settled);
         if upto > purged
             && !group.0.log.is_held()
             && let Err(error) = group.0.raft.trigger().purge_log(upto).await

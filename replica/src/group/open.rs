@@ -10,7 +10,7 @@ use machine::{GroupId, Layout as _, Machine};
 use openraft::impls::BasicNode;
 use openraft::{Config as RaftConfig, Raft, SnapshotPolicy};
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::courier::{Addressee, HeldTracks, carry};
 use super::handle::{Group, Inner};
@@ -21,7 +21,7 @@ use super::standing::Standing;
 use super::succession::succeed;
 use crate::clock::{MachineClock, WallClock};
 use crate::errors::StartError;
-use crate::limits::PROPOSALS_WAITING_MAX;
+use crate::limits::{PROPOSALS_WAITING_BYTES_MAX, PROPOSALS_WAITING_MAX};
 use crate::log::GroupLog;
 use crate::net::{Hello, Lane, Peers, Request, Switchboard, Transport, call};
 use crate::process::Timers;
@@ -79,6 +79,7 @@ impl GroupSetup {
             standing,
             transport: Arc::clone(&self.transport),
             proposals,
+            room: Arc::new(Semaphore::new(PROPOSALS_WAITING_BYTES_MAX)),
             closed: watch::Sender::new(false),
             held: HeldTracks::default(),
             tasks: Mutex::default(),
@@ -110,6 +111,8 @@ impl GroupSetup {
             snapshot_policy: SnapshotPolicy::Never,
             // What may be purged is decided in `keeping`, by bytes too.
             max_in_snapshot_log_to_keep: u64::MAX,
+            // Followers are sent an entry while the leader's own fsync begins. Batches are made on the road, not by waiting.
+            broadcast_submitted_on_append: Some(true),
             enable_pre_vote: Some(true),
             // A restarted leader must win an election: its lease may have passed to another node while it was away.
             enable_leader_restore: Some(false),

@@ -8,12 +8,12 @@ use openraft::Raft;
 use openraft::errors::{ClientWriteError, ForwardToLeader};
 use openraft::raft::ClientWriteResult;
 use rand::TryRngCore as _;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::errors::{Leader, ProposeError};
 use super::standing::Standing;
 use crate::clock::MachineClock;
-use crate::limits::ENTRIES_IN_FLIGHT_MAX;
+use crate::limits::{ENTRIES_IN_FLIGHT_BYTES_MAX, ENTRIES_IN_FLIGHT_MAX};
 use crate::raft_types::{CallBack, Config, LogId, Payload};
 use crate::state::Driver;
 
@@ -22,15 +22,16 @@ pub(super) struct Proposal {
     pub request: RequestId,
     pub command: Command,
     pub answer: oneshot::Sender<Result<(Answer, LogId), ProposeError>>,
+    /// Its part of what may wait.
+    pub room: OwnedSemaphorePermit,
 }
 
-impl Proposal {
-    fn bytes(&self) -> usize {
-        match &self.command {
-            Command::Machine(bytes) => bytes.len(),
-            Command::System(machine::System::Deliver { records, .. }) => records.iter().map(|r| r.len() + 4).sum(),
-            Command::System(_) => 64,
-        }
+/// Bytes that a command takes in an entry, or a little more.
+pub(super) fn bytes_of(command: &Command) -> usize {
+    match command {
+        Command::Machine(bytes) => bytes.len(),
+        Command::System(machine::System::Deliver { records, .. }) => records.iter().map(|r| r.len() + 4).sum(),
+        Command::System(_) => 64,
     }
 }
 
@@ -59,6 +60,7 @@ impl<M: Machine> Road<M> {
 
     async fn carry_proposals(&mut self) {
         let in_flight = Arc::new(Semaphore::new(ENTRIES_IN_FLIGHT_MAX));
+        let bytes_in_flight = Arc::new(Semaphore::new(ENTRIES_IN_FLIGHT_BYTES_MAX));
         let mut next: Option<Proposal> = None;
         loop {
             let first = match next.take() {
@@ -76,25 +78,29 @@ impl<M: Machine> Road<M> {
                 continue;
             }
             let (mut entry, mut waiting): (EntryWriter, Waiting) = (EntryWriter::default(), Vec::new());
-            let mut candidate = Some(first);
+            let (mut candidate, mut bytes) = (Some(first), 0);
             while let Some(proposal) = candidate.take().or_else(|| self.proposals.try_recv().ok()) {
                 if proposal.answer.is_closed() {
                     // Nobody waits any more: the caller has given up before anything happened.
                     continue;
                 }
-                if !entry.has_room(proposal.bytes()) {
+                if !entry.has_room(bytes_of(&proposal.command)) {
                     next = Some(proposal);
                     break;
                 }
+                bytes += bytes_of(&proposal.command);
                 entry.push(proposal.request, &proposal.command);
                 waiting.push(proposal.answer);
+                drop(proposal.room);
             }
             if waiting.is_empty() {
                 continue;
             }
+            let bytes = u32::try_from(bytes.min(ENTRIES_IN_FLIGHT_BYTES_MAX)).unwrap_or(u32::MAX);
+            let Ok(bytes) = Arc::clone(&bytes_in_flight).acquire_many_owned(bytes).await else { return };
             let payload = Payload(entry.finish(self.clock.now(), seed()));
             let answer = CallBack::new(move |result| {
-                drop(permit);
+                drop((permit, bytes));
                 hand_out(result, waiting);
             });
             if let Err(fatal) = self.raft.client_write_ff(payload, Some(answer)).await {

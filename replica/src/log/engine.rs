@@ -1,10 +1,12 @@
 //! What a log engine must do, whatever lies below it.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use machine::GroupId;
 
+use super::cache::TailBudget;
 use crate::raft_types::{LogId, Vote};
 
 /// One change to a group's log.
@@ -69,4 +71,9 @@ pub(crate) trait LogEngine: Send + Sync + 'static {
     /// The first entry of a group that lies within the newest `bytes` of the whole log: what a bounded log keeps of it.
     /// `None`: it has no entry there.
     fn first_within(&self, group: GroupId, bytes: u64) -> Option<u64>;
+
+    /// Counts what the newest entries take in memory: of all groups together, where they share the memory of a process.
+    fn tails(&self) -> Arc<TailBudget> {
+        Arc::default()
+    }
 }

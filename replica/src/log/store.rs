@@ -70,9 +70,9 @@ impl Drop for HeldLog {
 impl GroupLog {
     /// Opens a group's log. Errors: damage (a hole, a bad checksum); the replica must not start on it.
     pub(crate) fn open(group: GroupId, engine: Arc<dyn LogEngine>) -> io::Result<Self> {
-        let state = engine.start(group)?;
+        let (state, tails) = (engine.start(group)?, engine.tails());
         let upto = state.last.as_ref().map(|id| id.index);
-        let shared = Arc::new(Mutex::new(Shared { state, tail: TailCache::default(), holders: 0 }));
+        let shared = Arc::new(Mutex::new(Shared { state, tail: TailCache::new(tails), holders: 0 }));
         Ok(Self { group, engine, shared, synced: Arc::new(watch::Sender::new(Synced { upto, has_failed: false })) })
     }
 
@@ -116,14 +116,21 @@ impl GroupLog {
         self.shared.lock().holders > 0
     }
 
-    /// The last entry that lies further back than the newest `bytes` of the log of all groups. `None`: none does.
-    pub(crate) fn behind(&self, bytes: u64) -> Option<u64> {
+    /// Gives memory back that a quiet group does not need.
+    pub(crate) fn look(&self) {
+        self.shared.lock().tail.look();
+    }
+
+    /// The last entry that lies further back than the newest `bytes` of the log of all groups, or the newest `entries` of
+    /// this one. `None`: none does.
+    pub(crate) fn behind(&self, bytes: u64, entries: u64) -> Option<u64> {
         let (purged, last) = {
             let shared = self.shared.lock();
             (shared.state.purged.as_ref().map(|id| id.index), shared.state.last.as_ref().map(|id| id.index))
         };
         let last = last.filter(|last| purged.is_none_or(|purged| *last > purged))?;
         let behind = self.engine.first_within(self.group, bytes).map_or(Some(last), |first| first.checked_sub(1));
+        let behind = behind.max(last.checked_sub(entries));
         behind.filter(|behind| purged.is_none_or(|purged| *behind > purged))
     }
 

@@ -19,7 +19,6 @@ use super::engine::Position;
 use super::shared::Applied;
 use super::snapshot::SnapshotData;
 use crate::codec;
-use crate::limits::LOG_BYTES_KEPT;
 use crate::log::GroupLog;
 use crate::raft_types::{Answers, Config, Entry, LogId, Snapshot, SnapshotMeta, StoredMembership};
 
@@ -172,9 +171,15 @@ impl<M: Machine> RaftSnapshotBuilder<Config> for Builder<M> {
         self.state.unflushed_bytes.store(0, Ordering::Relaxed);
         let applied = self.state.position.lock().applied.as_ref().map_or(0, |id| id.index);
         let keep = self.state.keep.load(Ordering::Relaxed);
-        let behind = self.log.behind(LOG_BYTES_KEPT).map_or(0, |behind| behind.min(applied));
-        let upto = behind.max(applied.saturating_sub(keep));
-        let flush = move || rows.settle(upto).and_then(|()| rows.checkpoint());
+        let settled = self.state.settled.load(Ordering::Relaxed);
+        let behind = if self.state.is_to_settle(&self.log) { self.state.kept_behind(&self.log) } else { 0 };
+        let upto = behind.min(applied).max(applied.saturating_sub(keep));
+        let flush = move || {
+            if upto > settled {
+                rows.settle(upto)?;
+            }
+            rows.checkpoint()
+        };
         let flushed = tokio::task::spawn_blocking(flush).await.map_err(io::Error::other)?;
         let (position, data) = flushed.map_err(io::Error::other)?;
         self.state.settled.fetch_max(upto, Ordering::Relaxed);

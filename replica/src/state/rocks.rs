@@ -29,7 +29,7 @@ use super::bodies::{BODIES_FILE, Kept, Payloads, read_kept};
 use super::engine::{Position, RowEngine, read_position};
 use super::settle::{Commits, complete, ingest, no_wal, read_kept_body, settle};
 use super::snapshot::{SnapshotData, SnapshotWriter};
-use crate::limits::{BLOCK_CACHE_BYTES, BODY_STORED_BYTES_MAX, WRITE_BUFFERS_BYTES};
+use crate::limits::{BODY_STORED_BYTES_MAX, ROWS_MEMORY_BYTES, WRITE_BUFFERS_BYTES};
 use crate::log::GroupLog;
 
 pub(super) const ROWS: &str = "rows";
@@ -47,8 +47,9 @@ pub(crate) struct RocksBudget {
 
 impl Default for RocksBudget {
     fn default() -> Self {
-        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
-        let buffers = WriteBufferManager::new_write_buffer_manager(WRITE_BUFFERS_BYTES, false);
+        let cache = Cache::new_lru_cache(ROWS_MEMORY_BYTES);
+        let buffers =
+            WriteBufferManager::new_write_buffer_manager_with_cache(WRITE_BUFFERS_BYTES, false, cache.clone());
         Self { cache, buffers }
     }
 }

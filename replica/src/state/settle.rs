@@ -10,15 +10,17 @@
 
 use std::io;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use machine::{BodyRef, StoreFailure};
 use parking_lot::Mutex;
-use rocksdb::{ColumnFamily, DB, FlushOptions, IteratorMode, Options, WriteBatch, WriteOptions};
+use rocksdb::{ColumnFamily, DB, FlushOptions, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions};
 
 use super::bodies::{BodiesWriter, Kept, read_bodies, read_kept};
 use super::rocks::{BODIES, PLACES, POSITION, ROWS, failed, family};
-use crate::limits::{MOVED_BYTES_MAX, MOVED_COUNT_MAX};
+use crate::limits::{MOVE_PAUSE_MS_MAX, MOVED_BYTES_MAX, MOVED_COUNT_MAX};
 use crate::log::GroupLog;
 
 /// Held by whoever writes: a commit, or a batch of bodies that is moved. True once the store may hold bodies: to drop one is
@@ -45,7 +47,10 @@ fn visit_places(
     places: &ColumnFamily,
     visit: &mut dyn FnMut(BodyRef, Kept) -> Result<(), StoreFailure>,
 ) -> Result<(), StoreFailure> {
-    for item in db.iterator_cf(places, IteratorMode::Start) {
+    // What is read once would push out what is read often.
+    let mut once = ReadOptions::default();
+    once.fill_cache(false);
+    for item in db.iterator_cf_opt(places, once, IteratorMode::Start) {
         let (key, value) = item.map_err(failed)?;
         visit(body_of(&key)?, read_kept(value.into_vec())?)?;
     }
@@ -53,10 +58,11 @@ fn visit_places(
 }
 
 /// Moves the bodies of entries up to `upto` out of the log. `commits` is held for each batch: a body that a commit drops
-/// meanwhile is gone when its batch is made, or is dropped from the store after it.
+/// meanwhile is gone when its batch is made, or is dropped from the store after it. After each batch as much time passes as
+/// it took: whoever sends goes on beside it.
 pub(super) fn settle(db: &DB, log: &GroupLog, upto: u64, commits: &Commits) -> Result<(), StoreFailure> {
     let places = family(db, PLACES)?;
-    let (mut moved, mut bytes_moved) = (Vec::new(), 0);
+    let (mut moved, mut bytes_moved, mut begun) = (Vec::new(), 0, Instant::now());
     visit_places(db, places, &mut |body, kept| {
         if kept.place.index > upto {
             return Ok(());
@@ -71,7 +77,9 @@ pub(super) fn settle(db: &DB, log: &GroupLog, upto: u64, commits: &Commits) -> R
         moved.push((body, bytes));
         if bytes_moved >= MOVED_BYTES_MAX || moved.len() >= MOVED_COUNT_MAX {
             bytes_moved = 0;
-            return move_batch(db, std::mem::take(&mut moved), commits);
+            move_batch(db, std::mem::take(&mut moved), commits)?;
+            thread::sleep(begun.elapsed().min(Duration::from_millis(MOVE_PAUSE_MS_MAX)));
+            begun = Instant::now();
         }
         Ok(())
     })?;

@@ -1,14 +1,15 @@
 //! What the apply loop and the readers of a group share: the machine, its rows and how far they have come.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use machine::{Host, LoadError, Machine, Parked};
+use machine::{GroupId, Host, LoadError, Machine, Parked};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::engine::{Position, RowEngine};
-use machine::GroupId;
+use crate::limits::{LOG_BYTES_KEPT, LOG_BYTES_SLACK, LOG_ENTRIES_KEPT, LOG_ENTRIES_SLACK};
+use crate::log::GroupLog;
 
 /// The applied state of a group.
 ///
@@ -46,5 +47,16 @@ impl<M: Machine> Applied<M> {
             keep: AtomicU64::new(u64::MAX),
             index,
         })
+    }
+
+    /// The last entry behind what is kept of the log; 0 if there is none.
+    pub(crate) fn kept_behind(&self, log: &GroupLog) -> u64 {
+        log.behind(LOG_BYTES_KEPT, LOG_ENTRIES_KEPT).unwrap_or(0)
+    }
+
+    /// Whether so much lies behind what is kept that bodies are to be moved out of it, and the log be purged.
+    pub(crate) fn is_to_settle(&self, log: &GroupLog) -> bool {
+        let far = log.behind(LOG_BYTES_KEPT + LOG_BYTES_SLACK, LOG_ENTRIES_KEPT + LOG_ENTRIES_SLACK);
+        far.unwrap_or(0) > self.settled.load(Ordering::Relaxed)
     }
 }

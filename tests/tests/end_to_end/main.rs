@@ -14,6 +14,7 @@ mod journal;
 mod hostile;
 mod killed_leader;
 mod operators;
+mod memory;
 mod order;
 mod restart;
 mod rights;

@@ -17,6 +17,7 @@ use super::scan::Blocks;
 use super::writer::Writer;
 use crate::codec;
 use crate::limits::SEGMENT_BYTES;
+use crate::log::cache::TailBudget;
 use crate::log::engine::{Job, LogEngine, LogStart};
 use crate::log::gauge::FsyncGauge;
 
@@ -26,6 +27,7 @@ pub(crate) struct SegmentLog {
     /// Both are `None` only while the log is dropped.
     jobs: Option<Sender<Job>>,
     writer: Option<thread::JoinHandle<()>>,
+    tails: Arc<TailBudget>,
 }
 
 impl Drop for SegmentLog {
@@ -59,7 +61,7 @@ impl SegmentLog {
         let (jobs, queue) = channel();
         let thread = thread::Builder::new().name("log-writer".into());
         let writer = thread.spawn(move || writer.run(&queue, &gauge))?;
-        Ok(Self { index, jobs: Some(jobs), writer: Some(writer) })
+        Ok(Self { index, jobs: Some(jobs), writer: Some(writer), tails: Arc::default() })
     }
 
     /// Opens a log of small segments.
@@ -158,5 +160,9 @@ impl LogEngine for SegmentLog {
 
     fn first_within(&self, group: GroupId, bytes: u64) -> Option<u64> {
         self.index.read().first_within(group, bytes)
+    }
+
+    fn tails(&self) -> Arc<TailBudget> {
+        Arc::clone(&self.tails)
     }
 }

@@ -105,6 +105,9 @@ pub(super) struct Index {
 impl Index {
     /// Goes on in a new segment.
     pub(super) fn begin(&mut self, segment: Arc<Segment>) {
+        for run in self.groups.values_mut().filter_map(|of| of.runs.back_mut()) {
+            run.places.shrink_to_fit();
+        }
         self.segments.push_back(segment);
         self.cuts.clear();
     }
