@@ -5,7 +5,7 @@
 //! been, or a stalled server would look fast.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,31 +30,30 @@ pub(crate) fn head_of(body: &[u8]) -> Option<(u64, u64)> {
     Some((u64::from_le_bytes(*intended), u64::from_le_bytes(*id)))
 }
 
+/// The last id of this run: what one phase leaves in a queue is told from what the next one sends.
+static LAST_ID: AtomicU64 = AtomicU64::new(0);
+
 /// Bodies of random bytes under fresh heads.
 struct Bodies {
     random: SmallRng,
     pool: Vec<Vec<u8>>,
-    producer: u64,
-    sequence: u64,
 }
 
 impl Bodies {
     fn new(producer: usize, size: usize) -> Self {
-        let producer = u64::try_from(producer).unwrap_or(u64::MAX);
-        let mut random = SmallRng::seed_from_u64(producer + 1);
+        let mut random = SmallRng::seed_from_u64(u64::try_from(producer).unwrap_or(u64::MAX));
         let pool = (0..BODIES).map(|_| {
             let mut body = vec![0; size.max(HEAD_BYTES)];
             random.fill_bytes(&mut body);
             body
         });
         let pool = pool.collect();
-        Self { random, pool, producer, sequence: 0 }
+        Self { random, pool }
     }
 
     /// The next body and its id.
     fn next(&mut self, intended_ns: u64) -> (u64, Bytes) {
-        let id = self.producer << 40 | self.sequence;
-        self.sequence += 1;
+        let id = LAST_ID.fetch_add(1, Ordering::Relaxed) + 1;
         let mut body = self.pool[self.random.random_range(0..BODIES)].clone();
         body[..8].copy_from_slice(&intended_ns.to_le_bytes());
         body[8..HEAD_BYTES].copy_from_slice(&id.to_le_bytes());
@@ -236,6 +235,7 @@ mod tests {
         let (first, body) = bodies.next(7_000);
         assert_eq!((body.len(), head_of(&body)), (1024, Some((7_000, first))));
         assert_ne!(bodies.next(7_000).0, first);
+        assert!(Bodies::new(2, 1024).next(7_000).0 > first, "a later phase begins where the former has ended");
         assert_eq!(head_of(&body[..15]), None);
     }
 

@@ -38,11 +38,13 @@ impl Processes {
 
     /// Asks all to end, those that hang too; kills who has not after a while. Adopted ones first: they serve.
     pub(super) async fn end(&mut self) {
-        let adopted = std::mem::take(&mut self.adopted);
+        let adopted = self.adopted.clone();
         end_all(&adopted, || {}).await;
-        let mut children = std::mem::take(&mut self.children);
-        let pids: Vec<u32> = children.iter().map(Child::id).collect();
-        end_all(&pids, || children.iter_mut().for_each(reap)).await;
+        let pids: Vec<u32> = self.children.iter().map(Child::id).collect();
+        end_all(&pids, || self.children.iter_mut().for_each(reap)).await;
+        // Forgotten only now: a run that breaks off before kills who is left.
+        self.adopted.clear();
+        self.children.clear();
     }
 }
 

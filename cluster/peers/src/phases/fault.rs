@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn the_gap_is_the_longest_time_without_a_confirm() {
         for (confirms, expected) in [
-            (&[5, 12, 15, 40, 42][..], 25),
+            (&[5, 12, 15, 40, 42, 60, 80, 95][..], 25),
             // Nothing at all, nothing after the fault, nothing before the end.
             (&[][..], 90),
             (&[3, 5][..], 90),
