@@ -50,21 +50,22 @@ impl Nodes<'_> {
         epmd.args(["-port", &self.epmd_port().to_string(), "-address", "127.0.0.1"]);
         processes.spawn(&mut epmd, &self.folder.join("epmd.log"))?;
         listens(self.epmd_port(), &self.folder.join("epmd.log")).await?;
+        let mut pids = Vec::new();
         for node in 0..NODES {
             // What is left of a former process must not be taken for this one.
             let _ = fs::remove_file(self.pid_file(node));
             processes.spawn(&mut self.broker(node), &self.log(node))?;
+            // The script that was started carries the broker, and does not take it along when it is killed.
+            let pid = self.pid(node).await?;
+            processes.adopt(&[pid]);
+            pids.push(pid);
             if is_new && node == 0 {
                 listens(self.client_port(node), &self.log(node)).await?;
             }
         }
-        let mut pids = Vec::new();
         for node in 0..NODES {
             listens(self.client_port(node), &self.log(node)).await?;
-            pids.push(self.pid(node).await?);
         }
-        // The script that carries a broker ends with it.
-        processes.adopt(&pids);
         if is_new {
             self.all_know_each_other().await?;
         }
