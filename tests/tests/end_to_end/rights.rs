@@ -10,7 +10,7 @@ use proto::outcome::{DOOR_REFUSALS, NO_RIGHT, status_of};
 use proto::queue::v1::exchange_reply::Outcome as Reply;
 use proto::queue::v1::exchange_request::Call;
 use proto::queue::v1::*;
-use queue_client::{Client, ClientConfig, Credentials, Error, Receive};
+use ::queue_client::{Client, ClientConfig, Credentials, Error, Receive};
 use tests::lone::{LoneNode, OPERATOR};
 use tests::raw::{Raw, refusal};
 
@@ -233,7 +233,7 @@ async fn a_proof_is_good_once_and_for_its_own_call_at_its_own_node() {
 }
 
 /// A proof for listing queues; `time` in milliseconds instead of now.
-fn sign(mut signer: queue_client::Signer, time: Option<&str>) -> String {
+fn sign(mut signer: ::queue_client::Signer, time: Option<&str>) -> String {
     use base64::Engine as _;
     use hmac::Mac as _;
     use proto::proof::Proof;
