@@ -11,5 +11,6 @@ mod failover;
 mod history;
 mod killed_leader;
 mod order;
+mod phone;
 mod restart;
 mod topics;
