@@ -15,6 +15,8 @@ packages=()
 reasons=()
 # Whether a Python is needed, too: the caller's to say before setup_tools.
 needs_python=""
+# Whether a browser is needed, too: likewise.
+needs_browser=""
 # The process group of the stage that runs.
 child=""
 
@@ -113,6 +115,9 @@ find_missing() {
     fi
     if [[ -n "$needs_python" ]] && ! tests/cmq/venv --fits; then
         want "drives CMQ's API by Tencent's SDK in the tests" python3 python3-venv
+    fi
+    if [[ -n "$needs_browser" ]] && ! has chromium && ! has chromium-browser && ! has google-chrome; then
+        want "shows the phone's page in the tests" chromium fonts-dejavu-core
     fi
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Must never: decide anything. Who is asked what stands here, and nothing else.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use machine::TimestampMs;
@@ -13,7 +14,10 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::access::entrance::Entrance;
+use crate::access::listeners::Listeners;
+use crate::access::rates::Lockouts;
 use crate::access::session::Sessions;
+use crate::access::switches::Switches;
 use crate::audit;
 use crate::audit::check::Report;
 use crate::audit::patrol::Watchbook;
@@ -37,7 +41,15 @@ pub(crate) struct App {
     pub(crate) replica: Arc<Replica>,
     pub(crate) homes: Arc<Homes>,
     pub(crate) entrance: Entrance,
+    /// What an operator has given up.
+    pub(crate) switches: Arc<Switches>,
+    /// Folder of the node's data.
+    pub(crate) data: PathBuf,
     pub(crate) sessions: Sessions,
+    /// Who has guessed passwords.
+    pub(crate) guesses: Lockouts<UserId>,
+    /// Phones that listen to their news.
+    pub(crate) listeners: Listeners,
     pub(crate) people: People,
     pub(crate) accounts: Accounts,
     pub(crate) sending: Sending,
@@ -56,6 +68,7 @@ pub(crate) struct App {
 impl App {
     /// Puts the roles together. Errors: an address of the queue is none.
     pub(crate) fn new(config: &Config, replica: Arc<Replica>, homes: Arc<Homes>) -> Result<Self, Error> {
+        let switches = Arc::new(Switches::default());
         let booking = Booking::start(Arc::clone(&homes));
         let queues = Queues::new(&config.queues)?;
         let pending = Pending::new(Arc::clone(&homes), booking.clone());
@@ -80,8 +93,12 @@ impl App {
             replica,
             people: People { homes: Arc::clone(&homes) },
             homes,
-            entrance: Entrance::default(),
+            entrance: Entrance::new(config.user_rate(), config.address_rate, Arc::clone(&switches)),
+            switches,
+            data: config.data.clone(),
+            guesses: Lockouts::default(),
             sessions: Sessions::new(config.session_key.as_deref().unwrap_or_default(), config.open_registration),
+            listeners: Listeners::default(),
             accounts,
             sending,
             opening,

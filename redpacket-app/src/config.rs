@@ -10,6 +10,9 @@ use clap::Parser;
 
 use crate::limits::GROUPS_MAX;
 
+/// Calls that one user may make in a second, unless said otherwise.
+const USER_RATE: u32 = 20;
+
 /// A node of the red-packet payment system: the roles access, pay, packet and tenpay.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "redpacket-app", version)]
@@ -47,12 +50,24 @@ pub struct Config {
     /// Topic of the queue to which the journals of the ledger are published, each posting at least once; none: they are not.
     #[arg(long)]
     pub journal_topic: Option<String>,
+    /// Calls that one user may make in a second; 0: as many as come. Where registration is open: 0 unless said.
+    #[arg(long)]
+    pub user_rate: Option<u32>,
+    /// Calls from one address in a second, but from this machine; 0: as many as come.
+    #[arg(long, default_value_t = 2000)]
+    pub address_rate: u32,
     /// A credit not booked for this long is put into the queue again. Milliseconds.
     #[arg(long, default_value_t = packets::limits::CREDIT_RETRY_MS)]
     pub resend_after_ms: u64,
 }
 
 impl Config {
+    /// Calls that one user may make in a second; 0: as many as come.
+    #[must_use]
+    pub fn user_rate(&self) -> u32 {
+        self.user_rate.unwrap_or(if self.open_registration { 0 } else { USER_RATE })
+    }
+
     /// The members by number.
     #[must_use]
     pub fn member_map(&self) -> BTreeMap<u64, String> {
@@ -89,9 +104,11 @@ mod tests {
         assert_eq!(config.member_map().len(), 2);
         assert_eq!((config.queues.len(), config.ledger_groups, config.packet_groups), (2, 2, 2));
         assert!(config.open_registration);
+        assert_eq!((config.user_rate(), config.address_rate), (0, 2000));
         let closed = line.replace(" --open-registration", "");
         assert!(Config::try_parse_from(closed.split_whitespace()).is_err(), "a closed cluster needs a session key");
         let keyed = format!("{closed} --session-key secret");
-        assert!(Config::try_parse_from(keyed.split_whitespace()).is_ok());
+        let keyed = Config::try_parse_from(keyed.split_whitespace()).expect("the line is right");
+        assert_eq!(keyed.user_rate(), USER_RATE);
     }
 }

@@ -36,6 +36,18 @@ pub(crate) enum DoorRefusal {
     /// The hold has ended.
     #[error("the hold has ended")]
     HoldEnded = 9,
+    /// The request is not of the form that the call takes.
+    #[error("the request is not of the form that this call takes")]
+    BadForm = 20,
+    /// The request's body is larger than any call takes.
+    #[error("the request is too large")]
+    BodyTooLarge = 21,
+    /// There is no such call.
+    #[error("there is no such call")]
+    CallUnknown = 22,
+    /// Too many wrong passwords were tried.
+    #[error("too many wrong passwords: wait a while")]
+    LockedOut = 23,
 }
 
 /// A "no" for good. Nothing was changed.

@@ -121,6 +121,35 @@ pub(crate) const REQUESTS_UNDER_WAY_MAX: usize = 1024;
 /// A request that has waited this long for its turn is sent away.
 pub(crate) const ADMISSION_WAIT_MAX: Duration = Duration::from_secs(1);
 
+/// Streams of news that a node serves at a time.
+pub(crate) const LISTENERS_MAX: usize = 20_000;
+/// Streams of news of one user at one node: a phone, a tablet, and some that are not closed yet.
+pub(crate) const LISTENERS_OF_USER_MAX: usize = 4;
+/// A stream of news looks at most this often whether something is new.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// Looks of a node in a second, of all streams together; one takes some tens of microseconds.
+pub(crate) const LOOKS_PER_S_MAX: u32 = 4000;
+/// A stream of news ends after this; the phone opens the next one, and its session is checked again.
+pub(crate) const NEWS_LIFE: Duration = Duration::from_secs(600);
+/// Newest items of each list that the news tell.
+pub(crate) const NEWS_ITEMS: usize = 20;
+/// Chats that the news tell.
+pub(crate) const NEWS_CHATS_MAX: usize = 32;
+/// A user, or an address, may ask for so long at once what is allowed for that time.
+pub(crate) const RATE_BURST: Duration = Duration::from_secs(2);
+/// Users, or addresses, whose last requests a node remembers.
+pub(crate) const RATE_KEYS_MAX: usize = 65_536;
+/// Wrong passwords after which a user must wait.
+pub(crate) const GUESSES_MAX: u32 = 5;
+/// How long that is.
+pub(crate) const LOCKOUT: Duration = Duration::from_secs(60);
+/// How often the operator's switches are read.
+pub(crate) const SWITCHES_EVERY: Duration = Duration::from_secs(1);
+/// Bytes of a phone's request.
+pub(crate) const REQUEST_BYTES_MAX: usize = 64 * 1024;
+
+const _: () =
+    assert!(NEWS_ITEMS <= packets::limits::PAGE_ITEMS_MAX && NEWS_CHATS_MAX <= packets::limits::PAGE_ITEMS_MAX);
 const _: () = assert!(BOOK_AT_ONCE.as_millis() < QUEUE_DEADLINE.as_millis());
 const _: () = assert!(COMMAND_ATTEMPT.as_millis() < COMMAND_DEADLINE.as_millis());
 const _: () = assert!(WORKER_BOOKING.as_millis() < WORKER_LEASE.as_millis());

@@ -1,7 +1,7 @@
 //! The workers of a node: they carry on what doors began, and stop when the node does.
 //!
 //! ```text
-//!  on every node      consumers of "credits", "packet-paid", "packet-expiry"; the patrol of the ledger
+//!  on every node      consumers of "credits", "packet-paid", "packet-expiry"; the patrol of the ledger; the switches
 //!  where it leads     the outbox and the feed of a ledger shard, the sweep of a packet group, rounds of the audit
 //! ```
 //!
@@ -61,6 +61,8 @@ pub(crate) fn start(app: &App, stop: &watch::Receiver<bool>) -> JoinSet<()> {
     workers.spawn(consume(queues.clone(), PACKET_EXPIRY, stop.clone(), move |delivery| {
         Arc::clone(&expiry).work(delivery)
     }));
+    let (switches, data, stop) = (Arc::clone(&app.switches), app.data.clone(), stop.clone());
+    workers.spawn(async move { switches.follow(&data, stop).await });
     workers
 }
 

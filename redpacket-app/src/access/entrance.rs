@@ -2,6 +2,7 @@
 //!
 //! Must never: let a request wait that will not be worked on.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use packets::UserId;
@@ -9,9 +10,11 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
-use crate::access::admission::{Admission, Class, level};
+use crate::access::admission::{Admission, CLASSES, Class, level};
+use crate::access::rates::Rates;
+use crate::access::switches::Switches;
 use crate::failure::Failure;
-use crate::limits::{ADMISSION_WAIT_MAX, REQUESTS_UNDER_WAY_MAX};
+use crate::limits::{ADMISSION_WAIT_MAX, RATE_BURST, REQUESTS_UNDER_WAY_MAX};
 
 /// When somebody who was sent away should come back. Milliseconds.
 const COME_BACK_MS: u64 = 1000;
@@ -21,23 +24,36 @@ pub(crate) struct Entrance {
     admission: Mutex<Admission>,
     places: Arc<Semaphore>,
     opened: Instant,
+    users: Rates<UserId>,
+    addresses: Rates<IpAddr>,
+    switches: Arc<Switches>,
 }
 
-impl Default for Entrance {
-    fn default() -> Self {
+impl Entrance {
+    /// An entrance that lets a user, and an address, ask so often in a second; 0: as often as they like.
+    pub(crate) fn new(user_rate: u32, address_rate: u32, switches: Arc<Switches>) -> Self {
         Self {
             admission: Mutex::default(),
             places: Arc::new(Semaphore::new(REQUESTS_UNDER_WAY_MAX)),
             opened: Instant::now(),
+            users: Rates::new(user_rate, RATE_BURST),
+            addresses: Rates::new(address_rate, RATE_BURST),
+            switches,
         }
     }
-}
 
-impl Entrance {
+    /// Whether `address` may ask once more. What is on this machine is trusted: a proxy counts for itself. Errors: `Busy`.
+    pub(crate) fn pass(&self, address: IpAddr) -> Result<(), Failure> {
+        if address.is_loopback() { Ok(()) } else { self.addresses.take(address, Instant::now()) }
+    }
+
     /// A place to be worked on, held until it is dropped. Errors: `Busy`.
     pub(crate) async fn enter(&self, class: Class, user: UserId) -> Result<OwnedSemaphorePermit, Failure> {
         let began = Instant::now();
-        if !self.admission.lock().admits(level(class, user.0, self.now_ms())) {
+        self.users.take(user, began)?;
+        self.switches.pass(class, began)?;
+        let now_ms = self.now_ms();
+        if !self.admission.lock().admits(level(class, user.0, now_ms), now_ms) {
             return Err(Failure::Busy { after_ms: COME_BACK_MS });
         }
         let place = timeout(ADMISSION_WAIT_MAX, Arc::clone(&self.places).acquire_owned()).await;
@@ -52,6 +68,11 @@ impl Entrance {
     /// Which part of a thousand levels is admitted, and how many requests are worked on now.
     pub(crate) fn load(&self) -> (u32, usize) {
         (self.admission.lock().per_mille(), REQUESTS_UNDER_WAY_MAX - self.places.available_permits())
+    }
+
+    /// Requests sent away since the start, by class.
+    pub(crate) fn shed(&self) -> [u64; CLASSES] {
+        self.admission.lock().shed()
     }
 
     fn now_ms(&self) -> u64 {

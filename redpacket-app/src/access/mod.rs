@@ -4,4 +4,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod entrance;
+pub(crate) mod listeners;
+pub(crate) mod rates;
 pub(crate) mod session;
+pub(crate) mod switches;

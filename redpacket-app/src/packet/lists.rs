@@ -89,6 +89,27 @@ pub(crate) fn chats(homes: &Arc<Homes>, user: UserId) -> Result<Vec<(ChatId, pac
     Ok(found??)
 }
 
+/// Members of `chat` behind `after` with their names, by id, for one of them. Refuses: `NotMember`.
+pub(crate) fn members(
+    homes: &Arc<Homes>,
+    chat: ChatId,
+    user: UserId,
+    after: Option<UserId>,
+) -> Result<Vec<(UserId, String)>, Failure> {
+    let Some(shard) = homes.packet_shards().next() else { return Ok(Vec::new()) };
+    let found = shard.stale(|seen| {
+        if !is_member(seen.rows, chat, user)? {
+            return Ok(None);
+        }
+        let members = lists::members(seen.rows, chat, after, packets::limits::PAGE_ITEMS_MAX)?;
+        let names = read::users(seen.rows, &members)?;
+        let named =
+            members.into_iter().zip(names).map(|(id, user)| (id, user.map(|user| user.name).unwrap_or_default()));
+        Ok::<_, LoadError>(Some(named.collect()))
+    });
+    found??.ok_or_else(|| Refusal::NotMember.into())
+}
+
 /// What each year came to for `user`, newest first.
 pub(crate) fn years(homes: &Arc<Homes>, user: UserId) -> Result<Vec<(u16, YearView)>, Failure> {
     let mut years: BTreeMap<u16, YearView> = BTreeMap::new();
@@ -117,7 +138,12 @@ fn gather<T>(
     Ok(Page::merge(pages.collect::<Result<_, Failure>>()?, page.limit))
 }
 
-fn named<T>(rows: &dyn RowSource, page: Page<T>, sender: impl Fn(&T) -> UserId) -> Result<Page<Named<T>>, LoadError> {
+/// A page with the names of the packets' senders.
+pub(super) fn named<T>(
+    rows: &dyn RowSource,
+    page: Page<T>,
+    sender: impl Fn(&T) -> UserId,
+) -> Result<Page<Named<T>>, LoadError> {
     let senders: Vec<UserId> = page.items.iter().map(|(_, item)| sender(item)).collect();
     let names = read::users(rows, &senders)?.into_iter().map(|user| user.map(|user| user.name).unwrap_or_default());
     let items = page.items.into_iter().zip(names).map(|((at, item), name)| (at, (item, name)));

@@ -4,6 +4,7 @@
 
 pub(crate) mod expiry;
 pub(crate) mod lists;
+pub(crate) mod news;
 pub(crate) mod open;
 pub(crate) mod people;
 pub(crate) mod settle;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{
-    Account, AccountKey, BillPage, BillQuery, Currency, CustomerKind, JournalNumber, LedgerView, Money, OpenAccount,
-    TransferId, Verb, Wallet,
+    Account, AccountKey, BillPage, BillQuery, Claim, ClaimKey, Currency, CustomerKind, JournalNumber, LedgerView,
+    Money, OpenAccount, TransferId, Verb, Wallet,
 };
 use packets::UserId;
 use sha2::{Digest as _, Sha256};
@@ -81,10 +81,17 @@ impl Accounts {
         });
         let (row, claims, journal) = read.await??;
         let account = row.ok_or(ledger::Refusal::AccountUnknown)?;
-        let (pending, pending_credits) = Pending::sum(&claims);
-        let held = account.customer().map_or(0, |customer| customer.held.0);
-        let balance = Balance { booked: account.balance.0, held, pending, pending_credits };
-        Ok(Standing { account, balance, journal })
+        Ok(Standing { account, balance: balance(&account, &claims), journal })
+    }
+
+    /// What `account` holds, as far as this node knows; `None`: it does not know the account.
+    pub(crate) fn balance_here(&self, account: ledger::AccountId) -> Result<Option<Balance>, Failure> {
+        let read = self.homes.ledger(account).stale(|seen| {
+            let view = LedgerView::over(seen.rows);
+            let Some(row) = view.account(AccountKey::Customer(account))? else { return Ok(None) };
+            Ok::<_, machine::LoadError>(Some(balance(&row, &view.claims(account)?)))
+        });
+        Ok(read??)
     }
 
     /// A page of an account's bill, as it was `age` ago, or later. Refuses: `AccountUnknown`.
@@ -104,6 +111,12 @@ impl Accounts {
             (false, _) => Err(ledger::Refusal::AccountUnknown.into()),
         }
     }
+}
+
+fn balance(account: &Account, claims: &[(ClaimKey, Claim)]) -> Balance {
+    let (pending, pending_credits) = Pending::sum(claims);
+    let held = account.customer().map_or(0, |customer| customer.held.0);
+    Balance { booked: account.balance.0, held, pending, pending_credits }
 }
 
 /// The id of a user's first funding: computed, so that a repeated registration funds once.

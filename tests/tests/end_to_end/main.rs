@@ -16,6 +16,7 @@ mod killed_leader;
 mod operators;
 mod memory;
 mod order;
+mod phone;
 mod restart;
 mod rights;
 mod topics;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use machine::{DecodeError, Layout, TimestampMs};
 use packets::lists::Cursor;
-use packets::{PacketId, UserId};
+use packets::{ChatId, PacketId, UserId};
 use proto::outcome::{self, DOOR_REFUSALS, Hint};
 use tonic::{Code, Request, Status};
 
@@ -81,8 +81,12 @@ fn code(refusal: Refusal) -> Code {
         Refusal::Ledger(L::IdReused | L::AlreadyRefunded | L::PacketExists | L::AccountDiffers) => Code::AlreadyExists,
         Refusal::Ledger(L::TooManyClaims | L::TooManyCurrencies) => Code::ResourceExhausted,
         Refusal::Ledger(refusal) if refusal < L::PacketUnknown => Code::InvalidArgument,
-        Refusal::Door(DoorRefusal::BadToken | DoorRefusal::FundingClosed) => Code::PermissionDenied,
-        Refusal::Door(DoorRefusal::GroupUnknown | DoorRefusal::HoldUnknown) => Code::NotFound,
+        Refusal::Door(DoorRefusal::BadToken | DoorRefusal::FundingClosed | DoorRefusal::LockedOut) => {
+            Code::PermissionDenied
+        }
+        Refusal::Door(DoorRefusal::GroupUnknown | DoorRefusal::HoldUnknown | DoorRefusal::CallUnknown) => {
+            Code::NotFound
+        }
         Refusal::Door(DoorRefusal::HoldEnded) | Refusal::Packets(_) | Refusal::Ledger(_) => Code::FailedPrecondition,
         Refusal::Door(_) => Code::InvalidArgument,
     }
@@ -101,6 +105,11 @@ pub(in crate::doors) fn user(bytes: &Bytes) -> Result<UserId, Failure> {
 /// A packet. Refuses: `BadId`.
 pub(in crate::doors) fn packet(bytes: &Bytes) -> Result<PacketId, Failure> {
     id(bytes).map(PacketId::new)
+}
+
+/// A chat. Refuses: `BadId`.
+pub(in crate::doors) fn chat(bytes: &Bytes) -> Result<ChatId, Failure> {
+    id(bytes).map(ChatId)
 }
 
 /// An id on the wire.
@@ -144,13 +153,18 @@ pub(super) fn token<T>(request: &Request<T>) -> Option<&str> {
     value.and_then(|value| value.strip_prefix("Bearer "))
 }
 
-/// Lets a phone's request in: checks its session, then waits for its turn. Refuses: `BadToken`. Errors: `Busy`.
+/// Lets a phone's request in: checks its address and its session, then waits for its turn. Refuses: `BadToken`. Errors:
+/// `Busy`.
 pub(in crate::doors) async fn enter<T>(
     app: &App,
     request: &Request<T>,
     class: Class,
     user: UserId,
 ) -> Result<tokio::sync::OwnedSemaphorePermit, Failure> {
+    // A request that came by HTTP has no address here; that door has looked.
+    if let Some(address) = request.remote_addr() {
+        app.entrance.pass(address.ip())?;
+    }
     app.sessions.check(token(request), user, app.now()?)?;
     app.entrance.enter(class, user).await
 }

@@ -124,7 +124,7 @@ pub(in crate::doors) fn item(id: PacketId, item: &PacketItem, sender: &str) -> P
 }
 
 /// A share of a list.
-pub(super) fn received(id: PacketId, item: &ReceivedItem, sender: &str) -> Received {
+pub(in crate::doors) fn received(id: PacketId, item: &ReceivedItem, sender: &str) -> Received {
     let terms = &item.packet.terms;
     Received {
         packet: wire_id(id.bits()),

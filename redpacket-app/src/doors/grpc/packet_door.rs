@@ -12,13 +12,14 @@ use proto::packet::v1::{
     ListReceivedReply, ListReceivedRequest, ListSentReply, ListSentRequest, OpenReply, OpenRequest, OrderReply,
     OrderRequest, RegisterUserReply, RegisterUserRequest, SendPacketReply, SendPacketRequest,
 };
+use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use super::Door;
 use super::convert::{self, enter, id, packet_status, wire_cursor, wire_id};
 use super::convert_packet as words;
 use crate::access::admission::Class;
-use crate::failure::Failure;
+use crate::failure::{DoorRefusal, Failure};
 use crate::packet::open::Grabbed;
 use crate::packet::{lists, show};
 use crate::pay::order;
@@ -85,13 +86,25 @@ impl RedPacket for Door {
         let (_place, user) = self.let_in(&request, |request| &request.user, Class::Open).await?;
         let OpenRequest { packet, password, .. } = request.into_inner();
         let packet = convert::packet(&packet).map_err(packet_status)?;
+        if !password.is_empty() && app.guesses.is_locked(&user, Instant::now()) {
+            return Err(packet_status(DoorRefusal::LockedOut));
+        }
         let opened = app.opening.open(packet, user, words::password(&password)).await;
+        match &opened {
+            _ if password.is_empty() => {}
+            Ok(_) => app.guesses.right(&user),
+            Err(failure) if *failure == packets::Refusal::WrongPassword.into() => {
+                app.guesses.wrong(user, Instant::now());
+            }
+            Err(_) => {}
+        }
         reply(opened.map(|opened| OpenReply { claim: Some(words::opened(&opened)) }))
     }
 
     async fn get_packet(&self, request: Request<GetPacketRequest>) -> Reply<GetPacketReply> {
         let app = self.app()?;
-        let (_place, user) = self.let_in(&request, |request| &request.user, Class::List).await?;
+        // It tells of a credit too: it is shed only with the grabs.
+        let (_place, user) = self.let_in(&request, |request| &request.user, Class::Grab).await?;
         let packet = convert::packet(&request.get_ref().packet).map_err(packet_status)?;
         reply(show::show(&app.homes, packet, user).await.map(|shown| words::shown(&shown)))
     }

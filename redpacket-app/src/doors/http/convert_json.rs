@@ -3,17 +3,19 @@
 //! Must never: mean something else than the service of the same name on gRPC.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use packets::ChatId;
-use proto::outcome::{Outcome, outcome_of};
+use proto::outcome::{DOOR_REFUSALS, Outcome, outcome_of};
 use proto::packet::v1::{
-    BillLine, BillReply, Claim, CreditState, GetPacketReply, GrabReply, Packet, PacketKind, PacketState, Received,
-    YearTotals,
+    BillLine, BillReply, Claim, CreditState, GetPacketReply, GrabReply, OrderReply, Packet, PacketKind, PacketState,
+    Received, YearTotals,
 };
 use serde_json::{Value, json};
 use tonic::{Code, Status};
+
+use crate::failure::DoorRefusal;
 
 /// A call that failed: what it says, and whether it may have happened.
 pub(super) struct Failed(pub(super) Status);
@@ -26,20 +28,43 @@ impl From<Status> for Failed {
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        let (outcome, refusal) = match outcome_of(&self.0) {
-            Outcome::Refused { number } => ("refused", Some(number)),
-            Outcome::NotApplied(_) => ("not-applied", None),
-            Outcome::Unknown(_) => ("unknown", None),
+        let (outcome, refusal, pause) = match outcome_of(&self.0) {
+            Outcome::Refused { number } => ("refused", Some(number), None),
+            Outcome::NotApplied(hint) => ("not-applied", None, hint.retry_after),
+            Outcome::Unknown(hint) => ("unknown", None, hint.retry_after),
         };
-        let status = match (outcome, self.0.code()) {
-            ("refused", Code::NotFound) => StatusCode::NOT_FOUND,
-            ("refused", Code::PermissionDenied) => StatusCode::FORBIDDEN,
-            ("refused", Code::InvalidArgument) => StatusCode::BAD_REQUEST,
-            ("refused", _) => StatusCode::CONFLICT,
-            ("not-applied", _) => StatusCode::SERVICE_UNAVAILABLE,
+        let status = match outcome {
+            "refused" => refused_status(refusal.unwrap_or_default(), self.0.code()),
+            "not-applied" if pause.is_some() => StatusCode::TOO_MANY_REQUESTS,
+            "not-applied" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::GATEWAY_TIMEOUT,
         };
-        (status, Json(json!({ "outcome": outcome, "refusal": refusal, "text": self.0.message() }))).into_response()
+        let after_ms = pause.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+        let said = json!({
+            "outcome": outcome, "refusal": refusal, "text": self.0.message(), "retry_after_ms": after_ms,
+        });
+        let mut response = (status, Json(said)).into_response();
+        // The header counts whole seconds.
+        let seconds = after_ms.map(|ms| HeaderValue::from(ms.div_ceil(1000)));
+        response.headers_mut().extend(seconds.map(|seconds| (header::RETRY_AFTER, seconds)));
+        response
+    }
+}
+
+/// The status of HTTP that says a refusal best.
+fn refused_status(number: u16, code: Code) -> StatusCode {
+    let door = |refusal: DoorRefusal| DOOR_REFUSALS + refusal as u16;
+    if number == door(DoorRefusal::BadToken) {
+        return StatusCode::UNAUTHORIZED;
+    }
+    if number == door(DoorRefusal::BodyTooLarge) {
+        return StatusCode::PAYLOAD_TOO_LARGE;
+    }
+    match code {
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::PermissionDenied => StatusCode::FORBIDDEN,
+        Code::InvalidArgument => StatusCode::BAD_REQUEST,
+        _ => StatusCode::CONFLICT,
     }
 }
 
@@ -49,6 +74,11 @@ pub(super) fn id(digits: &str) -> Bytes {
         Ok(id) if digits.len() == 32 => Bytes::copy_from_slice(&id.to_be_bytes()),
         _ => Bytes::new(),
     }
+}
+
+/// A number of 128 bits as digits.
+pub(super) fn number(id: u128) -> String {
+    digits(&id.to_be_bytes())
 }
 
 /// Bytes as digits.
@@ -127,6 +157,15 @@ pub(super) fn shown(reply: &GetPacketReply) -> Value {
         "packet": reply.packet.as_ref().map(packet),
         "claims": reply.claims.iter().map(claim).collect::<Vec<_>>(),
         "luckiest_share": reply.luckiest_share,
+    })
+}
+
+/// What became of a payment.
+pub(super) fn order(order: &OrderReply) -> Value {
+    let state = order.state().as_str_name().trim_start_matches("ORDER_STATE_").to_ascii_lowercase();
+    json!({
+        "state": state, "packet": digits(&order.packet), "total_fen": order.total_fen,
+        "refunded_fen": order.refunded_fen, "paid_ms": order.paid_ms,
     })
 }
 

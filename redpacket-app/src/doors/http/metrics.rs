@@ -57,6 +57,12 @@ fn metrics(app: &App) -> String {
     page.value("admitted_per_mille", "", admitted);
     page.family("requests_under_way", "gauge", "Requests of phones that are worked on.");
     page.value("requests_under_way", "", under_way);
+    page.family("requests_shed", "counter", "Requests of phones that were sent away, by class.");
+    for (class, shed) in ["money", "open", "grab", "list"].into_iter().zip(app.entrance.shed()) {
+        page.value("requests_shed", &format!("{{class=\"{class}\"}}"), shed);
+    }
+    page.family("listeners", "gauge", "Phones that listen to their news.");
+    page.value("listeners", "", app.listeners.count());
     packets(app, &mut page);
     ledger(app, &mut page);
     patrol(app, &mut page);

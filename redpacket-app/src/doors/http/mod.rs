@@ -3,57 +3,113 @@
 //! Must never: say "ready" before every group of the node knows a leader.
 
 mod api;
-mod arrivals;
+mod assets;
 mod convert_json;
+mod form;
 mod metrics;
+mod news;
+
+use std::net::SocketAddr;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::Html;
-use axum::routing::{get, post};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, get, post};
 use tokio::net::TcpListener;
 
 use crate::doors::grpc::Door;
+use crate::limits::REQUEST_BYTES_MAX;
 use crate::node::Slot;
-
-/// The phone: one page without anything from elsewhere.
-const PHONE: &str = include_str!("../../../web/phone.html");
-/// What the API offers.
-const OPENAPI: &str = include_str!("../../../web/openapi.json");
 
 /// Serves until it fails. Errors: text.
 pub(crate) async fn serve(listener: TcpListener, slot: Slot) -> Result<(), String> {
-    let phone = Router::new()
-        .route("/api/register", post(api::register))
-        .route("/api/balance", get(api::balance))
-        .route("/api/bill", get(api::bill))
-        .route("/api/chats", get(api::chats).post(api::create_chat))
-        .route("/api/join", post(api::join_chat))
-        .route("/api/send", post(api::send))
-        .route("/api/grab", post(api::grab))
-        .route("/api/open", post(api::open))
-        .route("/api/packet", get(api::packet))
-        .route("/api/arrival", get(arrivals::watch))
-        .route("/api/shown", get(api::shown))
-        .route("/api/offered", get(api::offered))
-        .route("/api/sent", get(api::sent))
-        .route("/api/received", get(api::received))
+    let calls = calls().into_iter().fold(Router::new(), |router, (_, path, call)| router.route(path, call));
+    let phone = calls
+        .fallback(form::no_such_call)
+        .method_not_allowed_fallback(form::no_such_call)
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .layer(from_fn_with_state(slot.clone(), form::of_an_address))
         .with_state(Door::new(slot.clone()));
     let router = Router::new()
-        .route("/", get(async || Html(PHONE)))
-        .route("/openapi.json", get(async || ([(header::CONTENT_TYPE, "application/json")], OPENAPI)))
         .route("/healthz", get(async || "alive\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics::show))
         .with_state(slot)
+        .merge(assets::router())
         .merge(phone);
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, router).await.map_err(|error| error.to_string())
+}
+
+/// Every call of the API: how and where it is asked, and who answers.
+fn calls() -> [(&'static str, &'static str, MethodRouter<Door>); 17] {
+    [
+        ("post", "/api/register", post(api::register)),
+        ("get", "/api/news", get(news::listen)),
+        ("get", "/api/balance", get(api::balance)),
+        ("get", "/api/bill", get(api::bill)),
+        ("get", "/api/chats", get(api::chats)),
+        ("post", "/api/chats", post(api::create_chat)),
+        ("post", "/api/join", post(api::join_chat)),
+        ("get", "/api/members", get(api::members)),
+        ("post", "/api/send", post(api::send)),
+        ("get", "/api/order", get(api::order)),
+        ("post", "/api/grab", post(api::grab)),
+        ("post", "/api/open", post(api::open)),
+        ("get", "/api/packet", get(api::packet)),
+        ("get", "/api/shown", get(api::shown)),
+        ("get", "/api/offered", get(api::offered)),
+        ("get", "/api/sent", get(api::sent)),
+        ("get", "/api/received", get(api::received)),
+    ]
 }
 
 async fn ready(State(slot): State<Slot>) -> (StatusCode, &'static str) {
     match slot.get() {
         Some(app) if app.is_ready() => (StatusCode::OK, "ready\n"),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    fn contract() -> Value {
+        serde_json::from_str(include_str!("../../../web/openapi.json")).expect("the contract is JSON")
+    }
+
+    #[test]
+    fn the_contract_names_every_call_and_no_other() {
+        let contract = contract();
+        let paths = contract["paths"].as_object().expect("the contract has paths");
+        let said: BTreeSet<(&str, &str)> = paths
+            .iter()
+            .flat_map(|(path, calls)| {
+                calls.as_object().into_iter().flatten().map(|(how, _)| (how.as_str(), path.as_str()))
+            })
+            .collect();
+        assert_eq!(calls().iter().map(|(how, path, _)| (*how, *path)).collect::<BTreeSet<_>>(), said);
+    }
+
+    #[test]
+    fn every_call_of_the_contract_says_what_it_answers_and_how_it_fails() {
+        let contract = contract();
+        for (path, calls) in contract["paths"].as_object().expect("the contract has paths") {
+            for (how, call) in calls.as_object().expect("a path has calls") {
+                let answer = &call["responses"]["200"]["content"];
+                let schema = answer.as_object().and_then(|kinds| kinds.values().next()).map(|kind| &kind["schema"]);
+                let named = schema.and_then(|schema| schema["$ref"].as_str()).unwrap_or_default();
+                let pointer = named.trim_start_matches('#');
+                assert!(contract.pointer(pointer).is_some_and(Value::is_object), "{how} {path}: {named}");
+                assert!(call["responses"]["default"]["$ref"].is_string(), "{how} {path}");
+                assert!(call["summary"].is_string(), "{how} {path}");
+            }
+        }
     }
 }
