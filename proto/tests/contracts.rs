@@ -23,7 +23,9 @@ fn descriptor_set_holds_every_service() {
         "tercet.ledger.v1.Ledger",
         "tercet.packet.v1.RedPacket",
         "tercet.admin.v1.Admin",
+        "tercet.admin.v1.Backups",
         "tercet.admin.v1.Keys",
+        "tercet.admin.v1.Members",
     ];
     assert_eq!(services, expected);
 }

@@ -10,7 +10,8 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::doors::{
-    CmqHttp, Console, Entrance, KeyRing, NodeBroker, descriptors, http_router, read_operator, serve_grpc, serve_http, serve_tcp,
+    CmqHttp, Console, Entrance, KeyRing, NodeBroker, descriptors, http_router, read_operator, serve_grpc, serve_http,
+    serve_tcp,
 };
 use crate::node::Node;
 use crate::push;

@@ -47,6 +47,9 @@ pub struct Config {
     /// Secret that signs session tokens, and that programs show to the ledger's service; the same on every node.
     #[arg(long, env = "TERCET_SESSION_KEY", hide_env_values = true, required_unless_present = "open_registration")]
     pub session_key: Option<String>,
+    /// File of the key pair that signs calls to the queue's nodes: its id and its secret. Without it they must be keyless.
+    #[arg(long)]
+    pub queue_key: Option<PathBuf>,
     /// Topic of the queue to which the journals of the ledger are published, each posting at least once; none: they are not.
     #[arg(long)]
     pub journal_topic: Option<String>,

@@ -11,14 +11,15 @@
 //!
 //! Must never: give a queue a dead-letter policy or a short retention. A promise is kept for as long as it takes.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
 use machine::Layout as _;
 use packets::{Credit, PacketId};
 use queue_client::{
-    Client, ClientConfig, Consumer, ConsumerConfig, Error, FilterKind, NewMessage, NewPublication, Producer,
-    ProducerConfig, QueueAttributes, TopicAttributes,
+    Client, ClientConfig, Consumer, ConsumerConfig, Credentials, Error, FilterKind, NewMessage, NewPublication,
+    Producer, ProducerConfig, QueueAttributes, TopicAttributes,
 };
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -50,9 +51,11 @@ pub(crate) struct Queues {
 }
 
 impl Queues {
-    /// Within a runtime. Errors: an address is none.
-    pub(crate) fn new(nodes: &[String]) -> Result<Self, Error> {
+    /// Within a runtime. `key`: the file of the key pair that signs, where the queue's nodes ask for one. Errors: an
+    /// address is none; the file holds no key pair.
+    pub(crate) fn new(nodes: &[String], key: Option<&Path>) -> Result<Self, Error> {
         let mut config = ClientConfig::new(nodes.iter().cloned());
+        config.credentials = key.map(Credentials::read).transpose()?;
         config.attempt_timeout = Duration::from_secs(2);
         let client = Client::new(config)?;
         let credits = Producer::new(&client.with_timeout(QUEUE_DEADLINE), CREDITS, ProducerConfig::default());

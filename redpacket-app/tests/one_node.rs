@@ -305,7 +305,7 @@ async fn a_payer_with_a_limit_sends_no_more_than_it_within_a_day() {
     desk.limit_payments(limit).await.expect("limited");
     let send = |order: u128, total_fen: i64| SendPacketRequest { total_fen, ..new_packet(order, 1) };
     for (order, fen, refusal) in
-        [(0x500, 1_501, Some(21_041)), (0x501, 1_000, None), (0x502, 801, Some(21_042)), (0x502, 800, None)]
+        [(0x5000, 1_501, Some(21_041)), (0x5100, 1_000, None), (0x5200, 801, Some(21_042)), (0x5200, 800, None)]
     {
         let answer = phone.send_packet(send(order, fen)).await;
         let found = answer.err().map(|status| outcome_of(&status));

@@ -101,10 +101,16 @@ impl Browser {
         answer["result"]["value"].take()
     }
 
+    /// Whether an expression is true. A page that is just being loaded may have nothing that it speaks of.
+    fn is_true(&mut self, expression: &str) -> bool {
+        let answer = self.call("Runtime.evaluate", &json!({ "expression": expression, "returnByValue": true }));
+        answer["result"]["value"] == json!(true)
+    }
+
     /// Waits until an expression is true; says how long that took.
     pub fn until(&mut self, expression: &str, within: Duration) -> Duration {
         let begun = Instant::now();
-        while self.value(expression) != json!(true) {
+        while !self.is_true(expression) {
             if begun.elapsed() > within {
                 let text = self.value("document.body.innerText");
                 panic!(

@@ -101,8 +101,14 @@ fn node_in_state(cluster: &LocalCluster, states: &[char]) -> String {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).is_none_or(|state| states.contains(&state))
     };
-    let found = nodes(cluster).into_iter().find(|(_, pid)| is_found(*pid));
-    found.expect("the signal has reached a node").0
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some((node, _)) = nodes(cluster).into_iter().find(|(_, pid)| is_found(*pid)) {
+            return node;
+        }
+        assert!(Instant::now() < until, "the signal has reached no node");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Prints the gaps and returns their median.

@@ -11,7 +11,7 @@ use queue_client::{Client, ClientConfig, NewMessage, QueueAttributes};
 use tests::local::LocalCluster;
 
 const BODY_BYTES: usize = 1024;
-const BATCH: usize = 256;
+const BATCH: usize = 128;
 const SENDERS: usize = 4;
 /// Messages of each fill.
 const FILL: usize = 60_000;

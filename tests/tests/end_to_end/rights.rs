@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use ::queue_client::{Client, ClientConfig, Credentials, Error, Receive};
 use bytes::Bytes;
 use prost::Message as _;
 use proto::admin::v1::*;
@@ -10,7 +11,6 @@ use proto::outcome::{DOOR_REFUSALS, NO_RIGHT, status_of};
 use proto::queue::v1::exchange_reply::Outcome as Reply;
 use proto::queue::v1::exchange_request::Call;
 use proto::queue::v1::*;
-use ::queue_client::{Client, ClientConfig, Credentials, Error, Receive};
 use tests::lone::{LoneNode, OPERATOR};
 use tests::raw::{Raw, refusal};
 
@@ -90,10 +90,8 @@ fn table() -> Vec<Row> {
         "PromoteMember" "" PromoteMemberRequest { group: 99, ..PromoteMemberRequest::default() };
         "RemoveMember" "" RemoveMemberRequest { group: 99, ..RemoveMemberRequest::default() };
         "Drain" "" DrainRequest { drained: false };
-
         ["admin.v1.Backups"]
         "Backup" "" BackupRequest { group: 99 };
-
         ["admin.v1.Keys"]
         "CreateKey" "" CreateKeyRequest::default();
         "ListKeys" "" ListKeysRequest {};
