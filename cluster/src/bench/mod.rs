@@ -30,6 +30,7 @@ use crate::screen;
   cluster bench queue --dir /tmp/evening --producers 4 --window 64 --secs 10
   cluster bench queue --dir /tmp/evening --rate 2000        open loop: latency from the intended start
   cluster bench queue --dir /tmp/evening --backlog 1000000  what a deep queue costs
+  cluster bench queue --dir /tmp/evening --delayed 1000000  what a year of delayed messages costs
   cluster bench ledger --dir /tmp/evening --batch 500 -o json")]
 pub(crate) struct Bench {
     #[command(subcommand)]
@@ -39,7 +40,7 @@ pub(crate) struct Bench {
 #[derive(Debug, Subcommand)]
 enum Subject {
     /// Send messages; drain them; then send and receive at the same time, to the confirmed acknowledgement (e2e).
-    /// With a backlog: fill the queue, send on top of it, drain it.
+    /// With a backlog: fill the queue, send on top of it, drain it. With delayed ones: only these are sent.
     Queue(QueuePlan),
     /// Transfer between accounts of one group, or across groups; with any spread, and with one hot account.
     Ledger(LedgerPlan),
@@ -86,6 +87,9 @@ pub(crate) struct QueuePlan {
     /// Messages that wait in the queue before the senders are measured; 0 = none.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=100_000_000))]
     backlog: u64,
+    /// Messages with random delays up to a year that are put into the queue instead of all else; 0 = none.
+    #[arg(long, default_value_t = 0, conflicts_with = "backlog", value_parser = clap::value_parser!(u64).range(0..=100_000_000))]
+    delayed: u64,
 }
 
 /// Load on the ledger.
@@ -148,7 +152,7 @@ pub(crate) async fn bench(bench: Bench) -> Result<bool, Error> {
 
 /// A backlog is not begun that the disk cannot hold: each node keeps a copy, and may hold it twice for a while.
 fn room_for(plan: &QueuePlan) -> Result<(), Error> {
-    let needed = plan.backlog.saturating_mul(plan.plan.size + MESSAGE_ROW_BYTES) * COPIES_ON_DISK;
+    let needed = (plan.backlog + plan.delayed).saturating_mul(plan.plan.size + MESSAGE_ROW_BYTES) * COPIES_ON_DISK;
     let folder = Folder::open(&plan.plan.dir)?;
     let disk = rustix::fs::statvfs(folder.path()).map_err(Error::call("free disk space"))?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);

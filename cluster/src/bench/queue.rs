@@ -21,6 +21,8 @@ use crate::error::Error;
 use crate::file::{ClusterFile, Kind, NodeEntry};
 use crate::limits::{CALL_MAX, DRAIN_MAX, FILL_CALLS, FILL_MAX, POLL_PAUSE};
 
+/// The longest delay of the messages of `--delayed`: a year.
+const DELAY_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How long a consumer waits for messages; the answer comes with the first one.
 const RECEIVE_WAIT: Duration = Duration::from_secs(1);
 /// Bytes of the bodies of one call that fills a queue.
@@ -39,7 +41,7 @@ pub(crate) async fn run(cluster: &ClusterFile, queue_plan: &QueuePlan) -> Result
     let Some(first) = clients.first() else { return Ok(Vec::new()) };
     first.create_queue(&queue, QueueAttributes::default()).await.map_err(Error::call("create queue"))?;
     let load = Load { queue: Arc::from(queue.as_str()), clients: &clients, plan, nodes: cluster.of(Kind::Queue) };
-    let phases = load.phases(queue_plan.backlog).await;
+    let phases = load.phases(queue_plan).await;
     first.delete_queue(&queue).await.map_err(Error::call("delete queue"))?;
     phases
 }
@@ -52,10 +54,13 @@ struct Load<'a> {
 }
 
 impl Load<'_> {
-    async fn phases(&self, backlog: u64) -> Result<Vec<Phase>, Error> {
+    async fn phases(&self, asked: &QueuePlan) -> Result<Vec<Phase>, Error> {
         self.warm_up().await?;
-        if backlog > 0 {
-            let filled = self.with_usage(self.fill(backlog)).await?;
+        if asked.delayed > 0 {
+            return Ok(vec![self.with_usage(self.fill("delay", asked.delayed, DELAY_MAX)).await?]);
+        }
+        if asked.backlog > 0 {
+            let filled = self.with_usage(self.fill("fill", asked.backlog, Duration::ZERO)).await?;
             return Ok(vec![filled, self.with_usage(self.send()).await?, self.with_usage(self.drain()).await?]);
         }
         let sent = self.with_usage(self.send()).await?;
@@ -70,9 +75,9 @@ impl Load<'_> {
         Ok(Phase { usage, ..phase })
     }
 
-    /// Puts `count` messages into the queue, in full batches.
-    async fn fill(&self, count: u64) -> Result<Phase, Error> {
-        let meter = Meter::start("fill")?;
+    /// Puts `count` messages into the queue, in full batches, each with a random delay of at most so long.
+    async fn fill(&self, name: &'static str, count: u64, delay_max: Duration) -> Result<Phase, Error> {
+        let meter = Meter::start(name)?;
         let (until, left) = (Instant::now() + FILL_MAX, AtomicU64::new(count));
         let batch = (FILL_BYTES_MAX / self.plan.size()).clamp(1, MESSAGES_PER_CALL_MAX);
         let fillers = self.producers().cycle().take(FILL_CALLS).map(|client| async {
@@ -83,7 +88,7 @@ impl Load<'_> {
                 if size == 0 {
                     break;
                 }
-                let (begun, messages) = (Instant::now(), vec![message(self.plan.size(), 0); size]);
+                let (begun, messages) = (Instant::now(), delayed(self.plan.size(), size, delay_max));
                 match client.send(&self.queue, messages).await {
                     Ok(sent) => meter.done(begun.elapsed(), u64::try_from(sent.ids.len()).unwrap_or(u64::MAX)),
                     Err(error) => meter.failed(error.to_string()),
@@ -302,6 +307,14 @@ fn message(size: usize, stamp: u64) -> NewMessage {
     let mut body = vec![b'.'; size.max(8)];
     body[..8].copy_from_slice(&stamp.to_be_bytes());
     NewMessage { body: body.into(), ..NewMessage::default() }
+}
+
+/// Messages with random delays.
+fn delayed(size: usize, count: usize, delay_max: Duration) -> Vec<NewMessage> {
+    let mut messages = vec![message(size, 0); count];
+    let most = u64::try_from(delay_max.as_millis()).unwrap_or(u64::MAX);
+    messages.iter_mut().filter(|_| most > 0).for_each(|message| message.delay_ms = rand::random_range(1..=most));
+    messages
 }
 
 /// The stamp of a message.
