@@ -82,6 +82,8 @@ pub(crate) struct Journey<'a, V> {
     permit: Option<Permit>,
     in_doubt: bool,
     reason: String,
+    /// Whether the reason is more than that another node leads.
+    has_reason: bool,
     backoff: Backoff,
     /// Tries before the next pause: one for each node.
     tries: usize,
@@ -102,6 +104,7 @@ impl<'a, V: Verb> Journey<'a, V> {
             permit: None,
             in_doubt: request.is_some(),
             reason: "the deadline was over before the first try".to_owned(),
+            has_reason: false,
             backoff: Backoff::new(BACKOFF_FIRST, BACKOFF_CAP),
             tries: road.cluster.size(),
         }
@@ -209,7 +212,12 @@ impl<'a, V: Verb> Journey<'a, V> {
 
     /// Draws the conclusions from a failure. Errors: the journey ends here.
     fn learn(&mut self, group: Option<u32>, node: &Arc<Node>, status: &Status) -> Result<Hint, Error> {
-        self.reason = format!("{}: {}", node.address(), status.message());
+        // Who names the leader says whom to ask; what the leader has said is the reason.
+        let is_redirect = matches!(outcome_of(status), Outcome::NotApplied(hint) if hint.leader.is_some());
+        if !is_redirect || !self.has_reason {
+            self.reason = format!("{}: {}", node.address(), status.message());
+            self.has_reason = !is_redirect;
+        }
         let mut hint = match outcome_of(status) {
             Outcome::Refused { number: REQUEST_TOO_OLD } if V::LANE.is_some() => {
                 if self.in_doubt {

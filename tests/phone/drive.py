@@ -272,7 +272,7 @@ def broken_line(evening, ann, ben, chat):
 
 
 def dead_leader(evening, home, people, chat):
-    """The ledger's leader is killed while packets are opened: waiting, then arrived, without a reload."""
+    """The ledger's leader hangs while packets are opened, and is killed: waiting, then arrived, without a reload."""
     rounds = 0
     for rounds in range(1, ROUNDS_MAX + 1):
         sender, greeting = people[rounds % len(people)], f"Round {rounds}"
@@ -283,13 +283,14 @@ def dead_leader(evening, home, people, chat):
             page.press(".card", greeting)
             page.until("document.querySelector('.coin')")
         dead = led_elsewhere(home)
-        cluster("kill", "ledger-leader")
+        cluster("kill", "ledger-leader", "--signal", "STOP")
         for page in people:
             page.press(".coin")
         for page in people:
             page.until("document.querySelector('.standing')", 60)
             if page.run("document.querySelector('.standing.waiting') !== null"):
                 evening.picture(page, "waiting")
+        cluster("kill", dead)
         for page in people:
             page.until("document.querySelector('.standing.arrived')", 60)
             must(page.run("window.mark") == "same page", "the page was not loaded again")
