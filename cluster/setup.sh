@@ -109,6 +109,7 @@ find_missing() {
     if ! has cc || ! has c++; then
         want "compiles RocksDB and links" g++ libc6-dev
     fi
+    has make || want "builds jemalloc" make
     if [[ -z "${LIBCLANG_PATH:-}" && -z "$(libclang_here)" ]]; then
         number="$(libclang_to_install)"
         want "reads RocksDB's C header" "libclang1-$number" "libclang-common-$number-dev"
@@ -161,7 +162,7 @@ setup_tools() {
 rocksdb_folder() {
     local version flags
     version="$(sed -n '/^name = "librocksdb-sys"$/{n;s/^version = "\(.*\)"$/\1/p}' Cargo.lock)"
-    flags="$({ cat .cargo/config.toml && c++ -dumpfullversion -dumpmachine && grep '^rocksdb = ' Cargo.toml; } | cksum | cut -d' ' -f1)"
+    flags="$({ grep '^rustflags = ' .cargo/config.toml && c++ -dumpfullversion -dumpmachine && grep '^rocksdb = ' Cargo.toml; } | cksum | cut -d' ' -f1)"
     echo "$HOME/.cache/tercet/rocksdb-$version-$flags"
 }
 

@@ -34,8 +34,6 @@ pub(crate) const LOG_TAIL_BYTES: u64 = 16 * 1024;
 
 /// A node that has not said how it stands within this is down.
 pub(crate) const STATUS_MAX: Duration = Duration::from_millis(800);
-/// Entries that a replica may be behind its leader and be called caught up: answers are not of the same instant.
-pub(crate) const LAG_ENTRIES_MAX: u64 = 256;
 /// An attempt at a change of a group's members.
 pub(crate) const CHANGE_ATTEMPT_MAX: Duration = Duration::from_secs(12);
 /// A change of a group's members, with all its repeats.

@@ -12,6 +12,7 @@
 //!  tercet/admin/v1/members.proto  -> admin::v1     who belongs to a cluster, on queue nodes
 //!  src/outcome.rs                 -> outcome       refused, not applied, unknown: the trailers of a failure
 //!  src/proof.rs                   -> proof         how a caller proves its key pair
+//!  src/verdict.rs                 -> verdict       what the answers of nodes come to
 //! ```
 //!
 //! Why: servers, clients and other languages agree on these files alone.
@@ -21,6 +22,7 @@
 pub mod limits;
 pub mod outcome;
 pub mod proof;
+pub mod verdict;
 
 /// Messages as bytes, for what travels within a body.
 pub use prost::Message;

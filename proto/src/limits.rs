@@ -13,6 +13,9 @@ pub const WAIT_MS_MAX: u32 = 30_000;
 /// Replies a session keeps. The distance from a client's highest sequence to its lowest unanswered one stays below it.
 pub const SESSION_WINDOW: usize = 1024;
 
+/// Entries that a replica may be behind its leader and be called caught up: answers are not of the same instant.
+pub const LAG_ENTRIES_MAX: u64 = 256;
+
 // Headers, receipts and framing fit beside the bodies.
 const _: () = assert!(BODY_BYTES_PER_CALL_MAX + 2 * 1024 * 1024 <= WIRE_BYTES_MAX);
 const _: () = assert!(MESSAGES_PER_CALL_MAX <= SESSION_WINDOW);

@@ -211,13 +211,13 @@ async fn until_healthy(folder: &Folder) -> Result<(), Error> {
     let until = Instant::now() + READY_MAX;
     loop {
         let verdict = status::look(folder).await?;
-        if verdict.is_healthy() {
+        if verdict.spoken.is_healthy() {
             return Ok(());
         }
         if Instant::now() >= until {
             return Err(Error::Call {
                 what: "the cluster is not healthy".to_owned(),
-                reason: verdict.reasons.join("; "),
+                reason: verdict.spoken.reasons.join("; "),
             });
         }
         sleep(Duration::from_millis(200)).await;

@@ -29,7 +29,7 @@ const SHARES: i64 = 10;
 const BOARD_PACKETS: usize = 400;
 /// Fen of a wallet.
 const FUND_FEN: i64 = 10_000_000;
-/// The first phone's account is hot: it sends one packet of so many.
+/// The first phone's account is hot: it sends one packet of so many, to its chat, the first one.
 const HOST_SENDS: u32 = 4;
 /// Times that a phone asks for its share again when it is sent away or hears nothing.
 const OPEN_TRIES: u32 = 4;
@@ -44,10 +44,9 @@ struct Person {
     token: String,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Shown {
     packet: String,
-    sender: usize,
     chat: usize,
     /// Who will open it, the next one last.
     to_open: Vec<usize>,
@@ -132,9 +131,9 @@ impl Crowd {
     }
 
     async fn send(&self, rng: &mut StdRng) -> End {
-        let chat = rng.random_range(0..self.chats.len());
+        let is_host = rng.random_ratio(1, HOST_SENDS);
+        let chat = if is_host { 0 } else { rng.random_range(0..self.chats.len()) };
         let (name, members) = &self.chats[chat];
-        let is_host = rng.random_ratio(1, HOST_SENDS) && members.contains(&0);
         let sender = if is_host { 0 } else { members[rng.random_range(0..members.len())] };
         let total = SHARES * rng.random_range(10..=400);
         let body = json!({
@@ -147,7 +146,7 @@ impl Crowd {
             to_open.shuffle(rng);
             let packet = reply["packet"].as_str().unwrap_or_default().to_owned();
             let mut board = self.board();
-            board.push_front(Shown { packet, sender, chat, to_open });
+            board.push_front(Shown { packet, chat, to_open });
             board.truncate(BOARD_PACKETS);
         }
         end(&answer)
@@ -187,14 +186,14 @@ impl Crowd {
     async fn look(&self, action: Action, rng: &mut StdRng) -> End {
         let shown = {
             let board = self.board();
-            board.get(self.zipf.rank(rng, board.len())).cloned()
+            board.get(self.zipf.rank(rng, board.len())).map(|shown| (shown.packet.clone(), shown.chat))
         };
-        let Some(Shown { packet, sender, chat, .. }) = shown else {
+        let Some((packet, chat)) = shown else {
             let user = rng.random_range(0..self.people.len());
             return end(&self.ask(user, &format!("/api/balance?user={}", self.people[user].id), None).await);
         };
         let members = &self.chats[chat].1;
-        let user = members.get(rng.random_range(0..members.len())).copied().unwrap_or(sender);
+        let user = members[rng.random_range(0..members.len())];
         let person = &self.people[user].id;
         let answer = if action == Action::Grab {
             self.ask(user, "/api/grab", Some(json!({ "user": person, "packet": packet }))).await

@@ -8,6 +8,7 @@ use proto::admin::v1::members_client::MembersClient;
 use proto::admin::v1::{
     AddMemberRequest, PromoteMemberRequest, RemoveMemberRequest, Role, StatusReply, TransferLeaderRequest,
 };
+use proto::limits::LAG_ENTRIES_MAX;
 use proto::outcome::{Outcome, outcome_of};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Status;
@@ -17,7 +18,7 @@ use super::plan;
 use crate::admin::{self, View};
 use crate::error::Error;
 use crate::file::NodeEntry;
-use crate::limits::{CATCH_UP_MAX, CHANGE_ATTEMPT_MAX, CHANGE_MAX, LAG_ENTRIES_MAX, POLL_PAUSE};
+use crate::limits::{CATCH_UP_MAX, CHANGE_ATTEMPT_MAX, CHANGE_MAX, POLL_PAUSE};
 use crate::screen::Progress;
 
 /// A change of a group.

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::admin::v1::{GroupStatus, Role, StatusReply};
+use proto::limits::LAG_ENTRIES_MAX;
 
 use crate::admin::View;
-use crate::limits::LAG_ENTRIES_MAX;
 
 /// A group as its leader sees it.
 #[derive(Clone, Copy, Debug)]

@@ -33,13 +33,13 @@ pub(crate) async fn status(reach: &Reach, output: Output, is_watched: bool) -> R
         };
         if !is_watched {
             screen::out(text.trim_end());
-            return Ok(verdict.is_healthy());
+            return Ok(verdict.spoken.is_healthy());
         }
         screen::page(text.trim_end());
         before = Some(queues);
         let ended = timeout(WATCH_EVERY, tokio::signal::ctrl_c()).await;
         if ended.is_ok() {
-            return Ok(verdict.is_healthy());
+            return Ok(verdict.spoken.is_healthy());
         }
     }
 }
@@ -63,7 +63,7 @@ fn json(verdict: &Verdict, queues: &Queues) -> serde_json::Value {
 pub(crate) async fn health(reach: &Reach) -> Result<bool, Error> {
     let verdict = over(&reach.cluster().await?).await;
     screen::out(&print::head(&verdict));
-    Ok(verdict.is_healthy())
+    Ok(verdict.spoken.is_healthy())
 }
 
 /// The verdict on the cluster as it is now.

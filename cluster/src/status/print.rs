@@ -10,8 +10,8 @@ use crate::admin::View;
 
 /// Verdict and reasons.
 pub(crate) fn head(verdict: &Verdict) -> String {
-    let reasons = verdict.reasons.iter().map(|reason| format!("\n  {reason}"));
-    std::iter::once(verdict.word().to_owned()).chain(reasons).collect()
+    let reasons = verdict.spoken.reasons.iter().map(|reason| format!("\n  {reason}"));
+    std::iter::once(verdict.spoken.word().to_owned()).chain(reasons).collect()
 }
 
 /// Verdict, reasons, and a line for each replica.
@@ -66,8 +66,8 @@ fn row(cells: &[String; 9]) -> String {
 /// The whole verdict for scripts.
 pub(crate) fn json(verdict: &Verdict) -> Value {
     json!({
-        "verdict": verdict.word(),
-        "reasons": verdict.reasons,
+        "verdict": verdict.spoken.word(),
+        "reasons": verdict.spoken.reasons,
         "nodes": verdict.views.iter().map(node).collect::<Vec<_>>(),
     })
 }

@@ -1,129 +1,37 @@
-//! The verdict: from what every node says of itself to one word and the reasons for it. Pure.
+//! The verdict on a cluster: what its queue nodes and its app nodes come to. Pure.
 //!
-//! Must never: call a cluster healthy that lacks a node, a leader, or the entries that the leader has.
+//! Must never: hold queue nodes against app nodes; groups of different kinds have nothing to do with each other.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use proto::admin::v1::{GroupStatus, Role, StatusReply};
+use proto::verdict;
 
 use crate::admin::View;
-use crate::limits::LAG_ENTRIES_MAX;
 
 /// What is to be said of a cluster.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Verdict {
-    /// Why it is not healthy; empty if it is.
-    pub(crate) reasons: Vec<String>,
-    /// Whether a group cannot serve.
-    pub(crate) is_unavailable: bool,
+    /// The word and its reasons.
+    pub(crate) spoken: verdict::Verdict,
     /// The nodes as they were seen, in the order of the cluster's file.
     pub(crate) views: Vec<View>,
 }
 
 impl Verdict {
-    /// Speaks over the nodes of each kind; groups of different kinds have nothing to do with each other.
+    /// Speaks over the nodes of each kind, all of which are to hold every group.
     pub(crate) fn over(kinds: &[(&str, Vec<View>)]) -> Self {
         let mut verdict = Self::default();
         for (kind, views) in kinds {
-            verdict.judge_nodes(views);
-            verdict.judge_groups(kind, views);
+            let seen: Vec<_> = views.iter().map(|view| (view.node.as_str(), &view.answer)).collect();
+            verdict.spoken.judge(&format!("{kind} "), &seen, |_, _| true);
             verdict.views.extend(views.iter().cloned());
         }
         verdict
-    }
-
-    /// Whether every member is up and caught up.
-    pub(crate) fn is_healthy(&self) -> bool {
-        self.reasons.is_empty()
-    }
-
-    /// The verdict in one word.
-    pub(crate) fn word(&self) -> &'static str {
-        match (self.is_healthy(), self.is_unavailable) {
-            (true, _) => "healthy",
-            (false, false) => "degraded",
-            (false, true) => "unavailable",
-        }
-    }
-
-    fn judge_nodes(&mut self, views: &[View]) {
-        for View { node, answer } in views {
-            match answer {
-                Err(reason) => self.reasons.push(format!("node {node} is down: {reason}")),
-                Ok(status) if !status.quarantined.is_empty() => {
-                    self.reasons.push(format!("node {node} is quarantined: {}", status.quarantined));
-                }
-                Ok(_) => {}
-            }
-        }
-    }
-
-    fn judge_groups(&mut self, kind: &str, views: &[View]) {
-        let up: Vec<(&str, &StatusReply)> =
-            views.iter().filter_map(|view| Some((view.node.as_str(), view.answer.as_ref().ok()?))).collect();
-        let groups: BTreeSet<u32> = up.iter().flat_map(|(_, status)| &status.groups).map(|group| group.group).collect();
-        if groups.is_empty() && !views.is_empty() {
-            self.is_unavailable = true;
-            self.reasons.push(format!("no {kind} node knows of a group"));
-        }
-        for group in groups {
-            let replica =
-                |status: &'_ StatusReply| status.groups.iter().find(|replica| replica.group == group).cloned();
-            let replicas: Vec<(&str, Option<GroupStatus>)> =
-                up.iter().map(|(node, status)| (*node, replica(status))).collect();
-            self.judge_group(&format!("{kind} group {group}"), &replicas);
-        }
-    }
-
-    fn judge_group(&mut self, group: &str, replicas: &[(&str, Option<GroupStatus>)]) {
-        let mut leaders: BTreeMap<u64, Vec<(&str, &GroupStatus)>> = BTreeMap::new();
-        for (node, replica) in replicas {
-            match replica {
-                None => self.reasons.push(format!("{group}: node {node} has no replica of it")),
-                Some(replica) if replica.role() == Role::Leader => {
-                    leaders.entry(replica.term).or_default().push((node, replica));
-                }
-                Some(_) => {}
-            }
-        }
-        for (term, nodes) in leaders.iter().filter(|(_, nodes)| nodes.len() > 1) {
-            let names: Vec<&str> = nodes.iter().map(|(node, _)| *node).collect();
-            self.reasons.push(format!("{group}: two leaders in term {term}: nodes {}", names.join(", ")));
-        }
-        // A leader of an earlier term has not heard yet that it leads no more.
-        let leader = leaders.last_key_value().and_then(|(_, nodes)| nodes.first().copied());
-        if leader.is_none() {
-            self.is_unavailable = true;
-            self.reasons.push(format!("{group}: no leader"));
-        }
-        for (node, replica) in replicas.iter().filter_map(|(node, replica)| Some((*node, replica.as_ref()?))) {
-            self.judge_replica(group, node, replica, leader.map(|(_, leader)| leader));
-        }
-    }
-
-    fn judge_replica(&mut self, group: &str, node: &str, replica: &GroupStatus, leader: Option<&GroupStatus>) {
-        if !replica.parked.is_empty() {
-            self.reasons.push(format!("{group}: node {node} is parked: {}", replica.parked));
-        }
-        match replica.role() {
-            Role::Stopped | Role::Unspecified => {
-                self.reasons.push(format!("{group}: node {node} has stopped"));
-            }
-            Role::Candidate | Role::Learner | Role::Leader | Role::Follower => {}
-        }
-        let Some(leader) = leader else { return };
-        if replica.leader != leader.leader {
-            self.reasons.push(format!("{group}: node {node} does not follow the leader"));
-        }
-        let behind = leader.committed_index.saturating_sub(replica.applied_index);
-        if behind > LAG_ENTRIES_MAX {
-            self.reasons.push(format!("{group}: node {node} is {behind} entries behind"));
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proto::admin::v1::{GroupStatus, Role, StatusReply};
+
     use super::*;
 
     /// A replica: role, term, leader, committed, applied.
@@ -150,8 +58,8 @@ mod tests {
 
     fn check(views: Vec<View>, word: &str, reasons: &[&str]) {
         let verdict = Verdict::over(&[("queue", views)]);
-        assert_eq!(verdict.reasons, reasons);
-        assert_eq!(verdict.word(), word);
+        assert_eq!(verdict.spoken.reasons, reasons);
+        assert_eq!(verdict.spoken.word(), word);
     }
 
     #[test]
@@ -160,7 +68,7 @@ mod tests {
         let leader = || replica(Role::Leader, 3, "1", 100, 100);
         check(vec![up("1", leader()), up("2", follower()), up("3", follower())], "healthy", &[]);
         // A cluster without app nodes has nothing to say of them.
-        assert!(Verdict::over(&[("queue", vec![up("1", leader())]), ("app", vec![])]).is_healthy());
+        assert!(Verdict::over(&[("queue", vec![up("1", leader())]), ("app", vec![])]).spoken.is_healthy());
     }
 
     #[test]
@@ -220,6 +128,6 @@ mod tests {
     fn groups_of_different_kinds_are_judged_apart() {
         let queue = vec![up("1", replica(Role::Leader, 3, "1", 10_000, 10_000))];
         let app = vec![up("a1", replica(Role::Leader, 3, "a1", 10, 10))];
-        assert!(Verdict::over(&[("queue", queue), ("app", app)]).is_healthy());
+        assert!(Verdict::over(&[("queue", queue), ("app", app)]).spoken.is_healthy());
     }
 }

@@ -12,6 +12,7 @@ mod keys;
 mod limits;
 mod overview;
 mod pages;
+mod stall;
 
 pub(crate) use cmq::NodeBroker;
 pub(crate) use cmq_http::CmqHttp;

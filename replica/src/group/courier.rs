@@ -30,7 +30,7 @@ pub(crate) trait Addressee: Send + Sync + 'static {
 }
 
 /// A track whose first record was not taken the last time.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Held {
     reason: String,
     pause: Duration,
@@ -38,8 +38,9 @@ pub(super) struct Held {
 }
 
 impl Held {
-    fn again(before: Option<&Self>, reason: String) -> Self {
-        let pause = before.map_or(LOOK_EVERY, |before| (before.pause * 2).min(PAUSE_MAX));
+    /// `before`: the pause of the time before, if it was held then.
+    fn again(before: Option<Duration>, reason: String) -> Self {
+        let pause = before.map_or(LOOK_EVERY, |before| (before * 2).min(PAUSE_MAX));
         Self { reason, pause, until: Instant::now() + pause }
     }
 }
@@ -64,23 +65,23 @@ pub(super) async fn carry<M: Machine>(group: Group<M>, addressee: Arc<dyn Addres
 
 /// Offers every track what waits for it, some of them at once.
 async fn carry_all<M: Machine>(group: &Group<M>, addressee: &dyn Addressee) {
-    let mut tracks: Vec<_> = group.courier_status().into_iter().map(|status| status.target).collect();
-    group.0.held.lock().retain(|track, _| tracks.binary_search(track).is_ok());
-    tracks.retain(|track| track.group != GroupId::OUTSIDE);
-    let offers = tracks.into_iter().filter_map(|target| {
-        let before = group.0.held.lock().get(&target).cloned();
-        let is_due = before.as_ref().is_none_or(|held| held.until <= Instant::now());
-        is_due.then_some((target, before))
-    });
-    let offers: Vec<_> = offers.collect();
-    let carry = |(target, before): (Destination, Option<Held>)| async move {
+    let tracks: Vec<_> = group.courier_status().into_iter().map(|status| status.target).collect();
+    let now = Instant::now();
+    let offers: Vec<_> = {
+        let mut held = group.0.held.lock();
+        held.retain(|track, _| tracks.binary_search(track).is_ok());
+        let due = |target: &Destination| held.get(target).is_none_or(|held| held.until <= now);
+        let due = tracks.into_iter().filter(|target| target.group != GroupId::OUTSIDE).filter(due);
+        due.map(|target| (target, held.get(&target).map(|held| held.pause))).collect()
+    };
+    let carry = |(target, before): (Destination, Option<Duration>)| async move {
         match carry_one(group, addressee, target, before.is_some()).await {
             Ok(()) => {
                 group.0.held.lock().remove(&target);
             }
             Err(reason) => {
                 tracing::debug!(source = group.0.id.0, target = target.group.0, reason, "records wait");
-                group.0.held.lock().insert(target, Held::again(before.as_ref(), reason));
+                group.0.held.lock().insert(target, Held::again(before, reason));
             }
         }
     };

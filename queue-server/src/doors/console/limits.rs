@@ -18,8 +18,6 @@ pub(super) const HASH_MAX: Duration = Duration::from_secs(60);
 pub(super) const HASH_ROUNDS_MAX: usize = 5;
 /// Queues, or topics, that are shown at once.
 pub(super) const ROWS_MAX: usize = 200;
-/// Entries that a replica may be behind before that is a reason: as `cluster status` has it.
-pub(super) const LAG_ENTRIES_MAX: u64 = 256;
 /// Bytes of a body in a list of messages.
 pub(super) const EXCERPT_BYTES_MAX: usize = 1024;
 /// Bytes of a body that is shown alone.

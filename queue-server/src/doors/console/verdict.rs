@@ -1,14 +1,11 @@
-//! The verdict on the queue's cluster, from what every node says of itself: one word and the reasons. Pure.
+//! The nodes as the console sees them, and the verdict on them. Pure.
 //!
-//! The words and rules are those of `cluster status`; the console sees the queue's nodes only.
-//!
-//! Must never: call a cluster healthy that lacks a node, a leader, or the entries that the leader has.
+//! Must never: have rules of its own for a verdict; `cluster status` speaks by the same ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proto::admin::v1::{GroupStatus, Role, StatusReply};
-
-use super::limits::LAG_ENTRIES_MAX;
+use proto::verdict::Verdict;
 
 /// A node and what it said, or why it said nothing.
 pub(super) struct View {
@@ -24,23 +21,6 @@ impl View {
     }
 }
 
-/// What is to be said.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Verdict {
-    pub(super) reasons: Vec<String>,
-    pub(super) is_unavailable: bool,
-}
-
-impl Verdict {
-    pub(super) const fn word(&self) -> &'static str {
-        match (self.reasons.is_empty(), self.is_unavailable) {
-            (true, _) => "healthy",
-            (false, false) => "degraded",
-            (false, true) => "unavailable",
-        }
-    }
-}
-
 /// The groups that any node knows of.
 pub(super) fn groups(views: &[View]) -> BTreeSet<u32> {
     let answers = views.iter().filter_map(|view| view.answer.as_ref().ok());
@@ -53,69 +33,16 @@ pub(super) fn leader(views: &[View], group: u32) -> Option<(u64, &GroupStatus)> 
     replicas.filter(|(_, replica)| replica.role() == Role::Leader).max_by_key(|(_, replica)| replica.term)
 }
 
-/// Speaks over the nodes.
+/// Speaks over the nodes. Who belongs to a group is its leader's to say: not every node holds every group.
 pub(super) fn judge(views: &[View]) -> Verdict {
-    let mut verdict = Verdict::default();
-    for view in views {
-        match &view.answer {
-            Err(reason) => verdict.reasons.push(format!("node {} is down: {reason}", view.node)),
-            Ok(status) if !status.quarantined.is_empty() => {
-                verdict.reasons.push(format!("node {} is quarantined: {}", view.node, status.quarantined));
-            }
-            Ok(_) => {}
-        }
-    }
-    let groups = groups(views);
-    if groups.is_empty() {
-        verdict.is_unavailable = true;
-        verdict.reasons.push("no node knows of a group".to_owned());
-    }
-    for group in groups {
-        judge_group(&mut verdict, views, group);
-    }
-    verdict
-}
-
-fn judge_group(verdict: &mut Verdict, views: &[View], group: u32) {
-    let mut terms: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-    for view in views {
-        if let Some(replica) = view.replica(group).filter(|replica| replica.role() == Role::Leader) {
-            terms.entry(replica.term).or_default().push(view.node.to_string());
-        }
-    }
-    for (term, nodes) in terms.iter().filter(|(_, nodes)| nodes.len() > 1) {
-        verdict.reasons.push(format!("group {group}: two leaders in term {term}: nodes {}", nodes.join(", ")));
-    }
-    let Some((_, leader)) = leader(views, group) else {
-        verdict.is_unavailable = true;
-        verdict.reasons.push(format!("group {group}: no leader"));
-        return;
+    let names: Vec<String> = views.iter().map(|view| view.node.to_string()).collect();
+    let seen: Vec<_> = names.iter().map(String::as_str).zip(views.iter().map(|view| &view.answer)).collect();
+    let is_member = |node: &str, leader: Option<&GroupStatus>| {
+        leader.is_some_and(|leader| leader.members.iter().any(|member| member.node == node))
     };
-    // Who belongs to the group is the leader's to say: not every node holds every group.
-    let members = views.iter().filter(|view| leader.members.iter().any(|member| member.node == view.node.to_string()));
-    for view in members.filter(|view| view.answer.is_ok()) {
-        let found = view.replica(group).map_or_else(|| vec!["has no replica of it".to_owned()], |r| faults(r, leader));
-        verdict.reasons.extend(found.iter().map(|fault| format!("group {group}: node {} {fault}", view.node)));
-    }
-}
-
-/// What is wrong with a replica.
-fn faults(replica: &GroupStatus, leader: &GroupStatus) -> Vec<String> {
-    let mut faults = Vec::new();
-    if !replica.parked.is_empty() {
-        faults.push(format!("is parked: {}", replica.parked));
-    }
-    if matches!(replica.role(), Role::Stopped | Role::Unspecified) {
-        faults.push("has stopped".to_owned());
-    }
-    if replica.leader != leader.leader {
-        faults.push("does not follow the leader".to_owned());
-    }
-    let behind = leader.committed_index.saturating_sub(replica.applied_index);
-    if behind > LAG_ENTRIES_MAX {
-        faults.push(format!("is {behind} entries behind"));
-    }
-    faults
+    let mut verdict = Verdict::default();
+    verdict.judge("", &seen, is_member);
+    verdict
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use std::future::Future as _;
 use std::io::{Error, ErrorKind, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,7 +15,8 @@ use tokio::time::{Sleep, sleep};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use crate::doors::gate::{Gate, Place};
-use crate::doors::limits::{GRPC_PREFACE_BYTES, GRPC_PREFACE_MAX, STALL_MAX};
+use crate::doors::limits::{GRPC_PREFACE_BYTES, GRPC_PREFACE_MAX};
+use crate::doors::stall::Stall;
 
 /// The connection.
 pub(super) struct Connection {
@@ -23,7 +24,7 @@ pub(super) struct Connection {
     /// The end of the time for the first bytes, until they are there.
     preface: Option<Pin<Box<Sleep>>>,
     read: usize,
-    stall: Option<Pin<Box<Sleep>>>,
+    stall: Stall,
     _place: Place,
 }
 
@@ -38,18 +39,7 @@ pub(super) fn connections(listener: TcpListener) -> impl futures::Stream<Item = 
 impl Connection {
     fn new(stream: TcpStream, place: Place) -> Self {
         let preface = Some(Box::pin(sleep(GRPC_PREFACE_MAX)));
-        Self { stream, preface, read: 0, stall: None, _place: place }
-    }
-
-    /// Passes a write's outcome on; one that waits too long fails.
-    fn timed<T>(&mut self, outcome: Poll<Result<T, Error>>, context: &mut Context<'_>) -> Poll<Result<T, Error>> {
-        if outcome.is_ready() {
-            self.stall = None;
-            return outcome;
-        }
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(STALL_MAX)));
-        ready!(stall.as_mut().poll(context));
-        Poll::Ready(Err(Error::from(ErrorKind::TimedOut)))
+        Self { stream, preface, read: 0, stall: Stall::default(), _place: place }
     }
 }
 
@@ -77,7 +67,7 @@ impl AsyncRead for Connection {
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.timed(outcome, context)
+        self.stall.timed(outcome, context)
     }
 
     fn poll_write_vectored(
@@ -86,7 +76,7 @@ impl AsyncWrite for Connection {
         bytes: &[IoSlice<'_>],
     ) -> Poll<Result<usize, Error>> {
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
-        self.timed(outcome, context)
+        self.stall.timed(outcome, context)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -2,40 +2,27 @@
 //!
 //! Must never: report a flush before everything that HTTP had buffered was taken by the socket.
 
-use std::future::Future as _;
-use std::io::{Error, ErrorKind};
+use std::io::Error;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Sleep, sleep};
 
 use crate::doors::cmq_http::Slot;
-use crate::doors::limits::STALL_MAX;
+use crate::doors::stall::Stall;
 
 /// The connection.
 pub(super) struct Wire<S> {
     stream: TokioIo<S>,
     slot: Slot,
-    stall: Option<Pin<Box<Sleep>>>,
+    stall: Stall,
 }
 
 impl<S> Wire<S> {
     pub(super) fn new(stream: S, slot: Slot) -> Self {
-        Self { stream: TokioIo::new(stream), slot, stall: None }
-    }
-
-    /// Passes a write's outcome on; one that waits too long fails.
-    fn timed<T>(&mut self, outcome: Poll<Result<T, Error>>, context: &mut Context<'_>) -> Poll<Result<T, Error>> {
-        if outcome.is_ready() {
-            self.stall = None;
-            return outcome;
-        }
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(STALL_MAX)));
-        ready!(stall.as_mut().poll(context));
-        Poll::Ready(Err(Error::from(ErrorKind::TimedOut)))
+        Self { stream: TokioIo::new(stream), slot, stall: Stall::default() }
     }
 }
 
@@ -52,7 +39,7 @@ impl<S: AsyncRead + Unpin> Read for Wire<S> {
 impl<S: AsyncWrite + Unpin> Write for Wire<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.timed(outcome, context)
+        self.stall.timed(outcome, context)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -75,6 +62,6 @@ impl<S: AsyncWrite + Unpin> Write for Wire<S> {
         bytes: &[std::io::IoSlice<'_>],
     ) -> Poll<Result<usize, Error>> {
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
-        self.timed(outcome, context)
+        self.stall.timed(outcome, context)
     }
 }

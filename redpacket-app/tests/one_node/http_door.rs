@@ -3,33 +3,13 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use crate::node::Node;
 
 const DEADLINE: Duration = Duration::from_secs(30);
-
-struct Node {
-    process: Child,
-    http: String,
-    data: TempDir,
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// A port that is free now.
-fn port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("a listener has an address").port()
-}
 
 /// What an answer said.
 #[derive(Debug)]
@@ -47,17 +27,7 @@ impl Answer {
 
 impl Node {
     fn start(more: &[&str]) -> Self {
-        let data = tempfile::tempdir().expect("a folder can be made");
-        let (grpc, http) = (format!("127.0.0.1:{}", port()), format!("127.0.0.1:{}", port()));
-        let process = Command::new(env!("CARGO_BIN_EXE_redpacket-app"))
-            .args(["--node", "1", "--grpc", &grpc, "--http", &http, "--member", &format!("1={grpc}")])
-            .args(["--queue", &format!("127.0.0.1:{}", port()), "--data"])
-            .arg(data.path())
-            .args(more)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the node starts");
-        let node = Self { process, http, data };
+        let node = Self::spawn(more);
         node.until("the node is ready", || {
             TcpStream::connect(&node.http).is_ok() && node.ask("GET", "/readyz", "", &[]).status == 200
         });

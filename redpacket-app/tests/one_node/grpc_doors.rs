@@ -1,6 +1,5 @@
 //! One node as a process of its own: the evening in small, over the public doors.
 
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use proto::admin::v1::AuditRequest;
@@ -17,43 +16,14 @@ use proto::packet::v1::{
     BalanceRequest, CreateChatRequest, CreditState, GetPacketRequest, GrabRequest, JoinChatRequest, OpenRequest,
     OrderRequest, OrderState, PacketKind, RegisterUserRequest, SendPacketRequest,
 };
-use tempfile::TempDir;
 use tonic::transport::Channel;
+
+use crate::node::Node;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 
-struct Node {
-    process: Child,
-    grpc: String,
-    _data: TempDir,
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// A port that is free now.
-fn port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("a listener has an address").port()
-}
-
 async fn start(more: &[&str]) -> (Node, Channel) {
-    let data = tempfile::tempdir().expect("a folder can be made");
-    let (grpc, http) = (format!("127.0.0.1:{}", port()), format!("127.0.0.1:{}", port()));
-    let process = Command::new(env!("CARGO_BIN_EXE_redpacket-app"))
-        .args(["--node", "1", "--grpc", &grpc, "--http", &http, "--member", &format!("1={grpc}")])
-        .args(["--queue", &format!("127.0.0.1:{}", port()), "--data"])
-        .arg(data.path())
-        .args(more)
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the node starts");
-    let node = Node { process, grpc, _data: data };
+    let node = Node::spawn(more);
     let until = Instant::now() + START_DEADLINE;
     let endpoint = tonic::transport::Endpoint::try_from(format!("http://{}", node.grpc)).expect("an address");
     loop {

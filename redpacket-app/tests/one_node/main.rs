@@ -1,0 +1,7 @@
+//! One node as a process of its own, over its public doors.
+//!
+//! Must never: need a queue that answers; what waits for one is looked at by the tests of whole clusters.
+
+mod grpc_doors;
+mod http_door;
+mod node;
