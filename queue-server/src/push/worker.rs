@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  watch ──pushable()──> worker of a subscription ──receive──> posts (at most WIDTH at once) ──> ack | release
-//!                             └── nothing ready, nothing under way: it ends; the watch starts it again
+//!                             └── nothing ready, nothing under way: it ends and says so; the watch starts it again
 //! ```
 //!
 //! Why a worker for each: a subscriber that hangs holds up its own places and no others. One that fails gets a single
@@ -23,8 +23,8 @@ use queue_core::{
     TopicId, next_retry,
 };
 use replica::{Group, View};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::timeout;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::guard::Reach;
 use super::notice::Notice;
@@ -39,6 +39,8 @@ const WIDTH_MAX: usize = 16;
 const POSTS_MAX: usize = 4_096;
 /// The lease of a post outlives its time-out, so that no second one begins before the first one has ended.
 const LEASE: Duration = POST_TIMEOUT.saturating_add(Duration::from_secs(15));
+/// Pause before a settlement that nobody took is offered again: about an election's time.
+const SETTLE_AGAIN: Duration = Duration::from_millis(250);
 /// Pause between two looks of a watch at what is ready.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -65,9 +67,10 @@ struct Pusher {
     tally: Arc<Tally>,
 }
 
-/// Starts a worker wherever there is something to push and none is at work.
+/// Starts a worker wherever there is something to push and none is at work. Looks again when an entry was applied, and
+/// when a worker has ended: what became ready after its last look was passed over as long as it counted as busy.
 async fn keep(pusher: Pusher) {
-    let busy = Arc::new(Mutex::new(BTreeSet::<QueueId>::new()));
+    let busy = Arc::new(Busy::default());
     let mut applied = pusher.group.applied_index();
     loop {
         applied.mark_unchanged();
@@ -77,30 +80,51 @@ async fn keep(pusher: Pusher) {
             Vec::new()
         };
         for queue in ready.into_iter().map(|pushable| pushable.queue) {
-            if busy.lock().insert(queue) {
-                let (pusher, busy) = (pusher.clone(), Arc::clone(&busy));
+            if let Some(place) = Place::take(queue, &busy) {
+                let pusher = pusher.clone();
                 tokio::spawn(async move {
-                    let _place = Place { queue, busy };
                     pusher.work(queue).await;
+                    drop(place);
                 });
             }
         }
-        tokio::time::sleep(LOOK_EVERY).await;
-        if applied.changed().await.is_err() {
-            return;
+        sleep(LOOK_EVERY).await;
+        tokio::select! {
+            changed = applied.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+            }
+            () = busy.ended.notified() => {}
         }
     }
+}
+
+/// The subscriptions that a worker serves.
+#[derive(Default)]
+struct Busy {
+    queues: Mutex<BTreeSet<QueueId>>,
+    /// A worker has ended since the watch last asked.
+    ended: Notify,
 }
 
 /// A worker's entry among the busy ones; gone with the worker, however it ends.
 struct Place {
     queue: QueueId,
-    busy: Arc<Mutex<BTreeSet<QueueId>>>,
+    busy: Arc<Busy>,
+}
+
+impl Place {
+    /// `None`: a worker is at work there.
+    fn take(queue: QueueId, busy: &Arc<Busy>) -> Option<Self> {
+        busy.queues.lock().insert(queue).then(|| Self { queue, busy: Arc::clone(busy) })
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.busy.lock().remove(&self.queue);
+        self.busy.queues.lock().remove(&self.queue);
+        self.busy.ended.notify_one();
     }
 }
 
@@ -213,9 +237,16 @@ impl Pusher {
         posted.is_ok()
     }
 
+    /// Says what became of a post, again as long as its lease may live: settled twice is settled once, and without it
+    /// a message that was taken is posted again, and one that failed waits for its lease's end.
     async fn settle(&self, command: Command) {
-        if let Err(error) = self.group.propose(RequestId::NONE, &command).await {
-            tracing::debug!(%error, "a push could not be settled; it is made again when its lease has run out");
+        let deadline = Instant::now() + LEASE;
+        while let Err(error) = self.group.propose(RequestId::NONE, &command).await {
+            if Instant::now() >= deadline {
+                tracing::debug!(%error, "a push could not be settled; it is made again when its lease has run out");
+                return;
+            }
+            sleep(SETTLE_AGAIN).await;
         }
     }
 }

@@ -40,7 +40,7 @@ fn keys(cluster: &LocalCluster, words: &[&str]) -> String {
 /// Asks every node what a key may do with the queue, until the answer is the same as `expected`: a node learns of a
 /// change a moment after the others.
 fn must_become(cluster: &LocalCluster, key: (&str, &str), expected: [&str; 3]) {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(30);
     loop {
         let child = begin_with(cluster, &["rights", &urls(cluster), "orders", key.0, key.1]);
         let said = end(child);

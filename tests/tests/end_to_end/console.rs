@@ -97,7 +97,7 @@ async fn a_message_is_looked_at_without_being_taken_and_its_story_is_told() {
     page.shows("It can be received now.", DEADLINE);
     page.shows("colour", DEADLINE);
     page.until("document.querySelectorAll('.timeline li').length === 1", DEADLINE);
-    let poll = Receive { messages_max: 1, wait: Duration::from_secs(10), ..Receive::default() };
+    let poll = Receive { messages_max: 1, wait: Duration::from_secs(30), ..Receive::default() };
     let taken = client.receive("looked-at", poll).await.expect("a receive is answered");
     page.shows("A consumer has it on lease", DEADLINE);
     client.ack("looked-at", &[taken[0].receipt]).await.expect("an ack is answered");
@@ -118,7 +118,7 @@ async fn a_dead_letter_is_counted_then_sent_home() {
     client.create_queue("work", attributes).await.expect("the queue is made");
     let message = NewMessage { body: Bytes::from_static(b"poison"), ..NewMessage::default() };
     client.send("work", vec![message]).await.expect("it is sent");
-    let poll = Receive { messages_max: 1, wait: Duration::from_secs(10), ..Receive::default() };
+    let poll = Receive { messages_max: 1, wait: Duration::from_secs(30), ..Receive::default() };
     let taken = client.receive("work", poll).await.expect("a receive is answered");
     let failed = Release { failed: true, ..Release::default() };
     client.release("work", &[taken[0].receipt], failed).await.expect("it is released");

@@ -21,7 +21,7 @@ async fn a_message_that_failed_twice_is_moved_with_its_origin() {
         .await
         .expect("it is sent");
 
-    let poll = || Receive { messages_max: 1, wait: Duration::from_secs(10), ..Receive::default() };
+    let poll = || Receive { messages_max: 1, wait: Duration::from_secs(30), ..Receive::default() };
     for _ in 0..2 {
         let messages = client.receive("work", poll()).await.expect("a receive is answered");
         let receipt = messages.first().expect("the message comes again").receipt;

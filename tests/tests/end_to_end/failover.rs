@@ -101,7 +101,7 @@ fn node_in_state(cluster: &LocalCluster, states: &[char]) -> String {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).is_none_or(|state| states.contains(&state))
     };
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(30);
     loop {
         if let Some((node, _)) = nodes(cluster).into_iter().find(|(_, pid)| is_found(*pid)) {
             return node;

@@ -86,7 +86,7 @@ async fn acknowledged_messages_survive_killed_leaders_and_none_is_doubled() {
 fn killed_node(cluster: &LocalCluster) -> String {
     let before: Vec<_> = pids(cluster);
     cluster.must(&["kill", "leader", "--signal", "9"]);
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Instant::now() + Duration::from_secs(30);
     loop {
         let dead = before.iter().find(|(_, pid)| !std::path::Path::new(&format!("/proc/{pid}")).exists());
         if let Some((node, _)) = dead {

@@ -23,7 +23,7 @@ fn publication(body: &str, tags: &[&str]) -> NewPublication {
 async fn take(client: &Client, queue: &str, count: usize) -> Vec<Message> {
     let mut all = Vec::new();
     while all.len() < count {
-        let poll = Receive { messages_max: count, wait: Duration::from_secs(10), ..Receive::default() };
+        let poll = Receive { messages_max: count, wait: Duration::from_secs(30), ..Receive::default() };
         let messages = client.receive(queue, poll).await.expect("a receive is answered");
         assert!(!messages.is_empty(), "{queue} gets {count} messages, not {}", all.len());
         all.extend(messages);
@@ -103,8 +103,9 @@ impl Endpoints {
         Self { url, status, posts }
     }
 
+    /// The next post. A push whose end a dying leader took along comes again after its lease of 30 s.
     async fn next(&mut self) -> String {
-        let post = tokio::time::timeout(Duration::from_secs(30), self.posts.recv()).await;
+        let post = tokio::time::timeout(Duration::from_secs(60), self.posts.recv()).await;
         post.expect("a post comes in time").expect("the endpoint listens")
     }
 }
