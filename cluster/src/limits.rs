@@ -74,6 +74,10 @@ pub(crate) const OPEN_LOOP_WINDOW: usize = 8192;
 pub(crate) const MESSAGE_ROW_BYTES: u64 = 128;
 /// Copies of a message on the disk of a local cluster at worst: three nodes, each with log and rows for a while.
 pub(crate) const COPIES_ON_DISK: u64 = 6;
+/// Bytes of the bodies that pass through a queue so that the caches of its nodes are full.
+pub(crate) const CACHE_FILL_BYTES: u64 = 256 * 1024 * 1024;
+/// Smaller bodies count as so many: what fills the caches then is the rows.
+pub(crate) const CACHE_FILL_BODY_BYTES_MIN: u64 = 512;
 /// Filling a queue ends after this, full or not.
 pub(crate) const FILL_MAX: Duration = Duration::from_secs(3600);
 /// Calls under way while a queue is filled, and messages in each.

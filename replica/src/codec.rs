@@ -26,22 +26,64 @@ const MEMBERSHIP: u8 = 2;
 /// Bytes of a frame before its payload.
 pub(crate) const FRAME_HEADER_BYTES: usize = 4 + 8 + 8 + 8 + 1;
 
-/// The frame of an entry.
-pub(crate) fn entry_frame(entry: &Entry) -> Bytes {
-    let mut tail = Writer::with_capacity(FRAME_HEADER_BYTES + payload_bytes(entry));
-    write_log_id(&mut tail, &entry.log_id());
-    match &entry.payload {
-        EntryPayload::Blank => tail.u8(BLANK),
-        EntryPayload::Normal(payload) => {
-            tail.u8(COMMANDS);
-            tail.raw(&payload.0);
-        }
-        EntryPayload::Membership(membership) => {
-            tail.u8(MEMBERSHIP);
-            write_membership(&mut tail, membership);
-        }
+/// The bytes of a record in two parts, so that what is large is not copied to stand behind its head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// Checksum, and what else stands before the payload.
+    pub head: Bytes,
+    /// An entry's commands as they came; empty for what is small.
+    pub payload: Bytes,
+}
+
+impl Frame {
+    /// The frame of an entry.
+    pub(crate) fn of(entry: &Entry) -> Self {
+        let (kind, payload) = match &entry.payload {
+            EntryPayload::Blank => (BLANK, Bytes::new()),
+            EntryPayload::Normal(payload) => (COMMANDS, payload.0.clone()),
+            EntryPayload::Membership(membership) => {
+                let mut out = Writer::default();
+                write_membership(&mut out, membership);
+                (MEMBERSHIP, out.finish())
+            }
+        };
+        let mut tail = Writer::with_capacity(FRAME_HEADER_BYTES);
+        write_log_id(&mut tail, &entry.log_id());
+        tail.u8(kind);
+        let tail = tail.finish();
+        let mut checksum = crc32fast::Hasher::new();
+        checksum.update(&tail);
+        checksum.update(&payload);
+        let mut head = Writer::with_capacity(FRAME_HEADER_BYTES);
+        head.u32(checksum.finalize());
+        head.raw(&tail);
+        Self { head: head.finish(), payload }
     }
-    with_checksum(&tail.finish())
+
+    /// The frame of a small record.
+    pub(crate) fn small(body: &[u8]) -> Self {
+        Self { head: with_checksum(body), payload: Bytes::new() }
+    }
+
+    /// Bytes of both parts.
+    pub(crate) const fn len(&self) -> usize {
+        self.head.len() + self.payload.len()
+    }
+
+    /// Appends the frame with its length.
+    pub(crate) fn write(&self, out: &mut Writer) {
+        out.len(self.len());
+        out.raw(&self.head);
+        out.raw(&self.payload);
+    }
+
+    /// The frame in one piece.
+    pub(crate) fn join(&self) -> Bytes {
+        let mut out = Writer::with_capacity(self.len());
+        out.raw(&self.head);
+        out.raw(&self.payload);
+        out.finish()
+    }
 }
 
 /// Bytes of an entry's commands, for limits and budgets.
@@ -209,7 +251,7 @@ mod tests {
             ),
         ];
         for (entry, pinned) in table {
-            let frame = entry_frame(&entry);
+            let frame = Frame::of(&entry).join();
             assert_eq!(hex(&frame), pinned);
             assert_eq!(read_entry(&frame).as_ref(), Ok(&entry), "a frame reads back as its entry");
         }
@@ -218,7 +260,7 @@ mod tests {
     #[test]
     fn every_flipped_bit_of_a_frame_is_seen() {
         let entry = Entry { log_id: id(5, 1, 77), payload: EntryPayload::Normal(Payload(Bytes::from_static(b"body"))) };
-        let frame = entry_frame(&entry);
+        let frame = Frame::of(&entry).join();
         for bit in 0..frame.len() * 8 {
             let mut broken = frame.to_vec();
             broken[bit / 8] ^= 1 << (bit % 8);

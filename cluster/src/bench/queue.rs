@@ -19,7 +19,9 @@ use super::usage::Books;
 use super::{Plan, QueuePlan};
 use crate::error::Error;
 use crate::file::{ClusterFile, Kind, NodeEntry};
-use crate::limits::{CALL_MAX, DRAIN_MAX, FILL_CALLS, FILL_MAX, POLL_PAUSE};
+use crate::limits::{
+    CACHE_FILL_BODY_BYTES_MIN, CACHE_FILL_BYTES, CALL_MAX, DRAIN_MAX, FILL_CALLS, FILL_MAX, POLL_PAUSE,
+};
 
 /// The longest delay of the messages of `--delayed`: a year.
 const DELAY_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -56,12 +58,16 @@ struct Load<'a> {
 impl Load<'_> {
     async fn phases(&self, asked: &QueuePlan) -> Result<Vec<Phase>, Error> {
         self.warm_up().await?;
-        if asked.delayed > 0 {
-            return Ok(vec![self.with_usage(self.fill("delay", asked.delayed, DELAY_MAX)).await?]);
-        }
-        if asked.backlog > 0 {
-            let filled = self.with_usage(self.fill("fill", asked.backlog, Duration::ZERO)).await?;
-            return Ok(vec![filled, self.with_usage(self.send()).await?, self.with_usage(self.drain()).await?]);
+        if asked.delayed > 0 || asked.backlog > 0 {
+            let mut phases = self.fill_caches().await?;
+            if asked.delayed > 0 {
+                phases.push(self.with_usage(self.fill("delay", asked.delayed, DELAY_MAX)).await?);
+            } else {
+                phases.push(self.with_usage(self.fill("fill", asked.backlog, Duration::ZERO)).await?);
+                phases.push(self.with_usage(self.send()).await?);
+                phases.push(self.with_usage(self.drain()).await?);
+            }
+            return Ok(phases);
         }
         let sent = self.with_usage(self.send()).await?;
         Ok(vec![sent, self.with_usage(self.drain()).await?, self.with_usage(self.end_to_end()).await?])
@@ -73,6 +79,14 @@ impl Load<'_> {
         let phase = phase.await?;
         let usage = before.and_then(|before| Books::of(self.nodes)?.since(before));
         Ok(Phase { usage, ..phase })
+    }
+
+    /// Lets messages go through the queue until the caches of the nodes are full: what a backlog takes beyond them is then
+    /// the memory after its phase less the memory before it.
+    async fn fill_caches(&self) -> Result<Vec<Phase>, Error> {
+        let count = CACHE_FILL_BYTES / self.plan.size.max(CACHE_FILL_BODY_BYTES_MIN);
+        let filled = self.with_usage(self.fill("caches", count, Duration::ZERO)).await?;
+        Ok(vec![filled, self.with_usage(self.drain()).await?])
     }
 
     /// Puts `count` messages into the queue, in full batches, each with a random delay of at most so long.

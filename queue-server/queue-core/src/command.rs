@@ -245,6 +245,18 @@ impl Layout for NewMessage {
 }
 
 impl Layout for Command {
+    fn size_hint(&self) -> usize {
+        // What stands beside a body in a message without headers.
+        const MESSAGE_BYTES: usize = 64;
+        match self {
+            Self::Send { messages, .. } => {
+                let bytes = |message: &NewMessage| message.body.len().saturating_add(MESSAGE_BYTES);
+                messages.iter().map(bytes).fold(MESSAGE_BYTES, usize::saturating_add)
+            }
+            _ => MESSAGE_BYTES,
+        }
+    }
+
     fn encode(&self, out: &mut Writer) {
         match self {
             Self::CreateQueue { name, attributes } => {

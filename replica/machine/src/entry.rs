@@ -112,25 +112,40 @@ impl Layout for System {
 }
 
 /// Collects commands into an entry. The stamp and seed are set last, by the leader, when the entry is closed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct EntryWriter {
-    body: Writer,
+    /// Room for the header, and the commands: the entry is finished where it stands.
+    out: Writer,
     count: u16,
 }
 
+impl Default for EntryWriter {
+    fn default() -> Self {
+        Self::with_capacity(0)
+    }
+}
+
 impl EntryWriter {
+    /// An entry without commands, with room for `bytes` of them.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        let mut out = Writer::with_capacity(HEADER_BYTES.saturating_add(bytes));
+        out.raw(&[0; HEADER_BYTES]);
+        Self { out, count: 0 }
+    }
+
     /// Adds a command.
     pub fn push(&mut self, request: RequestId, command: &Command) {
-        self.body.u64(request.session);
-        self.body.u64(request.sequence);
+        self.out.u64(request.session);
+        self.out.u64(request.sequence);
         match command {
             Command::System(system) => {
-                self.body.u8(KIND_SYSTEM);
-                self.body.bytes(&system.to_bytes());
+                self.out.u8(KIND_SYSTEM);
+                self.out.bytes(&system.to_bytes());
             }
             Command::Machine(bytes) => {
-                self.body.u8(KIND_MACHINE);
-                self.body.bytes(bytes);
+                self.out.u8(KIND_MACHINE);
+                self.out.bytes(bytes);
             }
         }
         self.count = self.count.saturating_add(1);
@@ -140,7 +155,7 @@ impl EntryWriter {
     #[must_use]
     pub fn has_room(&self, bytes: usize) -> bool {
         let full = usize::from(self.count) >= COMMANDS_PER_ENTRY_MAX;
-        let after = self.body.written().saturating_add(bytes).saturating_add(COMMAND_HEADER_BYTES);
+        let after = self.out.written().saturating_add(bytes).saturating_add(COMMAND_HEADER_BYTES);
         !full && (self.count == 0 || after <= crate::limits::ENTRY_BYTES_SOFT)
     }
 
@@ -150,16 +165,22 @@ impl EntryWriter {
         self.count
     }
 
+    /// Bytes so far.
+    #[must_use]
+    pub fn written(&self) -> usize {
+        self.out.written()
+    }
+
     /// Closes the entry.
     #[must_use]
-    pub fn finish(self, now: TimestampMs, seed: u64) -> Bytes {
-        let mut out = Writer::with_capacity(HEADER_BYTES.saturating_add(self.body.written()));
-        out.u8(VERSION);
-        out.u64(now.0);
-        out.u64(seed);
-        out.u16(self.count);
-        out.raw(&self.body.finish());
-        out.finish()
+    pub fn finish(mut self, now: TimestampMs, seed: u64) -> Bytes {
+        let mut header = Writer::with_capacity(HEADER_BYTES);
+        header.u8(VERSION);
+        header.u64(now.0);
+        header.u64(seed);
+        header.u16(self.count);
+        self.out.fill_in(&header.finish());
+        self.out.finish()
     }
 }
 

@@ -115,7 +115,10 @@ impl<M: Machine> Host<M> {
     /// The reply that `request` got before, if its session still holds it. Errors: the rows cannot be read.
     pub fn former(&self, request: RequestId, rows: &dyn RowSource) -> Result<Option<Bytes>, StoreFailure> {
         match self.sessions.seen(request) {
-            Seen::Repeat(key) => rows.get(&key),
+            Seen::Repeat(key) => {
+                let row = rows.get(&key)?;
+                Ok(self.sessions.former(request, || row.as_ref()))
+            }
             Seen::Fresh | Seen::Refused(_) => Ok(None),
         }
     }
@@ -148,6 +151,7 @@ impl<M: Machine> Host<M> {
                 let context = Context { group: self.group, index: entry.index, now: self.now, seed };
                 replies.push(self.answer(&context, ordinal, request, command, &mut rows));
             }
+            self.sessions.seal(entry.index, &mut rows);
             answers.push(replies);
         }
         self.machine.seal(&mut rows);
@@ -201,7 +205,9 @@ impl<M: Machine> Host<M> {
     ) -> Answer {
         match self.sessions.seen(request) {
             Seen::Fresh => {}
-            Seen::Repeat(key) => return Answer::Reply(rows.get(&key).cloned().unwrap_or_default()),
+            Seen::Repeat(key) => {
+                return Answer::Reply(self.sessions.former(request, || rows.get(&key)).unwrap_or_default());
+            }
             Seen::Refused(refusal) => return Answer::Refused(refusal),
         }
         let answer = match command {
@@ -214,7 +220,7 @@ impl<M: Machine> Host<M> {
         if let Answer::Reply(reply) = &answer
             && request.session != 0
         {
-            self.sessions.remember(request, reply.clone(), context.now, rows);
+            self.sessions.remember(request, reply.clone(), context.index, context.now);
         }
         answer
     }

@@ -46,9 +46,15 @@ pub trait Layout: Sized {
     /// Reads one value. Errors: [`DecodeError`], never a panic.
     fn decode(input: &mut Reader) -> Result<Self, DecodeError>;
 
+    /// About how many bytes the value takes: what a buffer is made for. Worth saying of what may be large, since a buffer
+    /// that grows copies what it holds.
+    fn size_hint(&self) -> usize {
+        64
+    }
+
     /// The value as bytes of its own.
     fn to_bytes(&self) -> Bytes {
-        let mut out = Writer::default();
+        let mut out = Writer::with_capacity(self.size_hint());
         self.encode(&mut out);
         out.finish()
     }
@@ -144,6 +150,15 @@ impl Writer {
         self.len(values.len());
         for value in values {
             value.encode(self);
+        }
+    }
+
+    /// Overwrites the first bytes with `bytes`, which are no more than were written.
+    pub(crate) fn fill_in(&mut self, bytes: &[u8]) {
+        let reserved = self.0.get_mut(..bytes.len());
+        assert!(reserved.is_some(), "what is filled in was reserved");
+        if let Some(reserved) = reserved {
+            reserved.copy_from_slice(bytes);
         }
     }
 

@@ -62,6 +62,8 @@ impl<M: Machine> Road<M> {
         let in_flight = Arc::new(Semaphore::new(ENTRIES_IN_FLIGHT_MAX));
         let bytes_in_flight = Arc::new(Semaphore::new(ENTRIES_IN_FLIGHT_BYTES_MAX));
         let mut next: Option<Proposal> = None;
+        // What the entry before took: the next one is made for as much, and seldom grows.
+        let mut usual_bytes = 0;
         loop {
             let first = match next.take() {
                 Some(proposal) => proposal,
@@ -77,7 +79,8 @@ impl<M: Machine> Road<M> {
                 let _ = first.answer.send(Err(ProposeError::NotLeader { leader }));
                 continue;
             }
-            let (mut entry, mut waiting): (EntryWriter, Waiting) = (EntryWriter::default(), Vec::new());
+            let (mut entry, mut waiting): (EntryWriter, Waiting) =
+                (EntryWriter::with_capacity(usual_bytes), Vec::new());
             let (mut candidate, mut bytes) = (Some(first), 0);
             while let Some(proposal) = candidate.take().or_else(|| self.proposals.try_recv().ok()) {
                 if proposal.answer.is_closed() {
@@ -96,6 +99,7 @@ impl<M: Machine> Road<M> {
             if waiting.is_empty() {
                 continue;
             }
+            usual_bytes = entry.written();
             let bytes = u32::try_from(bytes.min(ENTRIES_IN_FLIGHT_BYTES_MAX)).unwrap_or(u32::MAX);
             let Ok(bytes) = Arc::clone(&bytes_in_flight).acquire_many_owned(bytes).await else { return };
             let payload = Payload(entry.finish(self.clock.now(), seed()));

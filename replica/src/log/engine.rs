@@ -7,13 +7,14 @@ use bytes::Bytes;
 use machine::GroupId;
 
 use super::cache::TailBudget;
+use crate::codec::Frame;
 use crate::raft_types::{LogId, Vote};
 
 /// One change to a group's log.
 #[derive(Clone, Debug)]
 pub(crate) enum LogOp {
     /// Adds the frame of entry `index`; indexes are gapless.
-    Append { index: u64, frame: Bytes },
+    Append { index: u64, frame: Frame },
     /// Removes entry `index` and every later one.
     TruncateFrom { index: u64 },
     /// Removes every entry up to and including `upto`.

@@ -150,7 +150,7 @@ fn apply_ops(image: &mut GroupImage, ops: &[LogOp]) {
     for op in ops {
         match op {
             LogOp::Append { index, frame } => {
-                image.frames.insert(*index, frame.clone());
+                image.frames.insert(*index, frame.join());
             }
             LogOp::TruncateFrom { index } => {
                 image.frames.split_off(index);

@@ -245,7 +245,7 @@ impl RaftLogStorage<Config> for GroupLog {
         {
             let mut shared = self.shared.lock();
             for entry in entries {
-                ops.push(LogOp::Append { index: entry.log_id.index, frame: codec::entry_frame(&entry) });
+                ops.push(LogOp::Append { index: entry.log_id.index, frame: codec::Frame::of(&entry) });
                 last = Some(entry.log_id);
                 shared.tail.push(entry);
             }

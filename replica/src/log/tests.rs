@@ -103,7 +103,7 @@ async fn memory_keeps_what_raft_demands_of_a_store() {
 fn append(index: u64) -> LogOp {
     let log_id = LogId::new(LeaderId { term: 1, node_id: 1 }, index);
     let payload = openraft::EntryPayload::Normal(Payload(Bytes::from(vec![0x5a; 300])));
-    LogOp::Append { index, frame: codec::entry_frame(&Entry { log_id, payload }) }
+    LogOp::Append { index, frame: codec::Frame::of(&Entry { log_id, payload }) }
 }
 
 fn try_submit(log: &SegmentLog, ops: Vec<LogOp>) -> io::Result<()> {
@@ -176,10 +176,16 @@ fn a_flipped_bit_is_refused_wherever_it_lies() {
 fn a_record_that_was_damaged_before_it_was_written_is_refused() {
     let folder = written(5);
     let LogOp::Append { index, frame } = append(5) else { panic!("an append is an append") };
-    let mut broken = frame.to_vec();
+    let mut broken = frame.join().to_vec();
     broken[40] ^= 1;
     let log = open(folder.path()).expect("an intact log opens");
-    submit(&log, vec![LogOp::Append { index, frame: Bytes::from(broken) }, append(6)]);
+    submit(
+        &log,
+        vec![
+            LogOp::Append { index, frame: codec::Frame { head: Bytes::from(broken), payload: Bytes::new() } },
+            append(6),
+        ],
+    );
     drop(log);
     let found = reopened(folder.path());
     assert!(found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::InvalidData), "{found:?}");

@@ -17,6 +17,10 @@ use crate::state::SnapshotFile;
 const VERSION: u8 = 1;
 const ENTRIES_MAX: usize = 1 << 20;
 const FILES_MAX: usize = 100_000;
+/// What a message takes besides entries and chunks.
+const MESSAGE_HEAD_BYTES: usize = 256;
+/// What an entry takes besides its commands.
+const ENTRY_HEAD_BYTES: usize = codec::FRAME_HEADER_BYTES + 4;
 
 /// A request from one node to another.
 #[derive(Debug)]
@@ -83,7 +87,7 @@ pub(crate) enum ProposeAnswer {
 
 impl Request {
     pub(crate) fn encode(&self, group: GroupId) -> Bytes {
-        let mut out = Writer::default();
+        let mut out = Writer::with_capacity(self.size_hint());
         out.u8(VERSION);
         out.u32(group.0);
         match self {
@@ -133,6 +137,19 @@ impl Request {
             }
         }
         out.finish()
+    }
+
+    /// Bytes of the message, or a little more.
+    fn size_hint(&self) -> usize {
+        MESSAGE_HEAD_BYTES
+            + match self {
+                Self::Append(append) => {
+                    append.entries.iter().map(|entry| codec::payload_bytes(entry) + ENTRY_HEAD_BYTES).sum()
+                }
+                Self::SnapshotChunk { chunk, .. } => chunk.len(),
+                Self::Propose { command, .. } => command.len(),
+                _ => 0,
+            }
     }
 
     pub(crate) fn decode(bytes: Bytes) -> Result<(GroupId, Self), DecodeError> {
@@ -197,7 +214,7 @@ fn write_append(out: &mut Writer, append: &AppendEntriesRequest<Config>) {
     codec::write_optional_log_id(out, append.leader_commit.as_ref());
     out.len(append.entries.len());
     for entry in &append.entries {
-        out.bytes(&codec::entry_frame(entry));
+        codec::Frame::of(entry).write(out);
     }
 }
 

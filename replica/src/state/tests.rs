@@ -67,7 +67,7 @@ impl Room {
         for number in numbers {
             let payload = payload(number);
             let entry = Entry { log_id: id(number), payload: openraft::EntryPayload::Normal(Payload(payload.clone())) };
-            self.submit(LogOp::Append { index: number, frame: codec::entry_frame(&entry) });
+            self.submit(LogOp::Append { index: number, frame: codec::Frame::of(&entry) });
             apply(&self.rows, number, &payload);
         }
     }

@@ -64,6 +64,59 @@ fn what_lies_below_the_window_is_refused_for_good() {
     assert_eq!(add(&mut desk, session, 2), Answer::Refused(SessionRefusal::RequestTooOld), "after a restart too");
 }
 
+/// An entry in which the session adds one under each of these sequences.
+fn additions(session: u64, sequences: std::ops::RangeInclusive<u64>) -> bytes::Bytes {
+    let named = sequences.map(|sequence| (RequestId { session, sequence }, told(Told::Add(1))));
+    entry(1_000, &named.collect::<Vec<_>>())
+}
+
+fn reply_rows(desk: &Desk) -> Vec<String> {
+    let mut rows = Vec::new();
+    let (from, to) = ([0x02], machine::prefix_end(&[0x02]));
+    let mut visit = |key: &[u8], value: &[u8]| {
+        rows.push(key.iter().chain(value).map(|byte| format!("{byte:02x}")).collect());
+        true
+    };
+    machine::RowSource::scan(&desk.store, &from, &to, &mut visit).expect("memory does not fail");
+    rows
+}
+
+#[test]
+fn replies_of_one_entry_share_a_row_that_goes_with_the_last_of_them() {
+    let mut desk = Desk::new();
+    let session = open(&mut desk, 1);
+    let window = SESSION_WINDOW as u64;
+    desk.batch(&[additions(session, 1..=2)]);
+    assert_eq!(reply_rows(&desk).len(), 1, "two replies, one row");
+    desk.batch(&[additions(session, 3..=window), additions(session, window + 1..=window + 1)]);
+    assert_eq!(reply_rows(&desk).len(), 3, "the reply to 2 keeps the row of 1");
+    desk.reload();
+    assert_eq!(add(&mut desk, session, 1), Answer::Refused(SessionRefusal::RequestTooOld), "whatever its row holds");
+    assert_eq!(sum_of(&add(&mut desk, session, 2)).0, 2);
+    desk.batch(&[additions(session, window + 2..=window + 2)]);
+    assert_eq!(reply_rows(&desk).len(), 3, "the row of 1 and 2 has gone, that of the newest has come");
+    assert_eq!(sum_of(&add(&mut desk, session, window)).0, window);
+}
+
+#[test]
+fn a_row_of_replies_is_pinned() {
+    let mut desk = Desk::new();
+    let session = open(&mut desk, 1);
+    desk.batch(&[additions(session, 7..=8)]);
+    let pinned = concat!(
+        "02",
+        "0000000000010000",
+        "0000000000000002",
+        "0000000000000007",
+        "00000018",
+        "000000000000000100000000000003e876383155592e09e4",
+        "0000000000000008",
+        "00000018",
+        "000000000000000200000000000003e8b78e3ce6f3c3fbc3",
+    );
+    assert_eq!(reply_rows(&desk), [pinned]);
+}
+
 #[test]
 fn a_session_that_nobody_opened_is_refused() {
     let mut desk = Desk::new();

@@ -1,6 +1,6 @@
 //! One write: the records of all jobs that share a sync, as the parts of one run of bytes.
 //!
-//! Must never: copy a large frame. The bytes that came off the wire go to the disk.
+//! Must never: copy a large payload. The bytes that came off the wire go to the disk.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,7 +13,7 @@ use super::index::Index;
 use super::record::{ALIGN, Change, RecordHead};
 use crate::log::engine::LogOp;
 
-/// Frames up to this many bytes are copied together: a slice of its own would cost more.
+/// Payloads up to this many bytes are copied together: a slice of its own would cost more.
 const COPIED_BYTES_MAX: usize = 1024;
 
 /// Records that become durable together.
@@ -38,16 +38,17 @@ impl Batch {
         let (change, kind, frame) = Change::of(op);
         let place = u32::try_from(self.place).map_err(|_| io::Error::other("a segment has less than 4 GiB"))?;
         let frame_bytes = u32::try_from(frame.len()).map_err(|_| io::Error::other("a record has less than 4 GiB"))?;
-        let checksum = frame.get(..4).ok_or_else(|| io::Error::other("a frame begins with its checksum"))?;
+        let checksum = frame.head.get(..4).ok_or_else(|| io::Error::other("a frame begins with its checksum"))?;
         let head = RecordHead { kind, is_first: !self.is_begun, group, frame_bytes };
         self.is_begun = true;
         self.small.put_slice(&head.to_bytes(self.salt, place, checksum));
         let zeros = head.record_bytes() - super::record::RECORD_HEAD_BYTES - frame.len();
-        if frame.len() <= COPIED_BYTES_MAX {
-            self.small.put_slice(&frame);
+        self.small.put_slice(&frame.head);
+        if frame.payload.len() <= COPIED_BYTES_MAX {
+            self.small.put_slice(&frame.payload);
         } else {
             self.parts.push(self.small.split().freeze());
-            self.parts.push(frame);
+            self.parts.push(frame.payload);
         }
         self.small.put_slice(&[0; ALIGN][..zeros]);
         self.place += head.record_bytes() as u64;

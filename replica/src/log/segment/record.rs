@@ -19,7 +19,7 @@
 use bytes::Bytes;
 use machine::{DecodeError, GroupId, Reader, Writer};
 
-use crate::codec;
+use crate::codec::{self, Frame};
 use crate::log::engine::LogOp;
 use crate::raft_types::{LogId, Vote};
 
@@ -157,7 +157,7 @@ pub(super) enum Change {
 
 impl Change {
     /// The record of an operation.
-    pub(super) fn of(op: &LogOp) -> (Self, Kind, Bytes) {
+    pub(super) fn of(op: &LogOp) -> (Self, Kind, Frame) {
         let mut body = Writer::default();
         let (change, kind) = match op {
             LogOp::Append { index, frame } => return (Self::Entry { index: *index }, Kind::Entry, frame.clone()),
@@ -178,7 +178,7 @@ impl Change {
                 (Self::Purge { upto: *upto }, Kind::Purge)
             }
         };
-        (change, kind, codec::with_checksum(&body.finish()))
+        (change, kind, Frame::small(&body.finish()))
     }
 
     /// Reads a frame. Errors: its checksum is wrong, or its body does not decode.
@@ -214,6 +214,7 @@ mod tests {
 
     fn record(op: &LogOp, is_first: bool) -> Vec<u8> {
         let (_, kind, frame) = Change::of(op);
+        let frame = frame.join();
         let frame_bytes = u32::try_from(frame.len()).expect("short");
         let head = RecordHead { kind, is_first, group: GroupId(7), frame_bytes };
         let mut out = head.to_bytes(SALT, 64, &frame[..4]).to_vec();
@@ -241,7 +242,7 @@ mod tests {
         let vote = Vote { leader_id: LeaderId { term: 2, node_id: 1 }, committed: true };
         let table = [
             (
-                LogOp::Append { index: 9, frame: codec::entry_frame(&entry) },
+                LogOp::Append { index: 9, frame: Frame::of(&entry) },
                 true,
                 concat!(
                     "7e5e0101000000070000001daf7eb083",
