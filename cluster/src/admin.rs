@@ -6,11 +6,11 @@ use futures::future::join_all;
 use proto::admin::v1::admin_client::AdminClient;
 use proto::admin::v1::{Role, StatusReply, StatusRequest};
 use tokio::time::timeout;
-use tonic::transport::{Channel, Endpoint};
 
 use crate::error::Error;
 use crate::file::NodeEntry;
 use crate::limits::STATUS_MAX;
+use crate::link::{self, Signed};
 
 /// A node and what it said.
 #[derive(Clone, Debug)]
@@ -32,21 +32,18 @@ pub(crate) async fn look(nodes: &[NodeEntry]) -> Vec<View> {
 }
 
 async fn status(address: &str) -> Result<StatusReply, String> {
-    let channel = endpoint(address).map_err(|error| error.to_string())?.connect().await;
-    let channel = channel.map_err(|_| "cannot be reached".to_owned())?;
+    let channel = link::connected(address).await.map_err(|error| match error {
+        // Who is meant stands beside it.
+        Error::Call { reason, .. } => reason,
+        other => other.to_string(),
+    })?;
     let reply = AdminClient::new(channel).status(StatusRequest {}).await;
     reply.map(tonic::Response::into_inner).map_err(|status| status.message().to_owned())
 }
 
-/// How to reach a node. Errors: the address is none.
-pub(crate) fn endpoint(address: &str) -> Result<Endpoint, Error> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(Error::call(address))?;
-    Ok(endpoint.tcp_nodelay(true).connect_timeout(STATUS_MAX))
-}
-
 /// A client of a node's Admin that connects when first used.
-pub(crate) fn client(address: &str) -> Result<AdminClient<Channel>, Error> {
-    Ok(AdminClient::new(endpoint(address)?.connect_lazy()))
+pub(crate) fn client(address: &str) -> Result<AdminClient<Signed>, Error> {
+    Ok(AdminClient::new(link::signed(address)?))
 }
 
 /// The node that leads a group, if one says so. Of two that do, the one with the later term is right.

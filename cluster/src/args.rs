@@ -7,11 +7,15 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::bench::Bench;
+use crate::certs::{self, Certs};
 use crate::context::Context;
 use crate::demo::Demo;
+use crate::error::Error;
 use crate::evening::Evening;
-use crate::keys::Keys;
+use crate::file::Folder;
+use crate::keys::{self, Keys};
 use crate::limits::NODES_MAX;
+use crate::link::Asker;
 use crate::members::Members;
 use crate::nodes::Target;
 use crate::parked::Parked;
@@ -41,6 +45,8 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "cluster", version, after_help = EXAMPLES, max_term_width = 100)]
 pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) asker: Asker,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
@@ -104,6 +110,9 @@ pub(crate) enum Verb {
     /// Key pairs for CMQ's API: who may send to, receive from and manage which queues.
     #[command(subcommand)]
     Keys(Keys),
+    /// Certificates: an authority of the cluster's own, and what it issues to nodes and clients.
+    #[command(subcommand)]
+    Certs(Certs),
     /// Compare all copies by the hash of their rows at one index; exit 0 only if they are equal.
     Verify {
         #[command(flatten)]
@@ -162,6 +171,25 @@ pub(crate) struct Up {
     pub(crate) dir: Dir,
     #[command(flatten)]
     pub(crate) shape: Shape,
+    /// Speak TLS alone, and ask everybody for a certificate; the cluster gets an authority of its own. It stays so.
+    #[arg(long)]
+    tls: bool,
+    /// Take no call that is not signed; an operator's key pair is drawn. It stays so.
+    #[arg(long)]
+    keys: bool,
+}
+
+impl Up {
+    /// Makes what the cluster's nodes are told besides their ports. Errors: a file cannot be written.
+    pub(crate) fn prepare(&self, folder: &Folder) -> Result<(), Error> {
+        if self.tls {
+            certs::seal(folder)?;
+        }
+        if self.keys {
+            keys::draw_operator(&folder.operator_key())?;
+        }
+        Ok(())
+    }
 }
 
 /// How large a cluster is, and where it listens.
@@ -200,6 +228,7 @@ mod tests {
         for line in [
             "up --dir D",
             "up --dir D --nodes 5 --base-port 7000 --app",
+            "up --dir D --tls --keys",
             "kill --dir D 2",
             "kill --dir D leader --signal 19",
             "kill --dir D ledger-leader --signal STOP",
@@ -237,6 +266,11 @@ mod tests {
             "topic delete --dir D t",
             "context set prod --at 10.0.0.1:7101",
             "context use prod",
+            "context set prod --at H:1 --key K --certs C",
+            "certs init --out F --days 100",
+            "certs issue --ca A --out F --node 2 --host H --host 10.0.0.2",
+            "certs issue --ca A --out F --client ops --days 30",
+            "certs show F",
             "context list",
             "context remove prod",
             "bundle --dir D --out F",
@@ -253,6 +287,7 @@ mod tests {
             "parked retry --dir D 1 77 --account 0000000000000000000000000000000a",
             "keys create --dir D --grant orders*=send,receive --grant *=manage",
             "keys list --dir D",
+            "keys list --at H:1 --key K --certs C",
             "keys rotate --dir D AKIDx --overlap-s 60",
             "keys grant --dir D AKIDx --grant q=send",
             "keys revoke --dir D AKIDx",
@@ -278,6 +313,9 @@ mod tests {
             "queue purge --dir D orders",
             "queue create --dir D q --dead-letter d",
             "status --at A --context C",
+            "certs issue --ca A --out F",
+            "certs issue --ca A --out F --node 2 --client ops",
+            "certs issue --ca A --out F --client ops --days 10000",
         ] {
             let words = std::iter::once("cluster").chain(line.split_whitespace());
             assert!(Args::try_parse_from(words).is_err(), "{line:?}");

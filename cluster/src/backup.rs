@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::admin::{self, View};
 use crate::error::Error;
 use crate::file::{Kind, NodeEntry};
+use crate::link;
 use crate::reach::Reach;
 use crate::screen::{self, Progress};
 
@@ -73,7 +74,7 @@ fn source<'a>(nodes: &'a [NodeEntry], views: &[View], group: u32) -> Result<&'a 
 async fn copy(entry: &NodeEntry, group: u32, folder: &Path, progress: &mut Progress) -> Result<Value, Error> {
     fs::create_dir_all(folder).map_err(Error::on(folder))?;
     let failed = |status: tonic::Status| Error::call::<&str>(&format!("group {group}"))(status.message());
-    let client = BackupsClient::new(admin::endpoint(&entry.grpc)?.connect_lazy());
+    let client = BackupsClient::new(link::signed(&entry.grpc)?);
     let mut client = client.max_decoding_message_size(PART_BYTES_MAX);
     let mut parts = client.backup(BackupRequest { group }).await.map_err(failed)?.into_inner();
     let mut bytes = 0;

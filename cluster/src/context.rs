@@ -1,17 +1,20 @@
 //! Contexts: names for clusters, set, listed, used, removed.
 //!
-//! Must never: keep a secret; a context holds addresses and nothing else.
+//! Must never: keep a secret; a context holds addresses, and where a key and certificates lie.
+
+use std::path::PathBuf;
 
 use clap::Subcommand;
 
 use crate::error::Error;
-use crate::reach::Contexts;
+use crate::link::{self, Asker};
+use crate::reach::{Contexts, Known};
 use crate::screen;
 
 /// What to do with contexts.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Context {
-    /// Name a cluster by addresses of some of its nodes.
+    /// Name a cluster by addresses of some of its nodes; with --key and --certs, how it is spoken to.
     Set {
         /// The name.
         name: String,
@@ -37,11 +40,16 @@ pub(crate) enum Context {
 pub(crate) fn context(verb: Context) -> Result<bool, Error> {
     let mut contexts = Contexts::read()?;
     match verb {
-        Context::Set { name, at } => drop(contexts.contexts.insert(name, at)),
+        Context::Set { name, at } => {
+            let Asker { key, certs } = link::said();
+            let whole = |path: PathBuf| std::path::absolute(&path).map_err(Error::on(&path));
+            let known = Known { at, key: key.map(whole).transpose()?, certs: certs.map(whole).transpose()? };
+            drop(contexts.contexts.insert(name, known));
+        }
         Context::List => {
-            for (name, at) in &contexts.contexts {
+            for (name, known) in &contexts.contexts {
                 let star = if contexts.current.as_ref() == Some(name) { "*" } else { " " };
-                screen::out(&format!("{star} {name}  {}", at.join(" ")));
+                screen::out(&format!("{star} {name}  {}", known.at.join(" ")));
             }
             return Ok(true);
         }

@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
-use crate::admin;
 use crate::error::Error;
 use crate::limits::{ATTEMPT_MAX, PAUSE_FIRST, PAUSE_MAX};
+use crate::link;
 
 /// How a call ended without an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Doors {
     /// Doors at these addresses, beginning with number `first`; nothing is connected yet. Errors: an address is none;
     /// `NoApp`, there are none.
     pub(crate) fn new(addresses: Vec<String>, first: usize) -> Result<Self, Error> {
-        let dial = |address: String| Ok((address.clone(), admin::endpoint(&address)?.connect_lazy()));
+        let dial = |address: String| Ok((address.clone(), link::channel(&address)?));
         let doors = addresses.into_iter().map(dial).collect::<Result<Vec<_>, Error>>()?;
         if doors.is_empty() {
             return Err(Error::NoApp);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::Dir;
 use crate::error::Error;
+use crate::link;
 
 const FILE: &str = "cluster.json";
 const FILE_NEW: &str = "cluster.json.new";
@@ -118,6 +119,7 @@ impl Folder {
         if folder.read()?.is_none() {
             return Err(Error::NoCluster { dir: dir.path.clone() });
         }
+        folder.settle()?;
         Ok(folder)
     }
 
@@ -129,6 +131,31 @@ impl Folder {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// From here on this command speaks as the cluster's operator. Errors: its key or its certificates do not read.
+    pub(crate) fn settle(&self) -> Result<(), Error> {
+        link::settle(&link::of_folder(&self.operator_key(), &self.operator_certs()))
+    }
+
+    /// The operator's key pair, if the cluster asks for keys.
+    pub(crate) fn operator_key(&self) -> PathBuf {
+        self.path.join("operator.key")
+    }
+
+    /// The cluster's own authority, if it is sealed.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.path.join("certs/authority")
+    }
+
+    /// The operator's certificates, if it is sealed.
+    pub(crate) fn operator_certs(&self) -> PathBuf {
+        self.certs("operator")
+    }
+
+    /// A node's certificates.
+    pub(crate) fn certs(&self, node: &str) -> PathBuf {
+        self.path.join("certs").join(node)
     }
 
     /// A node's data.

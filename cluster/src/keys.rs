@@ -1,10 +1,13 @@
 //! Key pairs of a cluster: create, list, rotate, grant, revoke.
 //!
-//! Where a cluster asks for keys, these calls are signed by the pair of `--key`: the operator's, at first.
+//! Where a cluster asks for keys, these calls too are signed by the pair of `--key`: the operator's, at first.
 //!
 //! Must never: print a secret twice; it is shown when it is made, and only then.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -12,27 +15,12 @@ use proto::admin::v1::keys_client::KeysClient;
 use proto::admin::v1::{
     CreateKeyRequest, GrantKeyRequest, Key, KeyGrant, ListKeysRequest, RevokeKeyRequest, RotateKeyRequest,
 };
-use queue_client::{Credentials, Signer};
-use tonic::service::Interceptor;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
-use tonic::{Request, Status};
 
-use crate::admin::endpoint;
-use crate::args::Dir;
 use crate::error::Error;
-use crate::file::{Folder, Kind};
+use crate::file::Kind;
+use crate::link::{self, Signed};
+use crate::reach::Reach;
 use crate::screen;
-
-/// Which cluster, and who asks.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Whose {
-    #[command(flatten)]
-    dir: Dir,
-    /// File of the key pair that signs: its id and its secret. A local cluster needs none.
-    #[arg(long, env = "TERCET_KEY")]
-    key: Option<PathBuf>,
-}
 
 /// What to do with key pairs.
 #[derive(Debug, Subcommand)]
@@ -40,7 +28,7 @@ pub(crate) enum Keys {
     /// Make a pair; prints its id and, this once, its secret.
     Create {
         #[command(flatten)]
-        whose: Whose,
+        reach: Reach,
         /// What its holder may do: PATTERN=send,receive,manage. Once per pattern; `orders*` is a beginning, `*` all.
         #[arg(long = "grant", value_parser = parse_grant, required = true)]
         grants: Vec<KeyGrant>,
@@ -48,12 +36,12 @@ pub(crate) enum Keys {
     /// Show every pair, without its secret.
     List {
         #[command(flatten)]
-        whose: Whose,
+        reach: Reach,
     },
     /// Draw a new secret; prints it, this once.
     Rotate {
         #[command(flatten)]
-        whose: Whose,
+        reach: Reach,
         /// The pair's id.
         id: String,
         /// How long the former secret stays good, seconds.
@@ -63,7 +51,7 @@ pub(crate) enum Keys {
     /// Change what a pair may do.
     Grant {
         #[command(flatten)]
-        whose: Whose,
+        reach: Reach,
         /// The pair's id.
         id: String,
         /// As for `create`.
@@ -73,7 +61,7 @@ pub(crate) enum Keys {
     /// Take a pair away.
     Revoke {
         #[command(flatten)]
-        whose: Whose,
+        reach: Reach,
         /// The pair's id.
         id: String,
     },
@@ -97,58 +85,52 @@ fn parse_grant(text: &str) -> Result<KeyGrant, String> {
 pub(crate) async fn keys(verb: Keys) -> Result<bool, Error> {
     let failed = || |status: tonic::Status| Error::call::<&str>("key pairs")(status.message());
     match verb {
-        Keys::Create { whose, grants } => {
-            let reply = client(&whose).await?.create_key(CreateKeyRequest { grants }).await.map_err(failed())?;
+        Keys::Create { reach, grants } => {
+            let reply = client(&reach).await?.create_key(CreateKeyRequest { grants }).await.map_err(failed())?;
             let made = reply.into_inner();
             screen::out(&format!("{} {}", made.id, made.secret));
         }
-        Keys::List { whose } => {
-            let reply = client(&whose).await?.list_keys(ListKeysRequest {}).await.map_err(failed())?;
+        Keys::List { reach } => {
+            let reply = client(&reach).await?.list_keys(ListKeysRequest {}).await.map_err(failed())?;
             reply.into_inner().keys.iter().for_each(|key| screen::out(&line(key)));
         }
-        Keys::Rotate { whose, id, overlap_s } => {
+        Keys::Rotate { reach, id, overlap_s } => {
             let overlap_ms = u64::try_from(Duration::from_secs(overlap_s).as_millis()).unwrap_or(u64::MAX);
-            let reply = client(&whose).await?.rotate_key(RotateKeyRequest { id, overlap_ms }).await.map_err(failed())?;
+            let reply = client(&reach).await?.rotate_key(RotateKeyRequest { id, overlap_ms }).await.map_err(failed())?;
             screen::out(&reply.into_inner().secret);
         }
-        Keys::Grant { whose, id, grants } => {
-            client(&whose).await?.grant_key(GrantKeyRequest { id, grants }).await.map_err(failed())?;
+        Keys::Grant { reach, id, grants } => {
+            client(&reach).await?.grant_key(GrantKeyRequest { id, grants }).await.map_err(failed())?;
         }
-        Keys::Revoke { whose, id } => {
-            client(&whose).await?.revoke_key(RevokeKeyRequest { id }).await.map_err(failed())?;
+        Keys::Revoke { reach, id } => {
+            client(&reach).await?.revoke_key(RevokeKeyRequest { id }).await.map_err(failed())?;
         }
     }
     Ok(true)
 }
 
 /// The first queue node that can be reached.
-async fn client(whose: &Whose) -> Result<KeysClient<InterceptedService<Channel, Sign>>, Error> {
-    let failed = |error: queue_client::Error| Error::Impossible(error.to_string());
-    let credentials = whose.key.as_deref().map(Credentials::read).transpose().map_err(failed)?;
-    let cluster = Folder::open(&whose.dir)?.cluster()?;
+async fn client(reach: &Reach) -> Result<KeysClient<Signed>, Error> {
+    let cluster = reach.cluster().await?;
     let mut last = Err(Error::Impossible("this cluster has no queue nodes".to_owned()));
     for node in cluster.of(Kind::Queue) {
-        match endpoint(&node.grpc)?.connect().await {
-            Ok(channel) => {
-                let sign = Sign(credentials.as_ref().map(|credentials| credentials.signer(&node.grpc)));
-                return Ok(KeysClient::with_interceptor(channel, sign));
-            }
-            Err(error) => last = Err(Error::call(&node.grpc)(error)),
+        match link::connected(&node.grpc).await {
+            Ok(channel) => return Ok(KeysClient::new(channel)),
+            Err(error) => last = Err(error),
         }
     }
     last
 }
 
-/// Signs calls if there is something to sign with.
-struct Sign(Option<Signer>);
-
-impl Interceptor for Sign {
-    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        match &mut self.0 {
-            Some(signer) => signer.call(request),
-            None => Ok(request),
-        }
-    }
+/// Draws the operator's key pair of a local cluster; one that is there stays. Errors: `Io`.
+pub(crate) fn draw_operator(file: &Path) -> Result<(), Error> {
+    let made = File::options().write(true).create_new(true).mode(0o600).open(file);
+    let mut made = match made {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
+        made => made.map_err(Error::on(file))?,
+    };
+    let text = format!("AKIDoperator {:032x}\n", rand::random::<u128>());
+    made.write_all(text.as_bytes()).and_then(|()| made.sync_all()).map_err(Error::on(file))
 }
 
 fn line(key: &Key) -> String {

@@ -12,9 +12,11 @@
 //!      ├──> context  names for clusters elsewhere (reach: which one is meant)
 //!      ├──> bundle   what a fault's finder needs
 //!      ├──> keys     key pairs and their rights
+//!      ├──> certs    certificates of nodes and clients
 //!      ├──> bench    load with latencies
 //!      ├──> evening  tens of thousands of phones, and a peak beyond what the app can do
-//!      └──> demo     an evening of red packets, with faults, checked to the fen
+//!      ├──> demo     an evening of red packets, with faults, checked to the fen
+//!      └──> link     how each of these speaks to nodes: signed, and over TLS where there are certificates
 //! ```
 //!
 //! Why: operators and scripts need one door to a whole cluster; a node knows only itself.
@@ -27,6 +29,7 @@ mod audit;
 mod backup;
 mod bench;
 mod bundle;
+mod certs;
 mod context;
 mod demo;
 mod doors;
@@ -36,6 +39,7 @@ mod evening;
 mod file;
 mod keys;
 mod limits;
+mod link;
 mod members;
 mod nodes;
 mod parked;
@@ -60,6 +64,7 @@ const COULD_NOT: u8 = 3;
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    link::say(args.asker);
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "error".into()))
         .with_writer(std::io::stderr)
@@ -84,6 +89,7 @@ async fn run(verb: Verb) -> Result<bool, Error> {
     match verb {
         Verb::Up(up) => {
             let folder = Folder::create(&up.dir)?;
+            up.prepare(&folder)?;
             nodes::up(&folder, &up.shape).await.map(|file| screen::out(&nodes::describe(&folder, &file)))?;
             Ok(true)
         }
@@ -103,6 +109,7 @@ async fn run(verb: Verb) -> Result<bool, Error> {
         Verb::Audit { dir, output } => audit::audit(&Folder::open(&dir)?, output).await,
         Verb::Parked(verb) => parked::parked(verb).await,
         Verb::Keys(verb) => keys::keys(verb).await,
+        Verb::Certs(verb) => certs::certs(verb),
         Verb::Bench(bench) => Box::pin(bench::bench(bench)).await,
         Verb::Evening(evening) => Box::pin(evening::evening(evening)).await,
         Verb::Demo(demo) => Box::pin(demo::demo(demo)).await,

@@ -6,12 +6,12 @@ use clap::Subcommand;
 use proto::ledger::v1::ledger_client::LedgerClient;
 use proto::ledger::v1::{ListParkedRequest, ParkedCredit, RetryParkedRequest};
 use proto::outcome::{Outcome, outcome_of};
-use tonic::transport::Channel;
 
-use crate::admin::{self, endpoint};
+use crate::admin;
 use crate::args::Dir;
 use crate::error::Error;
 use crate::file::{ClusterFile, Folder, Kind};
+use crate::link::{self, Signed};
 use crate::screen;
 
 /// Credits of one answer.
@@ -112,12 +112,12 @@ async fn ledger_groups(cluster: &ClusterFile) -> Vec<u32> {
 }
 
 /// The first app node that can be reached.
-async fn client(cluster: &ClusterFile) -> Result<LedgerClient<Channel>, Error> {
+async fn client(cluster: &ClusterFile) -> Result<LedgerClient<Signed>, Error> {
     let mut last = Err(Error::NoApp);
     for node in cluster.of(Kind::App) {
-        match endpoint(&node.grpc)?.connect().await {
+        match link::connected(&node.grpc).await {
             Ok(channel) => return Ok(LedgerClient::new(channel)),
-            Err(error) => last = Err(Error::call(&node.grpc)(error)),
+            Err(error) => last = Err(error),
         }
     }
     last

@@ -18,6 +18,7 @@ use crate::admin;
 use crate::args::Dir;
 use crate::error::Error;
 use crate::file::{ClusterFile, Folder, NodeEntry};
+use crate::link::{self, Asker};
 
 /// Which cluster.
 #[derive(Clone, Debug, clap::Args)]
@@ -49,16 +50,17 @@ impl Reach {
     /// The nodes of the cluster. Errors: `NoCluster`, an unknown context, or no node answers.
     pub(crate) async fn cluster(&self) -> Result<ClusterFile, Error> {
         if !self.at.is_empty() {
+            link::settle(&Asker::default())?;
             return ask(&self.at).await;
         }
         if let Some(name) = &self.context {
-            return ask(Contexts::read()?.find(name)?).await;
+            return Contexts::read()?.find(name)?.cluster().await;
         }
         match (Folder::open(&self.dir), Contexts::read()?) {
             (Ok(folder), _) => folder.cluster(),
             (Err(_), contexts) if contexts.current.is_some() => {
                 let name = contexts.current.clone().unwrap_or_default();
-                ask(contexts.find(&name)?).await
+                contexts.find(&name)?.cluster().await
             }
             (Err(error), _) => Err(error),
         }
@@ -110,9 +112,30 @@ pub(crate) struct Contexts {
     /// The one in use where nothing else is said.
     #[serde(default)]
     pub(crate) current: Option<String>,
-    /// Addresses by name.
+    /// Clusters by name.
     #[serde(default)]
-    pub(crate) contexts: BTreeMap<String, Vec<String>>,
+    pub(crate) contexts: BTreeMap<String, Known>,
+}
+
+/// A cluster that has a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Known {
+    /// Addresses of some of its nodes.
+    pub(crate) at: Vec<String>,
+    /// File of the key pair that signs calls to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<PathBuf>,
+    /// Folder of the certificates for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) certs: Option<PathBuf>,
+}
+
+impl Known {
+    /// Its nodes. Errors: key or certificates do not read, or no node answers.
+    async fn cluster(&self) -> Result<ClusterFile, Error> {
+        link::settle(&Asker { key: self.key.clone(), certs: self.certs.clone() })?;
+        ask(&self.at).await
+    }
 }
 
 impl Contexts {
@@ -145,11 +168,10 @@ impl Contexts {
         std::fs::rename(&beside, &path).map_err(Error::on(&path))
     }
 
-    /// The addresses of a context. Errors: there is none of that name.
-    pub(crate) fn find(&self, name: &str) -> Result<&[String], Error> {
+    /// A context. Errors: there is none of that name.
+    pub(crate) fn find(&self, name: &str) -> Result<&Known, Error> {
         let known = || self.contexts.keys().cloned().collect::<Vec<_>>().join(", ");
-        let found = self.contexts.get(name).map(Vec::as_slice);
-        found.ok_or_else(|| Error::Impossible(format!("no context {name}; there are: {}", known())))
+        self.contexts.get(name).ok_or_else(|| Error::Impossible(format!("no context {name}; there are: {}", known())))
     }
 }
 

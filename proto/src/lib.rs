@@ -12,6 +12,7 @@
 //!  tercet/admin/v1/members.proto  -> admin::v1     who belongs to a cluster, on queue nodes
 //!  src/outcome.rs                 -> outcome       refused, not applied, unknown: the trailers of a failure
 //!  src/proof.rs                   -> proof         how a caller proves its key pair
+//!  src/credentials.rs             -> credentials   who signs such a proof
 //!  src/verdict.rs                 -> verdict       what the answers of nodes come to
 //! ```
 //!
@@ -19,6 +20,7 @@
 //!
 //! Must never: depend on another crate of Tercet, or hold a rule of the queue or of money.
 
+pub mod credentials;
 pub mod limits;
 pub mod outcome;
 pub mod proof;

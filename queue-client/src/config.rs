@@ -2,7 +2,10 @@
 //!
 //! Must never: hold what the cluster says itself, such as who leads.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tls::Keeper;
 
 use crate::credentials::Credentials;
 
@@ -23,6 +26,9 @@ pub struct ClientConfig {
     pub keepalive_timeout: Duration,
     /// The key pair that signs each call; a local cluster takes calls without one.
     pub credentials: Option<Credentials>,
+    /// Whom to believe over TLS, and the certificate to show; without it nothing is encrypted. Files that change are read
+    /// again.
+    pub tls: Option<Arc<Keeper>>,
 }
 
 impl ClientConfig {
@@ -38,6 +44,7 @@ impl ClientConfig {
             keepalive_interval: Duration::from_millis(300),
             keepalive_timeout: Duration::from_millis(400),
             credentials: None,
+            tls: None,
         }
     }
 }

@@ -36,10 +36,11 @@ pub use backoff::Backoff;
 pub use client::{Client, Receive, Release};
 pub use config::ClientConfig;
 pub use consumer::{Consumer, ConsumerConfig, Delivery, Lease};
-pub use credentials::{Credentials, Signer};
+pub use credentials::{Credentials, Signer, signer};
 pub use deliveries::Deliveries;
 pub use error::Error;
 pub use producer::{Producer, ProducerConfig, Sent, Ticket};
+pub use tls::{Keeper, TlsError};
 pub use topics::SubscriptionChange;
 
 pub use proto::queue::v1::{

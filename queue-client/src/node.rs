@@ -12,6 +12,7 @@ use proto::queue::v1::exchange_request::Call;
 use proto::queue::v1::history_client::HistoryClient;
 use proto::queue::v1::queue_client::QueueClient;
 use proto::queue::v1::topics_client::TopicsClient;
+use tls::Way;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 use tonic::service::interceptor::InterceptedService;
@@ -19,7 +20,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{ConnectError, Request, Response, Status};
 
 use crate::config::ClientConfig;
-use crate::credentials::Signer;
+use crate::credentials::{Signer, signer};
 use crate::error::Error;
 use crate::limits::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES};
 use crate::link::Link;
@@ -38,10 +39,17 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// A node at `address`; nothing is connected yet. Errors: `NotApplied`, the address is none.
+    /// A node at `address`; nothing is connected yet. Errors: `NotApplied`, the address is none, or asks for TLS where there
+    /// is none to be had.
     pub(crate) fn new(address: &str, config: &ClientConfig) -> Result<Self, Error> {
-        let url = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-        let endpoint = Endpoint::from_shared(url)
+        let (scheme, host) = address.split_once("://").unwrap_or(("", address));
+        if scheme == "https" && config.tls.is_none() {
+            return Err(Error::NotApplied {
+                reason: format!("{address} asks for TLS, and no authority is configured"),
+            });
+        }
+        // How the connection is made says the way, not the address.
+        let endpoint = Endpoint::from_shared(format!("http://{host}"))
             .map_err(|error| Error::NotApplied { reason: format!("{address} is no address: {error}") })?
             .connect_timeout(config.connect_timeout)
             .tcp_nodelay(true)
@@ -50,8 +58,9 @@ impl Node {
             .keep_alive_while_idle(true)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-        let signer = Signer::new(config.credentials.as_ref(), address);
-        let channel = InterceptedService::new(endpoint.connect_lazy(), signer);
+        let signer = signer(config.credentials.as_ref(), address);
+        let channel = Way::new(config.tls.clone()).channel(&endpoint);
+        let channel = InterceptedService::new(channel, signer);
         let queues = QueueClient::new(channel.clone())
             .max_decoding_message_size(WIRE_BYTES_MAX)
             .max_encoding_message_size(WIRE_BYTES_MAX);

@@ -52,6 +52,14 @@ pub struct Config {
     /// Listen on addresses that other machines can reach, without TLS: that network is trusted.
     #[arg(long)]
     pub plain: bool,
+    /// Folder of certificates, ca.crt, tls.crt and tls.key: every door and every call between nodes is TLS, and callers show
+    /// a certificate of that authority. Files that change are read again.
+    #[arg(long)]
+    pub tls: Option<PathBuf>,
+    /// A door that also takes callers without a certificate; they prove themselves by their key pair. May be given more than
+    /// once.
+    #[arg(long, value_enum, requires = "tls")]
+    pub tls_open: Vec<TlsDoor>,
     /// File of the operator's key pair, "AKID… SECRET", which may do everything and makes the first of the others. The same
     /// on every node; readable by its owner alone.
     #[arg(long)]
@@ -76,6 +84,17 @@ pub struct Config {
     /// Groups that hold queues. Every node of a cluster is given the same number.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub groups: u32,
+}
+
+/// A door, where it matters who comes without a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum TlsDoor {
+    /// gRPC; nodes show their certificates all the same.
+    Grpc,
+    /// CMQ's API, metrics, the console.
+    Http,
+    /// CMQ's TCP protocol.
+    Tcp,
 }
 
 /// Addresses that are not public.
@@ -103,10 +122,14 @@ impl Config {
                 self.grpc
             ));
         }
+        if self.plain && self.tls.is_some() {
+            return Some("--plain and --tls are each other's opposite".to_owned());
+        }
         let reachable = [self.grpc, self.http, self.tcp].into_iter().find(|address| !address.ip().is_loopback());
-        reachable.filter(|_| !self.plain).map(|address| {
+        reachable.filter(|_| !self.plain && self.tls.is_none()).map(|address| {
             format!(
-                "{address} can be reached by others, and nothing is encrypted: say --plain if that network is trusted"
+                "{address} can be reached by others, and nothing is encrypted: give certificates with --tls, or say \
+                 --plain if that network is trusted"
             )
         })
     }
@@ -172,6 +195,9 @@ mod tests {
             ("10.0.0.1:1", &["--keyless", "--plain"], false),
             ("10.0.0.1:1", &[], false),
             ("10.0.0.1:1", &["--plain"], true),
+            ("10.0.0.1:1", &["--tls", "d"], true),
+            ("10.0.0.1:1", &["--tls", "d", "--plain"], false),
+            ("10.0.0.1:1", &["--tls", "d", "--keyless"], false),
         ] {
             let member = format!("1={grpc}");
             let words = [&["--grpc", grpc, "--member", &member], flags].concat();

@@ -17,6 +17,7 @@ mod node;
 mod push;
 mod restore;
 mod rewind;
+mod seals;
 mod serve;
 mod tally;
 

@@ -14,6 +14,7 @@ use replica::{Group, ProposeError, ReadError, Replica, Role, StartError};
 
 use crate::config::Config;
 use crate::disk_guard::DiskGuard;
+use crate::seals::Seals;
 use crate::tally::Tally;
 
 /// How long a node asks for a fresh look at the directory or a queue.
@@ -27,6 +28,7 @@ pub(crate) struct Node {
     group_count: u32,
     tally: Arc<Tally>,
     disk: DiskGuard,
+    seals: Arc<Seals>,
     directory: OnceLock<Group<DirectoryMachine>>,
     queues: RwLock<BTreeMap<GroupId, Group<QueueMachine>>>,
 }
@@ -54,7 +56,7 @@ pub(crate) enum LocateError {
 }
 
 impl Node {
-    pub(crate) fn new(config: &Config, replica: Arc<Replica>) -> Self {
+    pub(crate) fn new(config: &Config, replica: Arc<Replica>, seals: Arc<Seals>) -> Self {
         Self {
             name: config.name(),
             started: Instant::now(),
@@ -62,6 +64,7 @@ impl Node {
             group_count: config.groups,
             tally: Arc::default(),
             disk: DiskGuard::new(config.disk_free_min_bytes),
+            seals,
             directory: OnceLock::new(),
             queues: RwLock::default(),
         }
@@ -86,6 +89,11 @@ impl Node {
     /// What this node was asked.
     pub(crate) const fn tally(&self) -> &Arc<Tally> {
         &self.tally
+    }
+
+    /// Its certificates and doors.
+    pub(crate) fn seals(&self) -> &Seals {
+        &self.seals
     }
 
     /// Whether the disk has room for what is sent. Errors: why not, in words.

@@ -16,6 +16,7 @@ use crate::doors::{
 use crate::node::Node;
 use crate::push;
 use crate::restore::restore;
+use crate::seals::Seals;
 
 /// Time that calls under way get at a stop.
 const STOP_GRACE: Duration = Duration::from_millis(200);
@@ -67,6 +68,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         return Err(RunError::Config(fault));
     }
     let operator = config.operator_key.as_deref().map(read_operator).transpose().map_err(RunError::Config)?;
+    let seals = Arc::new(Seals::new(&config).map_err(|error| RunError::Config(error.to_string()))?);
     let trust = push::Trust::new(&config.push_ca).map_err(RunError::Config)?;
     tracing::debug!(descriptors = descriptors(), "files and connections this process may have");
     let grpc = TcpListener::bind(config.grpc).await.map_err(io(format!("listening on {}", config.grpc)))?;
@@ -78,20 +80,23 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         members: config.members(),
         timers: Timers::default(),
         wall: system_wall_clock(),
+        seal: seals.of_replica(),
     })?);
     if let Some(backup) = &config.restore {
         restore(&replica, backup, config.groups).await?;
     }
-    let node = Arc::new(Node::new(&config, Arc::clone(&replica)));
+    let node = Arc::new(Node::new(&config, Arc::clone(&replica), Arc::clone(&seals)));
+    tokio::spawn(Arc::clone(&seals).watch());
     let (stop, stopped) = watch::channel(false);
     let keys = Arc::new(KeyRing::new(Arc::clone(&node), operator, config.local_key));
     let entrance = Entrance::new(Arc::clone(&keys), config.hosts(), system_wall_clock(), config.keyless);
     let server = tokio::spawn(serve_grpc(Arc::clone(&node), entrance, grpc, stopped.clone()));
     let broker = Arc::new(NodeBroker::new(Arc::clone(&node), config.tcp_routes()));
     let cmq = CmqHttp::new(Arc::clone(&broker) as _, Arc::clone(&keys)).router();
-    let console = Console::new(Arc::clone(&node), Arc::clone(&keys), &config).router();
-    tokio::spawn(serve_tcp(tcp, broker, keys));
-    tokio::spawn(serve_http(http, http_router(Arc::clone(&node)).merge(cmq).merge(console)));
+    let console = Console::new(Arc::clone(&node), Arc::clone(&keys), &config).map_err(RunError::Config)?.router();
+    tokio::spawn(serve_tcp(tcp, seals.tcp.clone(), broker, keys));
+    let pages = http_router(Arc::clone(&node)).merge(cmq).merge(console);
+    tokio::spawn(serve_http(http, seals.http.clone(), pages));
     let serve = async {
         node.open_groups(config.groups).await?;
         tokio::spawn(push::run(Arc::clone(&node), config.push_reach(), trust, stopped));

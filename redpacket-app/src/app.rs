@@ -30,6 +30,7 @@ use crate::packet::people::People;
 use crate::pay::making::Making;
 use crate::pay::send::Sending;
 use crate::queues::Queues;
+use crate::seals::Seals;
 use crate::tenpay::accounts::Accounts;
 use crate::tenpay::booking::Booking;
 use crate::tenpay::marks::Marks;
@@ -40,6 +41,8 @@ pub(crate) struct App {
     pub(crate) replica: Arc<Replica>,
     pub(crate) homes: Arc<Homes>,
     pub(crate) entrance: Entrance,
+    /// Its certificates and doors.
+    pub(crate) seals: Seals,
     /// What an operator has given up.
     pub(crate) switches: Arc<Switches>,
     /// Folder of the node's data.
@@ -66,10 +69,10 @@ pub(crate) struct App {
 
 impl App {
     /// Puts the roles together. Errors: an address of the queue is none.
-    pub(crate) fn new(config: &Config, replica: Arc<Replica>, homes: Arc<Homes>) -> Result<Self, Error> {
+    pub(crate) fn new(config: &Config, replica: Arc<Replica>, homes: Arc<Homes>, seals: Seals) -> Result<Self, Error> {
         let switches = Arc::new(Switches::default());
         let booking = Booking::start(Arc::clone(&homes));
-        let queues = Queues::new(&config.queues, config.queue_key.as_deref())?;
+        let queues = Queues::new(&config.queues, config.queue_key.as_deref(), seals.keeper())?;
         let pending = Pending::new(Arc::clone(&homes), booking.clone());
         let accounts = Accounts { homes: Arc::clone(&homes), booking: booking.clone() };
         let making = Making { homes: Arc::clone(&homes), booking: booking.clone(), queues: queues.clone() };
@@ -93,6 +96,7 @@ impl App {
             people: People { homes: Arc::clone(&homes) },
             homes,
             entrance: Entrance::new(config.user_rate(), config.address_rate, Arc::clone(&switches)),
+            seals,
             switches,
             data: config.data.clone(),
             guesses: Lockouts::default(),

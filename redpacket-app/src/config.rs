@@ -35,6 +35,16 @@ pub struct Config {
     /// gRPC address of a queue node; once for each.
     #[arg(long = "queue", required = true)]
     pub queues: Vec<String>,
+    /// Folder of certificates, ca.crt, tls.crt and tls.key: both doors and every call to other nodes are TLS, and callers show
+    /// a certificate of that authority. Files that change are read again.
+    #[arg(long)]
+    pub tls: Option<PathBuf>,
+    /// A door that also takes callers without a certificate, as phones are. May be given more than once.
+    #[arg(long, value_enum, requires = "tls")]
+    pub tls_open: Vec<TlsDoor>,
+    /// Listen on addresses that other machines can reach, without TLS: that network is trusted.
+    #[arg(long)]
+    pub plain: bool,
     /// Shards of the ledger. Never changed while there is data.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=i64::from(GROUPS_MAX)))]
     pub ledger_groups: u32,
@@ -64,7 +74,31 @@ pub struct Config {
     pub resend_after_ms: u64,
 }
 
+/// A door, where it matters who comes without a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum TlsDoor {
+    /// gRPC; nodes show their certificates all the same.
+    Grpc,
+    /// The phone page, health, metrics.
+    Http,
+}
+
 impl Config {
+    /// Why this cannot be: text for the operator. `None`: it can.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        if self.plain && self.tls.is_some() {
+            return Some("--plain and --tls are each other's opposite".to_owned());
+        }
+        let reachable = [self.grpc, self.http].into_iter().find(|address| !address.ip().is_loopback());
+        reachable.filter(|_| !self.plain && self.tls.is_none()).map(|address| {
+            format!(
+                "{address} can be reached by others, and nothing is encrypted: give certificates with --tls, or say \
+                 --plain if that network is trusted"
+            )
+        })
+    }
+
     /// Calls that one user may make in a second; 0: as many as come.
     #[must_use]
     pub fn user_rate(&self) -> u32 {
@@ -108,6 +142,18 @@ mod tests {
         assert_eq!((config.queues.len(), config.ledger_groups, config.packet_groups), (2, 2, 2));
         assert!(config.open_registration);
         assert_eq!((config.user_rate(), config.address_rate), (0, 2000));
+        for (words, is_good) in [
+            ("", true),
+            (" --http 0.0.0.0:2", false),
+            (" --http 0.0.0.0:2 --plain", true),
+            (" --http 0.0.0.0:2 --tls d", true),
+            (" --http 0.0.0.0:2 --tls d --plain", false),
+        ] {
+            let line =
+                line.replace(" --http 127.0.0.1:2", if words.is_empty() { " --http 127.0.0.1:2" } else { words });
+            let config = Config::try_parse_from(line.split_whitespace()).expect("the line is right");
+            assert_eq!(config.fault().is_none(), is_good, "{words}");
+        }
         let closed = line.replace(" --open-registration", "");
         assert!(Config::try_parse_from(closed.split_whitespace()).is_err(), "a closed cluster needs a session key");
         let keyed = format!("{closed} --session-key secret");

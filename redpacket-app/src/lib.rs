@@ -24,6 +24,7 @@ mod node;
 mod packet;
 mod pay;
 mod queues;
+mod seals;
 mod shard;
 mod tenpay;
 mod workers;

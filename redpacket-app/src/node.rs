@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::doors;
 use crate::homes::Homes;
 use crate::limits::PACKET_GROUPS_BASE;
+use crate::seals::Seals;
 use crate::shard::Shard;
 use crate::tenpay::feed::Words;
 use crate::workers;
@@ -36,6 +37,9 @@ pub(crate) type Slot = Arc<OnceLock<Arc<App>>>;
 /// Why a node does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
+    /// What the node was told cannot be.
+    #[error("{0}")]
+    Config(String),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {error}")]
     Listen {
@@ -64,38 +68,44 @@ impl NodeError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Failed(_) => 70,
-            Self::Listen { .. } | Self::Replica(_) | Self::Queue(_) | Self::Door(_) => 1,
+            Self::Config(_) | Self::Listen { .. } | Self::Replica(_) | Self::Queue(_) | Self::Door(_) => 1,
         }
     }
 }
 
 /// Runs a node until `stop` completes. Errors: it cannot start, or a door failed.
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
+    if let Some(fault) = config.fault() {
+        return Err(NodeError::Config(fault));
+    }
+    let seals = Seals::new(&config).map_err(|error| NodeError::Config(error.to_string()))?;
+    tokio::spawn(seals.clone().watch());
     let replica = Arc::new(Replica::open(ReplicaConfig {
         node: config.node,
         folder: config.data.clone(),
         members: config.member_map(),
         timers: Timers::default(),
         wall: system_wall_clock(),
+        seal: seals.of_replica(),
     })?);
     let slot = Slot::default();
     let grpc = listen(&config.grpc.to_string()).await?;
     let http = listen(&config.http.to_string()).await?;
-    let mut grpc = tokio::spawn(doors::grpc::serve(grpc, replica.service(), Arc::clone(&slot)));
-    let mut http = tokio::spawn(doors::http::serve(http, Arc::clone(&slot)));
+    let mut grpc = tokio::spawn(doors::grpc::serve((grpc, seals.grpc.clone()), replica.service(), Arc::clone(&slot)));
+    let mut http = tokio::spawn(doors::http::serve(http, seals.http.clone(), Arc::clone(&slot)));
 
     let homes = tokio::select! {
         joined = join(&config, &replica) => Arc::new(joined?),
         reason = replica.failed() => return Err(NodeError::Failed(reason)),
     };
-    let app = Arc::new(App::new(&config, Arc::clone(&replica), homes)?);
+    let app = Arc::new(App::new(&config, Arc::clone(&replica), homes, seals.clone())?);
     let (stopping, stopped) = watch::channel(false);
     let mut workers = workers::start(&app, &stopped);
     if let Some(topic) = &config.journal_topic {
         let words = (topic.as_str(), doors::grpc::journal_words as Words);
         workers::start_feeds(&mut workers, &app, words, &stopped);
     }
-    workers.spawn(doors::grpc::lead::spread(replica.clone(), stopped));
+    workers.spawn(doors::grpc::lead::spread(replica.clone(), seals.way(), stopped));
     // The slot was empty: it is filled here alone.
     let _ = slot.set(app);
     tracing::info!(node = config.node, grpc = %config.grpc, http = %config.http, "the node serves");

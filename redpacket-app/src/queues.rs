@@ -12,6 +12,7 @@
 //! Must never: give a queue a dead-letter policy or a short retention. A promise is kept for as long as it takes.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use queue_client::{
     Client, ClientConfig, Consumer, ConsumerConfig, Credentials, Error, FilterKind, NewMessage, NewPublication,
     Producer, ProducerConfig, QueueAttributes, TopicAttributes,
 };
+use tls::Keeper;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -51,11 +53,12 @@ pub(crate) struct Queues {
 }
 
 impl Queues {
-    /// Within a runtime. `key`: the file of the key pair that signs, where the queue's nodes ask for one. Errors: an
-    /// address is none; the file holds no key pair.
-    pub(crate) fn new(nodes: &[String], key: Option<&Path>) -> Result<Self, Error> {
+    /// Within a runtime. `key`: the file of the key pair that signs, where the queue's nodes ask for one; `tls`: what this
+    /// node shows, and whom it believes. Errors: an address is none; the file holds no key pair.
+    pub(crate) fn new(nodes: &[String], key: Option<&Path>, tls: Option<Arc<Keeper>>) -> Result<Self, Error> {
         let mut config = ClientConfig::new(nodes.iter().cloned());
         config.credentials = key.map(Credentials::read).transpose()?;
+        config.tls = tls;
         config.attempt_timeout = Duration::from_secs(2);
         let client = Client::new(config)?;
         let credits = Producer::new(&client.with_timeout(QUEUE_DEADLINE), CREDITS, ProducerConfig::default());

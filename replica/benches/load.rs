@@ -124,6 +124,7 @@ async fn start(folder: &std::path::Path) -> Result<Vec<Node>, Failure> {
             members: members.clone(),
             timers: Timers::default(),
             wall: system_wall_clock(),
+            seal: None,
         };
         let replica = Replica::open(config)?;
         let served = tonic::transport::Server::builder().add_service(replica.service());

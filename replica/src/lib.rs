@@ -31,5 +31,5 @@ pub use group::{
     Applied, Group, GroupStatus, Leader, MemberChange, MemberError, ProposeError, ReadError, Receipt, Role, View,
     Waiting,
 };
-pub use net::{Carrier, GrpcTransport, Lane, ReplicationService, Transport, TransportError, wire};
+pub use net::{Carrier, GrpcTransport, Lane, ReplicationService, Seal, Transport, TransportError, wire};
 pub use process::{Replica, ReplicaConfig, Timers};

@@ -27,7 +27,7 @@ use crate::clock::WallClock;
 use crate::errors::StartError;
 use crate::group::{Addressee, Group, GroupControl, GroupSetup, GroupStatus, MemberChange, MemberError, Role};
 use crate::log::{FsyncGauge, GroupLog, LogEngine, SegmentLog};
-use crate::net::{Carrier, GrpcTransport, ReplicationService, Switchboard, Transport};
+use crate::net::{Carrier, GrpcTransport, ReplicationService, Seal, Switchboard, Transport};
 use crate::state::{RocksBudget, RocksRows};
 
 const FORMAT: &str = "tercet-1";
@@ -72,6 +72,8 @@ pub struct ReplicaConfig {
     pub timers: Timers,
     /// The node's wall clock.
     pub wall: WallClock,
+    /// How nodes prove to each other who they are; none: they do not.
+    pub seal: Option<Seal>,
 }
 
 /// The replication of one process.
@@ -116,9 +118,11 @@ impl Replica {
         check_identity(&config.folder, config.node)?;
         let gauge = Arc::new(FsyncGauge::default());
         let log = SegmentLog::open(&config.folder.join("log"), Arc::clone(&gauge)).map_err(StartError::log)?;
+        let transport = GrpcTransport::new(config.seal.clone());
+        config.members.iter().for_each(|(node, address)| transport.meet(*node, address));
         Ok(Self {
             config,
-            transport: Arc::new(GrpcTransport::default()),
+            transport: Arc::new(transport),
             switchboard: Arc::default(),
             log: Arc::new(log),
             gauge,
@@ -132,7 +136,7 @@ impl Replica {
     /// The service peers call: it must be listening before groups are added, or nodes that start wait for each other.
     #[must_use]
     pub fn service(&self) -> ReplicationService {
-        Carrier::service(Arc::clone(&self.switchboard))
+        Carrier::service(Arc::clone(&self.switchboard), self.config.seal.clone())
     }
 
     /// Opens a group and begins to take part in it. Errors: [`StartError`].

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use proto::outcome::{Outcome, outcome_of};
-use queue_client::{Credentials, Signer};
+use queue_client::{Credentials, Signer, signer};
+use tls::Way;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::service::Interceptor as _;
@@ -26,9 +27,14 @@ pub struct Raw {
 impl Raw {
     /// A connection to the node at `address`, whose calls are signed if there is something to sign with.
     pub async fn connect(address: &str, credentials: Option<&Credentials>) -> Self {
+        Self::connect_by(&Way::default(), address, credentials).await
+    }
+
+    /// As [`Self::connect`], over TLS where the way says so.
+    pub async fn connect_by(way: &Way, address: &str, credentials: Option<&Credentials>) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("it is an address");
-        let channel = endpoint.timeout(ANSWER_MAX).connect().await.expect("the node listens");
-        Self { grpc: Grpc::new(channel), signer: credentials.map(|credentials| credentials.signer(address)) }
+        let channel = way.connected(&endpoint.timeout(ANSWER_MAX)).await.expect("the node listens");
+        Self { grpc: Grpc::new(channel), signer: credentials.map(|credentials| signer(Some(credentials), address)) }
     }
 
     /// The line that proves the key pair for a call of `rpc`, such as `/tercet.queue.v1.Queue/Send`.

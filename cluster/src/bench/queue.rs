@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use proto::limits::MESSAGES_PER_CALL_MAX;
-use queue_client::{Client, ClientConfig, Message, NewMessage, Producer, ProducerConfig, QueueAttributes, Receive};
+use queue_client::{Client, Message, NewMessage, Producer, ProducerConfig, QueueAttributes, Receive};
 use tokio::sync::{Semaphore, watch as channel};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -22,6 +22,7 @@ use crate::file::{ClusterFile, Kind, NodeEntry};
 use crate::limits::{
     CACHE_FILL_BODY_BYTES_MIN, CACHE_FILL_BYTES, CALL_MAX, DRAIN_MAX, FILL_CALLS, FILL_MAX, POLL_PAUSE,
 };
+use crate::link;
 
 /// The longest delay of the messages of `--delayed`: a year.
 const DELAY_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -37,7 +38,7 @@ pub(crate) async fn run(cluster: &ClusterFile, queue_plan: &QueuePlan) -> Result
         return Err(Error::Impossible(format!("a batch has at most {MESSAGES_PER_CALL_MAX} messages")));
     }
     let addresses = cluster.addresses(Kind::Queue);
-    let connect = || Client::new(ClientConfig::new(addresses.iter().cloned())).map_err(Error::call("queue"));
+    let connect = || Client::new(link::client_config(addresses.iter().cloned())).map_err(Error::call("queue"));
     let clients = (0..plan.producers.max(plan.consumers())).map(|_| connect()).collect::<Result<Vec<_>, _>>()?;
     let queue = format!("bench-{:08x}", rand::random::<u32>());
     let Some(first) = clients.first() else { return Ok(Vec::new()) };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use proto::ledger::v1::ledger_client::LedgerClient;
 use proto::ledger::v1::{AccountKind, FundRequest, OpenAccountRequest, TransferRequest};
-use queue_client::{Client, ClientConfig, NewMessage, QueueAttributes};
+use queue_client::{Client, NewMessage, QueueAttributes};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -18,6 +18,7 @@ use crate::doors::{Doors, Miss};
 use crate::error::Error;
 use crate::file::{ClusterFile, Kind};
 use crate::limits::{CALL_MAX, FIRST_GROUP};
+use crate::link;
 use crate::phone::{Id, bytes};
 
 /// Pause between two probes.
@@ -62,7 +63,7 @@ pub(crate) struct QueueProbe {
 impl QueueProbe {
     /// Makes a queue in the first group. Errors: none could be made there.
     pub(crate) async fn new(cluster: &ClusterFile) -> Result<Self, Error> {
-        let config = ClientConfig::new(cluster.addresses(Kind::Queue));
+        let config = link::client_config(cluster.addresses(Kind::Queue));
         let client = Client::new(config).map_err(Error::call("queue"))?;
         for number in 0..NAMES_MAX {
             let queue = format!("probe-{number}");

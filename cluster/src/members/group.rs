@@ -12,13 +12,13 @@ use proto::limits::LAG_ENTRIES_MAX;
 use proto::outcome::{Outcome, outcome_of};
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Status;
-use tonic::transport::Channel;
 
 use super::plan;
 use crate::admin::{self, View};
 use crate::error::Error;
 use crate::file::NodeEntry;
 use crate::limits::{CATCH_UP_MAX, CHANGE_ATTEMPT_MAX, CHANGE_MAX, POLL_PAUSE};
+use crate::link::{self, Signed};
 use crate::screen::Progress;
 
 /// A change of a group.
@@ -180,8 +180,8 @@ pub(super) fn led_by(views: &[View], node: &str) -> Vec<u32> {
 }
 
 /// A client that connects when first used.
-pub(super) fn client(address: &str) -> Result<MembersClient<Channel>, Error> {
-    Ok(MembersClient::new(admin::endpoint(address)?.connect_lazy()))
+pub(super) fn client(address: &str) -> Result<MembersClient<Signed>, Error> {
+    Ok(MembersClient::new(link::signed(address)?))
 }
 
 /// For `map_err`: a call that failed.

@@ -9,6 +9,7 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
+use crate::certs;
 use crate::error::Error;
 use crate::file::{ClusterFile, Folder, Kind, NodeEntry};
 use crate::limits::{GROUPS, LOG_TAIL_BYTES, LOG_TAIL_LINES};
@@ -21,8 +22,10 @@ pub(crate) fn launch(folder: &Folder, cluster: &ClusterFile, kind: Kind, entry: 
     fs::create_dir_all(&data).map_err(Error::on(&data))?;
     let out = File::options().create(true).append(true).open(&log).map_err(Error::on(&log))?;
     let err = out.try_clone().map_err(Error::on(&log))?;
+    let key = Some(folder.operator_key()).filter(|key| key.exists());
+    let papers = Papers { certs: certs::of_node(folder, kind, entry)?, key };
     let child = Command::new(&binary)
-        .args(arguments(cluster, kind, entry))
+        .args(arguments(cluster, kind, entry, &papers))
         .arg("--data")
         .arg(&data)
         .current_dir(folder.path())
@@ -39,8 +42,17 @@ pub(crate) fn launch(folder: &Folder, cluster: &ClusterFile, kind: Kind, entry: 
     })
 }
 
+/// What proves a node, and whoever calls it.
+#[derive(Default)]
+struct Papers {
+    /// Its certificates, if the cluster is sealed.
+    certs: Option<PathBuf>,
+    /// The operator's key pair, if the cluster asks for keys.
+    key: Option<PathBuf>,
+}
+
 /// What a node is told, but for its data.
-fn arguments(cluster: &ClusterFile, kind: Kind, entry: &NodeEntry) -> Vec<String> {
+fn arguments(cluster: &ClusterFile, kind: Kind, entry: &NodeEntry, papers: &Papers) -> Vec<String> {
     let mut words = Vec::new();
     let mut say = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
     say("--node", entry.number());
@@ -52,21 +64,30 @@ fn arguments(cluster: &ClusterFile, kind: Kind, entry: &NodeEntry) -> Vec<String
     for member in cluster.of(kind) {
         say("--member", &format!("{}={}", member.number(), member.grpc));
     }
+    if let Some(certs) = &papers.certs {
+        say("--tls", &certs.display().to_string());
+    }
     let groups = GROUPS.to_string();
     match kind {
         Kind::Queue => {
             say("--groups", &groups);
             cluster.queue.iter().filter_map(|node| node.tcp.as_deref()).for_each(|tcp| say("--tcp-route", tcp));
             cluster.app.iter().for_each(|node| say("--app", &node.grpc));
-            // A local cluster takes CMQ's key pair AKIDlocal / local and gRPC calls without one, and pushes to subscribers on
-            // this machine.
-            words.extend(["--local-key", "--keyless"].map(str::to_owned));
+            // A local cluster takes CMQ's key pair AKIDlocal / local and gRPC calls without one, unless it was told to ask for
+            // keys, and pushes to subscribers on this machine.
+            match &papers.key {
+                Some(key) => say("--operator-key", &key.display().to_string()),
+                None => words.extend(["--local-key", "--keyless"].map(str::to_owned)),
+            }
             words.extend(["--push-allow".to_owned(), "loopback".to_owned()]);
         }
         Kind::App => {
             cluster.queue.iter().for_each(|node| say("--queue", &node.grpc));
             say("--ledger-groups", &groups);
             say("--packet-groups", &groups);
+            if let Some(key) = &papers.key {
+                say("--queue-key", &key.display().to_string());
+            }
             // A local cluster lets anyone register a user with a funded wallet.
             words.push("--open-registration".to_owned());
             words.extend(["--journal-topic".to_owned(), "journal".to_owned()]);
@@ -110,7 +131,7 @@ mod tests {
     #[test]
     fn a_queue_node_is_told_its_number_ports_members_and_groups() {
         let cluster = sample();
-        let words = arguments(&cluster, Kind::Queue, &cluster.queue[0]).join(" ");
+        let words = arguments(&cluster, Kind::Queue, &cluster.queue[0], &Papers::default()).join(" ");
         let expected = "--node 1 --grpc 127.0.0.1:100 --http 127.0.0.1:101 --tcp 127.0.0.1:102 \
                         --member 1=127.0.0.1:100 --groups 2 --tcp-route 127.0.0.1:102 --app 127.0.0.1:200 --local-key --keyless --push-allow loopback";
         assert_eq!(words, expected);
@@ -119,11 +140,24 @@ mod tests {
     #[test]
     fn an_app_node_is_told_where_the_queue_is_and_lets_anyone_register() {
         let cluster = sample();
-        let words = arguments(&cluster, Kind::App, &cluster.app[0]).join(" ");
+        let words = arguments(&cluster, Kind::App, &cluster.app[0], &Papers::default()).join(" ");
         let expected = "--node 1 --grpc 127.0.0.1:200 --http 127.0.0.1:201 --member 1=127.0.0.1:200 \
                         --queue 127.0.0.1:100 --ledger-groups 2 --packet-groups 2 --open-registration \
                         --journal-topic journal";
         assert_eq!(words, expected);
+    }
+
+    #[test]
+    fn a_node_of_a_sealed_cluster_that_asks_for_keys_is_told_where_both_are() {
+        let cluster = sample();
+        let papers = Papers { certs: Some("/c".into()), key: Some("/k".into()) };
+        for (kind, entry, key) in
+            [(Kind::Queue, &cluster.queue[0], "--operator-key /k"), (Kind::App, &cluster.app[0], "--queue-key /k")]
+        {
+            let words = arguments(&cluster, kind, entry, &papers).join(" ");
+            assert!(words.contains("--tls /c") && words.contains(key) && !words.contains("--keyless"), "{words}");
+            assert!(!words.contains("--local-key"), "{words}");
+        }
     }
 
     #[test]

@@ -6,7 +6,6 @@
 
 use futures::future::try_join_all;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::launch::tail;
@@ -14,6 +13,7 @@ use super::process::Process;
 use crate::error::Error;
 use crate::file::{ClusterFile, Folder, Kind, NodeEntry};
 use crate::limits::{POLL_PAUSE, READY_MAX, STATUS_MAX};
+use crate::link;
 
 /// Waits until every node is ready. Errors: `NotReady`, for the first that ended or took too long.
 pub(crate) async fn all_ready(folder: &Folder, cluster: &ClusterFile) -> Result<(), Error> {
@@ -50,9 +50,10 @@ pub(crate) async fn is_ready(folder: &Folder, kind: Kind, entry: &NodeEntry) -> 
 /// Whether the node answers with 200.
 async fn says_yes(address: &str) -> bool {
     let ask = async {
-        let mut stream = TcpStream::connect(address).await?;
+        let mut stream = link::http(address).await?;
         let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
+        stream.flush().await?;
         let mut head = [0; 12];
         stream.read_exact(&mut head).await?;
         Ok::<_, std::io::Error>(head)

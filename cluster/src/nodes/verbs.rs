@@ -48,6 +48,7 @@ impl FromStr for Target {
 /// Errors: `Running`, `Impossible` (ports, another size, no binary), `NotReady`.
 pub(crate) async fn up(folder: &Folder, shape: &Shape) -> Result<ClusterFile, Error> {
     let _lock = folder.lock()?;
+    folder.settle()?;
     let mut cluster = folder.read()?.unwrap_or_default();
     if let Some((_, node)) = running(folder, &cluster).next() {
         return Err(Error::Running { dir: folder.path().to_owned(), node: node.node.clone(), pid: node.pid });
@@ -214,13 +215,14 @@ pub(crate) fn describe(folder: &Folder, cluster: &ClusterFile) -> String {
     let mut text = format!("cluster of {} nodes in {}", cluster.nodes().count(), folder.path().display());
     for (kind, entry) in cluster.nodes() {
         let tcp = entry.tcp.as_ref().map(|tcp| format!("  tcp {tcp}")).unwrap_or_default();
+        let scheme = if folder.authority().exists() { "https" } else { "http" };
         let page = match kind {
             Kind::Queue => "/console",
             Kind::App => "/",
         };
         let NodeEntry { node, pid, grpc, http, .. } = entry;
         // A String takes whatever is written to it.
-        let _ = write!(text, "\n  {node:<3} pid {pid:<7} grpc {grpc}  http://{http}{page}{tcp}");
+        let _ = write!(text, "\n  {node:<3} pid {pid:<7} grpc {grpc}  {scheme}://{http}{page}{tcp}");
     }
     text
 }

@@ -10,12 +10,13 @@ mod topic;
 
 use clap::{Subcommand, ValueEnum};
 use proto::queue::v1::{GetQueueReply, MessageFilter, MessageState, StartRedriveRequest};
-use queue_client::{Client, ClientConfig};
+use queue_client::Client;
 
 pub(crate) use self::topic::{Topic, topic};
 use crate::error::Error;
 use crate::file::Kind;
 use crate::limits::{CALL_MAX, LIST_PAGE};
+use crate::link;
 use crate::reach::Reach;
 use crate::screen;
 use edit::Attributes;
@@ -168,7 +169,7 @@ impl From<State> for MessageState {
 
 /// A client of the cluster.
 pub(crate) async fn client(reach: &Reach) -> Result<Client, Error> {
-    let mut config = ClientConfig::new(reach.cluster().await?.addresses(Kind::Queue));
+    let mut config = link::client_config(reach.cluster().await?.addresses(Kind::Queue));
     config.call_timeout = CALL_MAX;
     Client::new(config).map_err(Error::call("connecting"))
 }

@@ -52,6 +52,14 @@ pub(crate) fn text(verdict: &Verdict) -> String {
                 status.disk_free_bytes / 1_000_000_000,
                 status.disk_bytes / 1_000_000_000,
             ));
+            if let Some(certificate) = &status.certificate {
+                let trouble =
+                    if certificate.trouble.is_empty() { String::new() } else { format!("; {}", certificate.trouble) };
+                lines.push(format!(
+                    "node {node}: certificate good for {} days{trouble}",
+                    certificate.seconds_left / 86_400
+                ));
+            }
         }
     }
     lines.join("\n")
@@ -86,6 +94,9 @@ fn node(view: &View) -> Value {
                 "disk_free_bytes": status.disk_free_bytes,
                 "fsync_p50_us": fsync.p50_us,
                 "fsync_p99_us": fsync.p99_us,
+                "certificate_days_left": status.certificate.as_ref().map(|certificate| certificate.seconds_left / 86_400),
+                "certificate_renewed": status.certificate.as_ref().map(|certificate| certificate.renewed),
+                "certificate_trouble": status.certificate.as_ref().map_or("", |certificate| &certificate.trouble),
                 "groups": status.groups.iter().map(group).collect::<Vec<_>>(),
             })
         }

@@ -23,6 +23,8 @@ pub(crate) const HTTP_HEADERS_MAX: Duration = Duration::from_secs(30);
 /// HTTP: bytes of a request's first line and headers. A GET carries its pairs there.
 pub(crate) const HTTP_HEADER_BYTES_MAX: usize = 256 * 1024;
 
+/// gRPC: connections that are made and not yet taken over by the server.
+pub(crate) const GRPC_CONNECTIONS_WAITING: usize = 64;
 /// gRPC: the first bytes of a connection are there within this.
 pub(crate) const GRPC_PREFACE_MAX: Duration = Duration::from_secs(10);
 /// gRPC: those bytes.

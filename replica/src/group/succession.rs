@@ -61,6 +61,7 @@ async fn watch_over_leaders<M: Machine>(group: &Group<M>) {
                 Err(_) => return,
             }
         };
+        group.0.transport.meet(followed.node, &followed.address);
         let gone = group.0.transport.gone(&followed.address);
         let is_open = tokio::select! {
             is_open = lead_changes(&mut metrics, &followed) => is_open,

@@ -1,6 +1,7 @@
 //! gRPC as the carrier: a transport of lazily opened channels, and the service that hands messages to the switchboard.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,12 +12,14 @@ use futures::future::BoxFuture;
 use futures::stream::{BoxStream, Fuse};
 use futures::{Stream, StreamExt as _};
 use parking_lot::Mutex;
+use tls::{Keeper, Met, Name, Way};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Response, Status, Streaming};
+use tonic::{ConnectError, Request, Response, Status, Streaming};
 
 use super::port::Switchboard;
+use super::speaker::Speaker;
 use super::transport::{Answers, Lane, Transport, TransportError};
 use crate::limits::MESSAGE_BYTES_MAX;
 use wire::Frame;
@@ -36,13 +39,51 @@ const KEEP_ALIVE: Duration = Duration::from_secs(2);
 const STAY_AGAIN_AFTER: Duration = Duration::from_millis(50);
 const WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 
+/// How nodes prove to each other who they are.
+#[derive(Clone, Debug)]
+pub struct Seal {
+    /// This node's papers.
+    pub keeper: Arc<Keeper>,
+    /// What the nodes are nodes of, as it stands in their certificates.
+    pub house: &'static str,
+}
+
+impl Seal {
+    /// The node that a certificate was shown of. `None`: none of these nodes.
+    fn node(&self, met: &Met) -> Option<u64> {
+        met.names.iter().find_map(|name| match name {
+            Name::Node { house, number } if house == self.house => Some(*number),
+            Name::Node { .. } | Name::Client(_) => None,
+        })
+    }
+}
+
 /// Carries messages over gRPC.
-#[derive(Default)]
 pub struct GrpcTransport {
+    seal: Option<Seal>,
+    /// Which node is at an address.
+    nodes: Mutex<BTreeMap<String, u64>>,
     channels: Mutex<BTreeMap<(Lane, String), Channel>>,
 }
 
 impl GrpcTransport {
+    /// A transport that believes whom it calls by the seal, if there is one.
+    #[must_use]
+    pub fn new(seal: Option<Seal>) -> Self {
+        Self { seal, nodes: Mutex::default(), channels: Mutex::default() }
+    }
+
+    /// The way to whoever must be at an address. Errors: no node is known there.
+    fn way(&self, address: &str) -> Result<Way, TransportError> {
+        let Some(seal) = &self.seal else { return Ok(Way::default()) };
+        let node = self.nodes.lock().get(address).copied();
+        let node = node.ok_or_else(|| TransportError::Unreachable {
+            address: address.to_owned(),
+            reason: "no node is known to be there".to_owned(),
+        })?;
+        Ok(Way::new(Some(Arc::clone(&seal.keeper))).to(Name::node(seal.house, node)))
+    }
+
     fn client(&self, lane: Lane, address: &str) -> Result<ReplicationClient<Channel>, TransportError> {
         let mut channels = self.channels.lock();
         let channel = if let Some(channel) = channels.get(&(lane, address.to_owned())) {
@@ -52,7 +93,8 @@ impl GrpcTransport {
                 address: address.to_owned(),
                 reason: error.to_string(),
             };
-            let channel = Endpoint::from_shared(format!("http://{address}"))
+            let way = self.way(address)?;
+            let endpoint = Endpoint::from_shared(format!("http://{address}"))
                 .map_err(unreachable)?
                 .connect_timeout(CONNECT_TIMEOUT)
                 .tcp_nodelay(true)
@@ -60,8 +102,8 @@ impl GrpcTransport {
                 .keep_alive_timeout(KEEP_ALIVE)
                 .keep_alive_while_idle(true)
                 .initial_stream_window_size(WINDOW_BYTES)
-                .initial_connection_window_size(2 * WINDOW_BYTES)
-                .connect_lazy();
+                .initial_connection_window_size(2 * WINDOW_BYTES);
+            let channel = way.channel(&endpoint);
             channels.insert((lane, address.to_owned()), channel.clone());
             channel
         };
@@ -90,6 +132,14 @@ impl Transport for GrpcTransport {
         let client = self.client(lane, address);
         let address = address.to_owned();
         Box::pin(open_stream(client, address, Frames(requests.fuse())))
+    }
+
+    fn meet(&self, node: u64, address: &str) {
+        let before = self.nodes.lock().insert(address.to_owned(), node);
+        // Another node is there now: the channels to the one before it would not believe it.
+        if self.seal.is_some() && before.is_some_and(|before| before != node) {
+            self.channels.lock().retain(|(_, at), _| at != address);
+        }
     }
 
     fn gone(&self, address: &str) -> BoxFuture<'static, ()> {
@@ -140,11 +190,14 @@ async fn open_stream(
 
 fn transport_error(address: String, status: &Status) -> TransportError {
     let reason = status.message().to_owned();
-    // What tonic says when a connection could not be opened; the request has not left then. A connection that breaks
-    // later is Unavailable too, with another text.
-    let texts = ["tcp connect error", "deadline has elapsed"];
-    let is_connect = status.code() == Code::Unavailable && texts.iter().any(|text| reason.starts_with(text));
-    if is_connect {
+    // A connection that could not be opened: the request has not left. One that breaks later has another cause.
+    let mut cause = status.source();
+    while let Some(error) = cause
+        && !error.is::<ConnectError>()
+    {
+        cause = error.source();
+    }
+    if cause.is_some() {
         TransportError::Unreachable { address, reason }
     } else {
         TransportError::Broken { address, reason }
@@ -157,24 +210,38 @@ pub type ReplicationService = ReplicationServer<Carrier>;
 /// Hands messages to the groups of this process.
 pub struct Carrier {
     switchboard: Arc<Switchboard>,
+    seal: Option<Seal>,
 }
 
 impl Carrier {
-    pub(crate) fn service(switchboard: Arc<Switchboard>) -> ReplicationService {
-        ReplicationServer::new(Self { switchboard })
+    pub(crate) fn service(switchboard: Arc<Switchboard>, seal: Option<Seal>) -> ReplicationService {
+        ReplicationServer::new(Self { switchboard, seal })
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    /// Who sends a request. Errors: nodes prove who they are, and this one has not.
+    fn speaker<T>(&self, request: &Request<T>) -> Result<Speaker, Status> {
+        let Some(seal) = &self.seal else { return Ok(Speaker::Anybody) };
+        let met = request.extensions().get::<Met>().cloned().unwrap_or_default();
+        seal.node(&met).map(Speaker::Node).ok_or_else(|| {
+            let address = met.address.map_or_else(String::new, |address| address.to_string());
+            tracing::warn!(address, names = ?met.names, "only nodes of this cluster replicate, by their certificates");
+            Status::permission_denied("only nodes of this cluster replicate, by their certificates")
+        })
     }
 }
 
 #[tonic::async_trait]
 impl Replication for Carrier {
     async fn call(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {
-        let data = self.switchboard.call(request.into_inner().data).await;
+        let speaker = self.speaker(&request)?;
+        let data = self.switchboard.call_by(speaker, request.into_inner().data).await;
         Ok(Response::new(Frame { data }))
     }
 
-    async fn stay(&self, _: Request<Frame>) -> Result<Response<Frame>, Status> {
+    async fn stay(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {
+        self.speaker(&request)?;
         self.switchboard.left().await;
         Ok(Response::new(Frame::default()))
     }
@@ -182,10 +249,11 @@ impl Replication for Carrier {
     type AppendStream = BoxStream<'static, Result<Frame, Status>>;
 
     async fn append(&self, request: Request<Streaming<Frame>>) -> Result<Response<Self::AppendStream>, Status> {
+        let speaker = self.speaker(&request)?;
         // A broken connection ends the input like a close does; the leader opens a new stream.
         let messages =
             request.into_inner().scan((), |(), frame| futures::future::ready(frame.ok().map(|frame| frame.data)));
-        let answers = self.switchboard.stream(messages.boxed()).await;
+        let answers = self.switchboard.stream_by(speaker, messages.boxed()).await;
         Ok(Response::new(answers.map(|data| Ok(Frame { data })).boxed()))
     }
 }

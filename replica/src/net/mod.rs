@@ -9,9 +9,10 @@ mod message;
 mod peer;
 mod port;
 mod snapshot;
+mod speaker;
 mod transport;
 
-pub use carrier::{Carrier, GrpcTransport, ReplicationService, wire};
+pub use carrier::{Carrier, GrpcTransport, ReplicationService, Seal, wire};
 pub(crate) use message::{AppendResult, Hello, ProposeAnswer, Request, write_append_result, write_vote_response};
 pub(crate) use peer::{Peers, call};
 pub(crate) use port::{GroupPort, Switchboard};

@@ -37,7 +37,8 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    fn peer(&self, lane: Lane, node: &BasicNode) -> Peer {
+    fn peer(&self, lane: Lane, target: u64, node: &BasicNode) -> Peer {
+        self.transport.meet(target, &node.addr);
         Peer { group: self.group, lane, address: node.addr.clone(), transport: Arc::clone(&self.transport) }
     }
 }
@@ -45,16 +46,16 @@ impl Peers {
 impl RaftNetworkFactory<Config> for Peers {
     type Network = Peer;
 
-    async fn new_client(&mut self, _target: u64, node: &BasicNode) -> Peer {
-        self.peer(Lane::Log, node)
+    async fn new_client(&mut self, target: u64, node: &BasicNode) -> Peer {
+        self.peer(Lane::Log, target, node)
     }
 
-    async fn new_heartbeat_client(&mut self, _target: u64, node: &BasicNode) -> Peer {
-        self.peer(Lane::Control, node)
+    async fn new_heartbeat_client(&mut self, target: u64, node: &BasicNode) -> Peer {
+        self.peer(Lane::Control, target, node)
     }
 
-    async fn new_snapshot_client(&mut self, _target: u64, node: &BasicNode) -> Peer {
-        self.peer(Lane::Snapshot, node)
+    async fn new_snapshot_client(&mut self, target: u64, node: &BasicNode) -> Peer {
+        self.peer(Lane::Snapshot, target, node)
     }
 }
 

@@ -13,6 +13,7 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use super::message::{AppendResult, Request, write_answer, write_append_result};
+use super::speaker::Speaker;
 use crate::raft_types::Config;
 
 /// A group as its peers see it, whatever its machine.
@@ -59,22 +60,40 @@ impl Switchboard {
         found.ok_or_else(|| format!("group {} is not served here", group.0))
     }
 
-    /// Answers one message.
+    /// Answers one message of somebody whom nobody vouches for.
     pub(crate) async fn call(&self, message: Bytes) -> Bytes {
-        write_answer(self.answer(message).await)
+        self.call_by(Speaker::Anybody, message).await
     }
 
-    async fn answer(&self, message: Bytes) -> Result<Bytes, String> {
+    /// Answers one message.
+    pub(crate) async fn call_by(&self, speaker: Speaker, message: Bytes) -> Bytes {
+        write_answer(self.answer(speaker, message).await)
+    }
+
+    async fn answer(&self, speaker: Speaker, message: Bytes) -> Result<Bytes, String> {
         let (group, request) = Request::decode(message).map_err(|error| error.to_string())?;
+        speaker.may_say(&request)?;
         self.find(group)?.answer(request).await
     }
 
-    /// Answers a stream of append messages; all of them belong to the group of the first.
+    /// As [`Self::stream_by`], of somebody whom nobody vouches for.
     pub(crate) async fn stream(&self, messages: BoxStream<'static, Bytes>) -> BoxStream<'static, Bytes> {
+        self.stream_by(Speaker::Anybody, messages).await
+    }
+
+    /// Answers a stream of append messages; all of them belong to the group of the first.
+    pub(crate) async fn stream_by(
+        &self,
+        speaker: Speaker,
+        messages: BoxStream<'static, Bytes>,
+    ) -> BoxStream<'static, Bytes> {
         let mut messages = messages.take_until(self.left().boxed());
         let Some(first) = messages.next().await else { return futures::stream::empty().boxed() };
         let opened = Request::decode(first).map_err(|error| error.to_string());
-        let opened = opened.and_then(|(group, request)| Ok((self.find(group)?, group, request)));
+        let opened = opened.and_then(|(group, request)| {
+            speaker.may_say(&request)?;
+            Ok((self.find(group)?, group, request))
+        });
         let (port, group, first) = match opened {
             Ok((port, group, Request::Append(first))) => (port, group, first),
             Ok(_) => return failure("a stream carries append requests only".to_owned()),
@@ -83,7 +102,10 @@ impl Switchboard {
         // A message that does not decode ends the stream: the leader opens a new one.
         let rest = messages.scan((), move |(), message| {
             futures::future::ready(match Request::decode(message) {
-                Ok((of, Request::Append(append))) if of == group => Some(append),
+                Ok((of, request)) if of == group && speaker.may_say(&request).is_ok() => match request {
+                    Request::Append(append) => Some(append),
+                    _ => None,
+                },
                 _ => None,
             })
         });

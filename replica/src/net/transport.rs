@@ -54,6 +54,11 @@ pub trait Transport: Send + Sync + 'static {
         requests: BoxStream<'static, Bytes>,
     ) -> BoxFuture<'static, Result<Answers, TransportError>>;
 
+    /// `node` is at `address`: who is called there must be it, where nodes prove who they are.
+    fn meet(&self, node: u64, address: &str) {
+        let _ = (node, address);
+    }
+
     /// Completes once the process at `address` is gone: it has said so, or its connection has ended and nobody listens
     /// there any more. Silence is not enough: a process that hangs, or cannot be reached, is not gone.
     fn gone(&self, address: &str) -> BoxFuture<'static, ()>;

@@ -143,6 +143,7 @@ impl Loopback {
             members: self.members.clone(),
             timers: Timers::default(),
             wall: system_wall_clock(),
+            seal: None,
         };
         let ids = self.groups.clone();
         let runtime = NodeRuntime::start();

@@ -4,6 +4,8 @@
 //!  redpacket-app ──> ledger, packets (pure)          tests ──> everything        cluster ──> queue-client, proto
 //!       ├────────> replica <──────── queue-server ──> queue-core (pure)
 //!       └────────> queue-client ──> proto <───────┘  (the doors of both servers use proto too)
+//!
+//!  replica, queue-client, both servers, cluster ──> tls
 //! ```
 //!
 //! Must never: learn an arrow from the code. A new arrow is a dated decision first, then a line here.
@@ -18,17 +20,18 @@ pub(crate) const ENGINE_ROOM: &str = "replica";
 const TEST_ROOM: &str = "tests";
 
 /// The arrows as drawn: a room, and the rooms of ours it may name.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("proto", &[]),
     ("machine", &[]),
-    ("replica", &["machine"]),
+    ("tls", &[]),
+    ("replica", &["machine", "tls"]),
     ("queue-core", &["machine"]),
-    ("queue-server", &["machine", "replica", "queue-core", "proto"]),
-    ("queue-client", &["proto"]),
+    ("queue-server", &["machine", "replica", "queue-core", "proto", "tls"]),
+    ("queue-client", &["proto", "tls"]),
     ("ledger", &["machine"]),
     ("packets", &["machine"]),
-    ("redpacket-app", &["machine", "replica", "queue-client", "ledger", "packets", "proto"]),
-    ("cluster", &["queue-client", "proto"]),
+    ("redpacket-app", &["machine", "replica", "queue-client", "ledger", "packets", "proto", "tls"]),
+    ("cluster", &["queue-client", "proto", "tls"]),
 ];
 
 /// No room but `replica` has an engine in its `Cargo.toml`, not even for its tests.

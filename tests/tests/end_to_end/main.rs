@@ -19,4 +19,5 @@ mod order;
 mod phone;
 mod restart;
 mod rights;
+mod sealed;
 mod topics;

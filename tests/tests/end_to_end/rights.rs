@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use ::queue_client::{Client, ClientConfig, Credentials, Error, Receive};
+use ::queue_client::{Client, ClientConfig, Credentials, Error, Receive, signer};
 use bytes::Bytes;
 use prost::Message as _;
 use proto::admin::v1::*;
@@ -221,10 +221,10 @@ async fn a_proof_is_good_once_and_for_its_own_call_at_its_own_node() {
         assert_eq!(refusal(&raw.call_with(rpc, Bytes::new(), Some(&proof)).await), expected, "{what}");
     }
     // Signed by the right secret, but for another node, or by a clock that is wrong.
-    let other = operator().signer("10.0.0.1:1");
+    let other = signer(Some(&operator()), "10.0.0.1:1");
     for (what, signed, expected) in [
         ("for another node", sign(other, None), OTHER_HOST),
-        ("late", sign(operator().signer(&node.grpc), Some(&later)), STALE),
+        ("late", sign(signer(Some(&operator()), &node.grpc), Some(&later)), STALE),
     ] {
         assert_eq!(refusal(&raw.call_with(LIST, Bytes::new(), Some(&signed)).await), expected, "{what}");
     }

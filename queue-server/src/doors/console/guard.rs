@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  listener on loopback   who names this machine in `Host`      (a foreign page that points its own name here does not)
-//!  any other listener     a key pair that may manage everything, and only behind TLS
+//!  any other listener     a key pair that may manage everything, and only over TLS: the node's own, or a proxy's in front
 //!  POST, on both          from the page itself: same origin, and JSON, which no foreign form can send
 //! ```
 //!
@@ -23,6 +23,8 @@ use crate::doors::keys::KeyRing;
 /// Admits callers.
 pub(super) struct Guard {
     is_local: bool,
+    /// Whether the listener speaks TLS by itself.
+    is_sealed: bool,
     keys: Arc<KeyRing>,
 }
 
@@ -44,8 +46,8 @@ pub(super) enum Denied {
 }
 
 impl Guard {
-    pub(super) const fn new(is_local: bool, keys: Arc<KeyRing>) -> Self {
-        Self { is_local, keys }
+    pub(super) const fn new(is_local: bool, is_sealed: bool, keys: Arc<KeyRing>) -> Self {
+        Self { is_local, is_sealed, keys }
     }
 
     /// Whether the caller may. Errors: [`Denied`].
@@ -56,7 +58,7 @@ impl Guard {
 
     fn has_key(&self, headers: &HeaderMap) -> Result<(), Denied> {
         // Who lies about the proxy in front sends only its own secret in the clear.
-        if text(headers, "x-forwarded-proto") != "https" {
+        if !self.is_sealed && text(headers, "x-forwarded-proto") != "https" {
             return Err(Denied::InTheClear);
         }
         let given = text(headers, header::AUTHORIZATION.as_str()).strip_prefix("Basic ").ok_or(Denied::Key)?;
@@ -114,8 +116,8 @@ impl IntoResponse for Denied {
             Self::Foreign => (StatusCode::FORBIDDEN, "this console is called localhost, or by its loopback address"),
             Self::InTheClear => (
                 StatusCode::FORBIDDEN,
-                "the console asks for a key here, and only behind TLS: put a proxy in front that ends TLS and says \
-                 X-Forwarded-Proto, or listen on loopback and come through a tunnel",
+                "the console asks for a key here, and only over TLS: give the node certificates with --tls, or put a proxy \
+                 in front that ends TLS and says X-Forwarded-Proto, or listen on loopback and come through a tunnel",
             ),
             Self::Key => (StatusCode::UNAUTHORIZED, "a key pair is needed"),
             Self::Right => (StatusCode::FORBIDDEN, "the key pair may not manage every queue"),
@@ -147,7 +149,7 @@ mod tests {
         for (name, value) in lines {
             headers.insert(*name, HeaderValue::from_str(value).expect("the sample is a header"));
         }
-        assert_eq!(Guard::new(is_local, keys()).admit(method, &headers), expected, "{lines:?}");
+        assert_eq!(Guard::new(is_local, false, keys()).admit(method, &headers), expected, "{lines:?}");
     }
 
     #[test]

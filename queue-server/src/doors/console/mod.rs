@@ -35,11 +35,13 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use proto::credentials::Credentials;
+use replica::system_wall_clock;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use self::guard::Guard;
-use self::peers::Peers;
+use self::peers::{Asker, Peers};
 use super::keys::KeyRing;
 use crate::config::Config;
 use crate::node::Node;
@@ -58,15 +60,20 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    pub(crate) fn new(node: Arc<Node>, keys: Arc<KeyRing>, config: &Config) -> Self {
-        Self {
+    /// Errors: text; the operator's key file does not read.
+    pub(crate) fn new(node: Arc<Node>, keys: Arc<KeyRing>, config: &Config) -> Result<Self, String> {
+        let credentials = config.operator_key.as_deref().map(Credentials::read).transpose();
+        let credentials = credentials.map_err(|error| error.to_string())?;
+        let asker = Asker { way: node.seals().way(), credentials, clock: system_wall_clock() };
+        let is_sealed = !node.seals().http.is_plain();
+        Ok(Self {
             node,
-            guard: Guard::new(config.http.ip().is_loopback(), keys),
-            peers: Peers::new(config.members()),
+            guard: Guard::new(config.http.ip().is_loopback(), is_sealed, keys),
+            peers: Peers::new(config.members(), asker),
             apps: config.apps.clone(),
             look: Mutex::default(),
             audit: Mutex::default(),
-        }
+        })
     }
 
     /// The routes of the console.

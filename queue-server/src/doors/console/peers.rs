@@ -1,4 +1,5 @@
-//! The way to the other nodes, and to this one: the rpcs that every client uses, on one kept connection a node.
+//! The way to the other nodes, and to this one: the rpcs that every client uses, on one kept connection a node, signed by
+//! the operator's key pair where this node has it.
 //!
 //! Must never: repeat a call that may have happened.
 
@@ -9,13 +10,16 @@ use std::time::Instant;
 use machine::GroupId;
 use parking_lot::Mutex;
 use proto::admin::v1::admin_client::AdminClient;
+use proto::credentials::{Clock, Credentials, Signer};
 use proto::limits::WIRE_BYTES_MAX;
 use proto::outcome::{Hint, Outcome, not_applied, outcome_of, unknown};
 use proto::queue::v1::history_client::HistoryClient;
 use proto::queue::v1::queue_client::QueueClient;
 use proto::queue::v1::topics_client::TopicsClient;
 use queue_core::PlaceKind;
+use tls::Way;
 use tokio::time::{sleep, timeout_at};
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
 
@@ -26,35 +30,45 @@ use crate::node::{LocateError, Node};
 /// Connections to nodes.
 pub(super) struct Peers {
     first: BTreeMap<u64, String>,
-    channels: Mutex<BTreeMap<String, Channel>>,
+    asker: Asker,
+    peers: Mutex<BTreeMap<String, Peer>>,
 }
+
+/// Who asks, and how.
+pub(super) struct Asker {
+    pub(super) way: Way,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) clock: Clock,
+}
+
+type Signed = InterceptedService<Channel, Signer>;
 
 /// One connection, as the services see it.
 #[derive(Clone)]
-pub(super) struct Peer(Channel);
+pub(super) struct Peer(Signed);
 
 impl Peer {
-    pub(super) fn admin(&self) -> AdminClient<Channel> {
+    pub(super) fn admin(&self) -> AdminClient<Signed> {
         AdminClient::new(self.0.clone()).max_decoding_message_size(WIRE_BYTES_MAX)
     }
 
-    pub(super) fn queue(&self) -> QueueClient<Channel> {
+    pub(super) fn queue(&self) -> QueueClient<Signed> {
         QueueClient::new(self.0.clone()).max_decoding_message_size(WIRE_BYTES_MAX)
     }
 
-    pub(super) fn history(&self) -> HistoryClient<Channel> {
+    pub(super) fn history(&self) -> HistoryClient<Signed> {
         HistoryClient::new(self.0.clone()).max_decoding_message_size(WIRE_BYTES_MAX)
     }
 
-    pub(super) fn topics(&self) -> TopicsClient<Channel> {
+    pub(super) fn topics(&self) -> TopicsClient<Signed> {
         TopicsClient::new(self.0.clone()).max_decoding_message_size(WIRE_BYTES_MAX)
     }
 }
 
 impl Peers {
     /// `first`: the members that this node was started with.
-    pub(super) fn new(first: BTreeMap<u64, String>) -> Self {
-        Self { first, channels: Mutex::default() }
+    pub(super) fn new(first: BTreeMap<u64, String>, asker: Asker) -> Self {
+        Self { first, asker, peers: Mutex::default() }
     }
 
     /// The members as the directory's group has them; before it knows any, those of the start.
@@ -69,15 +83,18 @@ impl Peers {
 
     /// The node at an address. Errors: the address is none.
     pub(super) fn at(&self, address: &str) -> Result<Peer, Status> {
-        let mut channels = self.channels.lock();
-        if let Some(channel) = channels.get(address) {
-            return Ok(Peer(channel.clone()));
+        let mut peers = self.peers.lock();
+        if let Some(peer) = peers.get(address) {
+            return Ok(peer.clone());
         }
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|error| not_applied(&error.to_string(), Hint::default()))?;
-        let channel = endpoint.tcp_nodelay(true).connect_timeout(PEER_MAX).connect_lazy();
-        channels.insert(address.to_owned(), channel.clone());
-        Ok(Peer(channel))
+        let Asker { way, credentials, clock } = &self.asker;
+        let channel = way.channel(&endpoint.tcp_nodelay(true).connect_timeout(PEER_MAX));
+        let signer = Signer::new(credentials.as_ref(), address, Clock::clone(clock));
+        let peer = Peer(InterceptedService::new(channel, signer));
+        peers.insert(address.to_owned(), peer.clone());
+        Ok(peer)
     }
 
     /// A call to the leader of a queue's group; it goes on to the next one while there is certainly nothing done.

@@ -2,6 +2,8 @@
 //!
 //! Why: what HTTP/2 itself asks of a client, a sign of life now and then, begins only with its first bytes.
 //!
+//! With certificates its handshake comes first, in a task of its own, so that nobody waits for another's.
+//!
 //! Must never: look at what is sent.
 
 use std::future::Future as _;
@@ -9,18 +11,22 @@ use std::io::{Error, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use futures::StreamExt as _;
+use tls::{Door, Met, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep};
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::server::Connected;
 
 use crate::doors::gate::{Gate, Place};
-use crate::doors::limits::{GRPC_PREFACE_BYTES, GRPC_PREFACE_MAX};
+use crate::doors::limits::{GRPC_CONNECTIONS_WAITING, GRPC_PREFACE_BYTES, GRPC_PREFACE_MAX};
 use crate::doors::stall::Stall;
 
 /// The connection.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     /// The end of the time for the first bytes, until they are there.
     preface: Option<Pin<Box<Sleep>>>,
     read: usize,
@@ -29,15 +35,33 @@ pub(super) struct Connection {
 }
 
 /// Connections as they come in.
-pub(super) fn connections(listener: TcpListener) -> impl futures::Stream<Item = Result<Connection, Error>> {
-    futures::stream::unfold((Gate::new("grpc"), listener), |(gate, listener)| async move {
-        let (stream, place) = gate.next(&listener).await?;
-        Some((Ok(Connection::new(stream, place)), (gate, listener)))
-    })
+pub(super) fn connections(listener: TcpListener, door: Door) -> impl futures::Stream<Item = Result<Connection, Error>> {
+    let (made, ready) = mpsc::channel(GRPC_CONNECTIONS_WAITING);
+    tokio::spawn(accept(listener, door, made));
+    ReceiverStream::new(ready).map(Ok)
+}
+
+/// Lets connections in until the server wants no more of them.
+async fn accept(listener: TcpListener, door: Door, made: mpsc::Sender<Connection>) {
+    let gate = Gate::new("grpc");
+    loop {
+        let next = tokio::select! {
+            next = gate.next(&listener) => next,
+            () = made.closed() => None,
+        };
+        let Some((stream, place)) = next else { return };
+        let (door, made) = (door.clone(), made.clone());
+        tokio::spawn(async move {
+            if let Some(stream) = door.open(stream).await {
+                // The server has ended; so does the connection.
+                let _ = made.send(Connection::new(stream, place)).await;
+            }
+        });
+    }
 }
 
 impl Connection {
-    fn new(stream: TcpStream, place: Place) -> Self {
+    fn new(stream: Stream, place: Place) -> Self {
         let preface = Some(Box::pin(sleep(GRPC_PREFACE_MAX)));
         Self { stream, preface, read: 0, stall: Stall::default(), _place: place }
     }
@@ -93,9 +117,9 @@ impl AsyncWrite for Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Met;
 
-    fn connect_info(&self) -> TcpConnectInfo {
+    fn connect_info(&self) -> Met {
         self.stream.connect_info()
     }
 }

@@ -56,7 +56,7 @@ pub(crate) async fn serve_grpc(
         .http2_max_header_list_size(GRPC_HEADER_BYTES_MAX)
         .max_concurrent_streams(GRPC_STREAMS_MAX)
         .add_routes(routes)
-        .serve_with_incoming_shutdown(connections(listener), async move {
+        .serve_with_incoming_shutdown(connections(listener, node.seals().grpc.clone()), async move {
             // A closed channel stops the server too: the node is gone.
             let _ = stopped.wait_for(|stopped| *stopped).await;
         })

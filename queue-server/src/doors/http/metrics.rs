@@ -5,6 +5,8 @@
 //! |---|---|
 //! | `tercet_fsync_total`, `tercet_fsync_us{quantile}` | fsyncs of the log, and how long they take |
 //! | `tercet_disk_free_bytes`, `tercet_disk_sends_refused` | the disk of the data; 1 while sends are refused for it |
+//! | `tercet_tls_seconds_left`, `tercet_tls_renewed_total`, `tercet_tls_trouble` | with certificates: seconds to the first end of certificate and authority; new ones taken; 1 while the newest files are not good |
+//! | `tercet_tls_refused_total{door}` | connections that were sent away for want of a good certificate |
 //! | `tercet_group_leader`, `_term`, `_last_index`, `_applied_index{group}` | where a group stands on this node |
 //! | `tercet_queue_visible`, `_leased`, `_delayed`, `_oldest_ms{queue,group}` | what a queue holds |
 //! | `tercet_queue_sent_total`, `_acked_total`, `_redelivered_total`, `_dead_lettered_total{queue,group}` | what it has done |
@@ -32,6 +34,14 @@ pub(super) fn render(node: &Node) -> String {
     line(&mut page, "tercet_fsync_us", "quantile=\"0.99\"", p99);
     line(&mut page, "tercet_disk_free_bytes", "", node.replica().disk().0);
     line(&mut page, "tercet_disk_sends_refused", "", u64::from(node.room_to_send().is_err()));
+    if let Some(standing) = node.seals().standing() {
+        line(&mut page, "tercet_tls_seconds_left", "", standing.seconds_left);
+        line(&mut page, "tercet_tls_renewed_total", "", standing.renewed);
+        line(&mut page, "tercet_tls_trouble", "", u64::from(standing.trouble.is_some()));
+        for (door, refused) in node.seals().refused() {
+            line(&mut page, "tercet_tls_refused_total", &format!("door=\"{door}\""), refused);
+        }
+    }
     for status in node.replica().status() {
         let labels = format!("group=\"{}\"", status.group.0);
         line(&mut page, "tercet_group_leader", &labels, u64::from(status.role == Role::Leader));

@@ -7,9 +7,9 @@ use std::time::Duration;
 use machine::GroupId;
 use proto::admin::v1::admin_server::Admin;
 use proto::admin::v1::{
-    AuditItem, AuditReply, AuditRequest, CourierPair, CourierStatusReply, CourierStatusRequest, FsyncStatus, GroupHash,
-    GroupKind, GroupStatus, Member, QueuesReply, QueuesRequest, Role, StateHashReply, StateHashRequest, StatusReply,
-    StatusRequest, TransferLeaderReply, TransferLeaderRequest,
+    AuditItem, AuditReply, AuditRequest, CertificateStatus, CourierPair, CourierStatusReply, CourierStatusRequest,
+    FsyncStatus, GroupHash, GroupKind, GroupStatus, Member, QueuesReply, QueuesRequest, Role, StateHashReply,
+    StateHashRequest, StatusReply, StatusRequest, TransferLeaderReply, TransferLeaderRequest,
 };
 use proto::outcome::{Hint, not_applied, refused, unknown};
 use tokio::time::{Instant, sleep};
@@ -38,6 +38,11 @@ impl Admin for Door {
             disk_free_bytes,
             disk_bytes,
             uptime_ms: u64::try_from(app.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            certificate: app.seals.standing().map(|standing| CertificateStatus {
+                seconds_left: standing.seconds_left,
+                renewed: standing.renewed,
+                trouble: standing.trouble.unwrap_or_default(),
+            }),
             ..StatusReply::default()
         }))
     }

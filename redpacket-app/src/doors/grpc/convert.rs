@@ -162,7 +162,8 @@ pub(in crate::doors) async fn enter<T>(
     user: UserId,
 ) -> Result<tokio::sync::OwnedSemaphorePermit, Failure> {
     // A request that came by HTTP has no address here; that door has looked.
-    if let Some(address) = request.remote_addr() {
+    let met = request.extensions().get::<tls::Met>();
+    if let Some(address) = met.and_then(|met| met.address) {
         app.entrance.pass(address.ip())?;
     }
     app.sessions.check(token(request), user, app.now()?)?;

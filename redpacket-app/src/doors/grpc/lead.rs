@@ -17,6 +17,7 @@ use machine::GroupId;
 use proto::admin::v1::TransferLeaderRequest;
 use proto::admin::v1::admin_client::AdminClient;
 use replica::{GroupStatus, Replica, Role};
+use tls::Way;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tonic::transport::Endpoint;
@@ -26,7 +27,7 @@ use crate::limits::LEAD_LOOK_EVERY;
 const ASK_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Asks, until `stop`, for the leads that are this node's.
-pub(crate) async fn spread(replica: Arc<Replica>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn spread(replica: Arc<Replica>, way: Way, mut stop: watch::Receiver<bool>) {
     let mut before: BTreeMap<GroupId, u64> = BTreeMap::new();
     loop {
         tokio::select! {
@@ -38,7 +39,7 @@ pub(crate) async fn spread(replica: Arc<Replica>, mut stop: watch::Receiver<bool
             // A leader that was there at the last look, too: elections settle by themselves first.
             let Some(leader) = misplaced(group, replica.node()) else { continue };
             if before.get(&group.group) == group.leader.as_ref() {
-                let asked = timeout(ASK_DEADLINE, ask(leader, group.group, replica.node())).await;
+                let asked = timeout(ASK_DEADLINE, ask(&way, leader, group.group, replica.node())).await;
                 tracing::debug!(group = group.group.0, leader, ?asked, "asked for a lead");
             }
         }
@@ -57,9 +58,9 @@ fn misplaced(group: &GroupStatus, node: u64) -> Option<&str> {
     group.members.iter().find(|(member, _, _)| *member == leader).map(|(_, address, _)| address.as_str())
 }
 
-async fn ask(leader: &str, group: GroupId, node: u64) -> Result<(), String> {
+async fn ask(way: &Way, leader: &str, group: GroupId, node: u64) -> Result<(), String> {
     let endpoint = Endpoint::try_from(format!("http://{leader}")).map_err(|error| error.to_string())?;
-    let channel = endpoint.connect().await.map_err(|error| error.to_string())?;
+    let channel = way.connected(&endpoint).await.map_err(|error| error.to_string())?;
     let request = TransferLeaderRequest { group: group.0, to: super::admin::node_name(node) };
     AdminClient::new(channel).transfer_leader(request).await.map(|_| ()).map_err(|status| status.to_string())
 }

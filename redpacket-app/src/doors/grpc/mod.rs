@@ -26,16 +26,20 @@ use proto::limits::WIRE_BYTES_MAX;
 use proto::outcome::{Hint, not_applied};
 use proto::packet::v1::red_packet_server::RedPacketServer;
 use replica::ReplicationService;
+use tls::Incoming;
 use tokio::net::TcpListener;
 use tonic::Status;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
 use crate::app::App;
 use crate::node::Slot;
 
 /// Serves until it fails. Errors: text.
-pub(crate) async fn serve(listener: TcpListener, replication: ReplicationService, slot: Slot) -> Result<(), String> {
+pub(crate) async fn serve(
+    (listener, seal): (TcpListener, tls::Door),
+    replication: ReplicationService,
+    slot: Slot,
+) -> Result<(), String> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .build_v1()
@@ -44,6 +48,10 @@ pub(crate) async fn serve(listener: TcpListener, replication: ReplicationService
     health.set_serving::<RedPacketServer<Door>>().await;
     health.set_serving::<LedgerServer<Door>>().await;
     let door = Door::new(slot);
+    let connections = futures::stream::unfold(Incoming::new(listener, seal), async |mut incoming| {
+        let stream = incoming.next().await?;
+        Some((Ok::<_, std::io::Error>(stream), incoming))
+    });
     Server::builder()
         .http2_adaptive_window(Some(true))
         .add_service(replication)
@@ -52,7 +60,7 @@ pub(crate) async fn serve(listener: TcpListener, replication: ReplicationService
         .add_service(AdminServer::new(door))
         .add_service(health_service)
         .add_service(reflection)
-        .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)))
+        .serve_with_incoming(connections)
         .await
         .map_err(|error| error.to_string())
 }

@@ -4,8 +4,6 @@
 //!
 //! Must never: read more of a body than it may have.
 
-use std::net::SocketAddr;
-
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Query, Request, State};
@@ -16,6 +14,7 @@ use axum::response::Response;
 use serde::de::DeserializeOwned;
 
 use super::convert_json::Failed;
+use super::listen::Caller;
 use crate::doors::grpc::convert::packet_status;
 use crate::failure::DoorRefusal;
 use crate::node::Slot;
@@ -55,7 +54,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asking<T> {
 /// Lets a request pass, if its address may ask once more. Errors: `Busy`.
 pub(super) async fn of_an_address(
     State(slot): State<Slot>,
-    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    ConnectInfo(Caller(address)): ConnectInfo<Caller>,
     request: Request,
     next: Next,
 ) -> Result<Response, Failed> {

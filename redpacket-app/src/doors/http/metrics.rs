@@ -52,6 +52,17 @@ fn metrics(app: &App) -> String {
     page.family("fsync_microseconds", "gauge", "Time of an fsync, by quantile.");
     page.value("fsync_microseconds", "{quantile=\"0.5\"}", p50);
     page.value("fsync_microseconds", "{quantile=\"0.99\"}", p99);
+    if let Some(standing) = app.seals.standing() {
+        page.family("tls_seconds_left", "gauge", "Seconds until the first of certificate and authority ends.");
+        page.value("tls_seconds_left", "", standing.seconds_left);
+        page.family("tls_trouble", "gauge", "Whether the newest certificates are not good, and the old ones are used.");
+        page.value("tls_trouble", "", u8::from(standing.trouble.is_some()));
+        let refused = [("grpc", app.seals.grpc.refused()), ("http", app.seals.http.refused())];
+        page.family("tls_refused", "counter", "Connections sent away for want of a good certificate, by door.");
+        for (door, refused) in refused {
+            page.value("tls_refused", &format!("{{door=\"{door}\"}}"), refused);
+        }
+    }
     let (admitted, under_way) = app.entrance.load();
     page.family("admitted_per_mille", "gauge", "Part of a thousand admission levels that pass.");
     page.value("admitted_per_mille", "", admitted);

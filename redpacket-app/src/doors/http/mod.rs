@@ -6,10 +6,9 @@ mod api;
 mod assets;
 mod convert_json;
 mod form;
+mod listen;
 mod metrics;
 mod news;
-
-use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -21,9 +20,10 @@ use tokio::net::TcpListener;
 use crate::doors::grpc::Door;
 use crate::limits::REQUEST_BYTES_MAX;
 use crate::node::Slot;
+use listen::{Caller, Sealed};
 
 /// Serves until it fails. Errors: text.
-pub(crate) async fn serve(listener: TcpListener, slot: Slot) -> Result<(), String> {
+pub(crate) async fn serve(listener: TcpListener, door: tls::Door, slot: Slot) -> Result<(), String> {
     let calls = calls().into_iter().fold(Router::new(), |router, (_, path, call)| router.route(path, call));
     let phone = calls
         .fallback(form::no_such_call)
@@ -38,7 +38,8 @@ pub(crate) async fn serve(listener: TcpListener, slot: Slot) -> Result<(), Strin
         .with_state(slot)
         .merge(assets::router())
         .merge(phone);
-    let router = router.into_make_service_with_connect_info::<SocketAddr>();
+    let router = router.into_make_service_with_connect_info::<Caller>();
+    let listener = Sealed::new(listener, door).map_err(|error| error.to_string())?;
     axum::serve(listener, router).await.map_err(|error| error.to_string())
 }
 
