@@ -14,7 +14,9 @@
 //!      ├──> keys     key pairs and their rights
 //!      ├──> bench    load with latencies
 //!      ├──> evening  tens of thousands of phones, and a peak beyond what the app can do
-//!      └──> demo     an evening of red packets, with faults, checked to the fen
+//!      ├──> demo     an evening of red packets, with faults, checked to the fen
+//!      ├──> chaos    a load that accounts for every message while others break the cluster
+//!      └──> sim      seeds of the simulation
 //! ```
 //!
 //! Why: operators and scripts need one door to a whole cluster; a node knows only itself.
@@ -27,6 +29,7 @@ mod audit;
 mod backup;
 mod bench;
 mod bundle;
+mod chaos;
 mod context;
 mod demo;
 mod doors;
@@ -44,6 +47,7 @@ mod queues;
 mod reach;
 mod replicas;
 mod screen;
+mod sim;
 mod status;
 mod verify;
 
@@ -106,6 +110,8 @@ async fn run(verb: Verb) -> Result<bool, Error> {
         Verb::Bench(bench) => Box::pin(bench::bench(bench)).await,
         Verb::Evening(evening) => Box::pin(evening::evening(evening)).await,
         Verb::Demo(demo) => Box::pin(demo::demo(demo)).await,
+        Verb::Chaos(chaos) => Box::pin(chaos::chaos(chaos)).await,
+        Verb::Sim(sim) => sim::sim(&sim),
     }
 }
 
