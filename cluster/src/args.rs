@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::bench::Bench;
 use crate::certs::{self, Certs};
+use crate::chaos::Chaos;
 use crate::context::Context;
 use crate::demo::Demo;
 use crate::error::Error;
@@ -21,6 +22,7 @@ use crate::nodes::Target;
 use crate::parked::Parked;
 use crate::queues::{Queue, Topic};
 use crate::reach::Reach;
+use crate::sim::Sim;
 
 const EXAMPLES: &str = "Examples:
   cluster up --dir /tmp/evening --app       three queue nodes, three app nodes
@@ -154,6 +156,10 @@ pub(crate) enum Verb {
     Evening(Evening),
     /// Play an evening of red packets on a cluster of its own, kill leaders, and account for every fen.
     Demo(Demo),
+    /// Check a cluster while its nodes, net and disks are broken (the faults are in cluster/chaos).
+    Chaos(Chaos),
+    /// Play seeds of the simulation of whole clusters; exit 0 only if every law held.
+    Sim(Sim),
 }
 
 /// Where the cluster is.

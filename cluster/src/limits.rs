@@ -96,6 +96,11 @@ pub(crate) const PHONES_WAITING_MAX: usize = 50_000;
 /// Calls under way while phones get their wallets and chats.
 pub(crate) const SETTLE_IN_CALLS: usize = 128;
 
+/// How long a consumer of the checked load waits for messages.
+pub(crate) const RECEIVE_WORK: Duration = Duration::from_millis(500);
+/// How long it keeps them from others: longer than an ack under way may be repeated.
+pub(crate) const LEASE_WORK: Duration = Duration::from_secs(40);
+
 /// Everything that was claimed is credited within this after the evening: a claim whose promise was lost with its node
 /// is put into the queue again after a minute.
 pub(crate) const SETTLE_MAX: Duration = Duration::from_secs(150);
@@ -108,4 +113,5 @@ const _: () = assert!(STATUS_MAX.as_millis() < 1000, "a fault is seen within a s
 const _: () = assert!(PORT_MIN < PORT_MAX);
 const _: () = assert!(PAUSE_FIRST.as_millis() <= PAUSE_MAX.as_millis());
 const _: () = assert!(ATTEMPT_MAX.as_millis() < CALL_MAX.as_millis());
+const _: () = assert!(CALL_MAX.as_millis() < LEASE_WORK.as_millis());
 const _: () = assert!(CALL_MAX.as_millis() < SETTLE_MAX.as_millis());

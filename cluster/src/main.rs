@@ -16,6 +16,8 @@
 //!      ├──> bench    load with latencies
 //!      ├──> evening  tens of thousands of phones, and a peak beyond what the app can do
 //!      ├──> demo     an evening of red packets, with faults, checked to the fen
+//!      ├──> chaos    a load that accounts for every message while others break the cluster
+//!      ├──> sim      seeds of the simulation
 //!      └──> link     how each of these speaks to nodes: signed, and over TLS where there are certificates
 //! ```
 //!
@@ -30,6 +32,7 @@ mod backup;
 mod bench;
 mod bundle;
 mod certs;
+mod chaos;
 mod context;
 mod demo;
 mod doors;
@@ -48,6 +51,7 @@ mod queues;
 mod reach;
 mod replicas;
 mod screen;
+mod sim;
 mod status;
 mod verify;
 
@@ -113,6 +117,8 @@ async fn run(verb: Verb) -> Result<bool, Error> {
         Verb::Bench(bench) => Box::pin(bench::bench(bench)).await,
         Verb::Evening(evening) => Box::pin(evening::evening(evening)).await,
         Verb::Demo(demo) => Box::pin(demo::demo(demo)).await,
+        Verb::Chaos(chaos) => Box::pin(chaos::chaos(chaos)).await,
+        Verb::Sim(sim) => sim::sim(&sim),
     }
 }
 

@@ -16,6 +16,8 @@ mod clock;
 mod codec;
 mod errors;
 mod group;
+#[cfg(test)]
+mod hostile_tests;
 pub mod limits;
 mod log;
 mod net;

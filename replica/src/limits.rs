@@ -62,6 +62,10 @@ pub const MOVED_BYTES_MAX: usize = 1024 * 1024;
 pub const MOVED_COUNT_MAX: usize = 512;
 /// Most time that passes between two batches of moved bodies. Units: milliseconds.
 pub const MOVE_PAUSE_MS_MAX: u64 = 50;
+/// Damaged bodies that a replica sets aside; more of them are no flaw of single blocks, and the replica stops.
+pub const QUARANTINE_MAX: usize = 4_096;
+/// Bodies that are fetched from peers at a time.
+pub const REPAIRS_AT_ONCE_MAX: usize = 16;
 /// Bytes of one courier delivery.
 pub const COURIER_BYTES_MAX: usize = 1024 * 1024;
 /// Courier tracks of a group that are offered records at the same time.

@@ -74,15 +74,16 @@ impl Keeping {
     }
 }
 
-/// A replica whose disk has lost a body that it promised takes no further part: the others have it.
-async fn stop<M: Machine>(group: &Group<M>, damage: &str) {
+/// A replica whose disk has lost what it promised, and that no peer could repair, takes no further part: the others have it.
+pub(super) async fn stop<M: Machine>(group: &Group<M>, damage: &str) {
     tracing::error!(group = group.0.id.0, damage, "the replica stops: its data is damaged, it must be replaced");
     if let Err(error) = group.0.raft.shutdown().await {
         tracing::warn!(group = group.0.id.0, %error, "the group did not stop cleanly");
     }
 }
 
-async fn flush<M: Machine>(group: &Group<M>) {
+/// Makes what was applied and repaired so far outlive a crash.
+pub(super) async fn flush<M: Machine>(group: &Group<M>) {
     group.0.state.unflushed_bytes.store(0, Ordering::Relaxed);
     if let Err(error) = group.0.raft.trigger().snapshot().await {
         tracing::warn!(group = group.0.id.0, %error, "rows could not be flushed");

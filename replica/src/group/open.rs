@@ -16,6 +16,7 @@ use super::courier::{Addressee, HeldTracks, carry};
 use super::handle::{Group, Inner};
 use super::leading::lead;
 use super::peer_port::PeerPort;
+use super::repair::repair;
 use super::road::Road;
 use super::standing::Standing;
 use super::succession::succeed;
@@ -89,6 +90,7 @@ impl GroupSetup {
             tokio::spawn(road.walk(group.0.closed.subscribe())),
             tokio::spawn(lead(group.clone())),
             tokio::spawn(succeed(group.clone())),
+            tokio::spawn(repair(group.clone())),
             tokio::spawn(carry(group.clone(), Arc::clone(&self.addressee))),
         ];
         if found.last.is_none() && found.vote.is_none() && self.members.keys().next() == Some(&self.node) {

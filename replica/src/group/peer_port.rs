@@ -54,6 +54,16 @@ impl<M: Machine> PeerPort<M> {
                 out.u64(self.group.read_index().await.map_err(text)?);
                 Ok(out.finish())
             }
+            Request::Body { body } => {
+                // Who is damaged too has none to give.
+                let bytes = self.group.0.state.rows.body(body).ok().flatten();
+                let mut out = Writer::default();
+                out.bool(bytes.is_some());
+                if let Some(bytes) = bytes {
+                    out.bytes(&bytes);
+                }
+                Ok(out.finish())
+            }
             Request::Append(heartbeat) => {
                 let mut answers = raft.stream_append(futures::stream::iter([heartbeat])).boxed();
                 let answer = answers.next().await.ok_or("the heartbeat was not answered")?;

@@ -101,6 +101,13 @@ impl<M: Machine> Group<M> {
         metrics.membership_config.membership().nodes().map(|(node, at)| (*node, at.addr.clone())).collect()
     }
 
+    /// What is damaged here, if anything is.
+    fn quarantined(&self) -> Option<String> {
+        let damaged = self.0.state.rows.quarantine();
+        let (_, reason) = damaged.first()?;
+        Some(format!("{} bodies are damaged and are fetched from the other members: {reason}", damaged.len()))
+    }
+
     /// What this replica knows of the group and itself.
     #[must_use]
     pub fn status(&self) -> GroupStatus {
@@ -130,7 +137,7 @@ impl<M: Machine> Group<M> {
             leader: metrics.current_leader,
             members: members.map(|(node, at)| (*node, at.addr.clone(), acknowledged(node))).collect(),
             voters: metrics.membership_config.membership().voter_ids().collect(),
-            trouble: self.parked().or_else(|| self.0.state.rows.damage()).or(failed),
+            trouble: self.parked().or_else(|| self.0.state.rows.damage()).or_else(|| self.quarantined()).or(failed),
         }
     }
 }

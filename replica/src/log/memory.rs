@@ -29,6 +29,8 @@ type Image = BTreeMap<GroupId, GroupImage>;
 #[derive(Debug, Default)]
 pub(crate) struct MemoryDisk {
     durable: Mutex<Image>,
+    /// What the log's writer has taken up and not synced yet, in order.
+    under_way: Mutex<Vec<(GroupId, LogOp)>>,
     /// Power cuts so far. A log of an earlier boot writes nothing any more.
     cuts: AtomicU64,
 }
@@ -37,6 +39,27 @@ impl MemoryDisk {
     /// Cuts the power: what is not synced is gone, and the logs opened before fail.
     pub(crate) fn cut_power(&self) {
         self.cuts.fetch_add(1, Ordering::Relaxed);
+        self.under_way.lock().clear();
+    }
+
+    /// As [`Self::cut_power`], in the middle of a write: of what was under way, `kept_in_hundred` of a hundred changes, the
+    /// first ones, are on the disk though nobody was told so.
+    pub(crate) fn tear(&self, kept_in_hundred: usize) {
+        self.cuts.fetch_add(1, Ordering::Relaxed);
+        let under_way = std::mem::take(&mut *self.under_way.lock());
+        let kept = under_way.len() * kept_in_hundred.min(100) / 100;
+        let mut image = self.durable.lock();
+        for (group, op) in &under_way[..kept] {
+            apply_ops(image.entry(*group).or_default(), std::slice::from_ref(op));
+        }
+    }
+
+    /// A write begins: until it is synced, a power cut may tear it.
+    fn begin(&self, cuts: u64, batch: &[Job]) {
+        if self.cuts.load(Ordering::Relaxed) == cuts {
+            let ops = batch.iter().flat_map(|job| job.ops.iter().map(|op| (job.group, op.clone())));
+            *self.under_way.lock() = ops.collect();
+        }
     }
 
     /// Loses the newest `entries` synced entries of every group, and every trace of them: what no honest disk does.
@@ -58,6 +81,7 @@ impl MemoryDisk {
         for job in batch {
             apply_ops(image.entry(job.group).or_default(), &job.ops);
         }
+        self.under_way.lock().clear();
         Ok(())
     }
 }
@@ -81,6 +105,7 @@ impl MemoryLog {
                 while let Ok(next) = queue.try_recv() {
                     batch.push(next);
                 }
+                target.begin(cuts, &batch);
                 tokio::time::sleep(fsync()).await;
                 let synced = target.sync(cuts, &batch).map_err(|error| error.to_string());
                 for done in batch.into_iter().filter_map(|job| job.done) {

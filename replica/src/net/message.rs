@@ -7,7 +7,7 @@
 //! Must never: panic on any bytes; what does not decode is answered with a failure.
 
 use bytes::Bytes;
-use machine::{Answer, DecodeError, GroupId, Layout, Reader, RequestId, SessionRefusal, Writer};
+use machine::{Answer, BodyRef, DecodeError, GroupId, Layout, Reader, RequestId, SessionRefusal, Writer};
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, TransferLeaderRequest, VoteRequest, VoteResponse};
 
 use crate::codec;
@@ -53,6 +53,10 @@ pub(crate) enum Request {
     },
     /// "Up to which index must I have applied to read what is acknowledged now?" Answered by the leader.
     ReadIndex,
+    /// "Mine is damaged: have you this body?" Answered with it, if the asked replica has it whole.
+    Body {
+        body: BodyRef,
+    },
     /// "What do you know of this group, of me (`node`), and of the time?"
     Hello {
         node: u64,
@@ -131,6 +135,10 @@ impl Request {
                 out.bytes(command);
             }
             Self::ReadIndex => out.u8(10),
+            Self::Body { body } => {
+                out.u8(11);
+                body.encode(&mut out);
+            }
             Self::Hello { node } => {
                 out.u8(9);
                 out.u64(*node);
@@ -187,6 +195,7 @@ impl Request {
             }
             9 => Self::Hello { node: input.u64()? },
             10 => Self::ReadIndex,
+            11 => Self::Body { body: BodyRef::decode(&mut input)? },
             tag => return Err(DecodeError::Unknown { what: "protocol message", tag }),
         };
         input.end()?;

@@ -94,6 +94,14 @@ impl RowEngine for BreakableRows {
         self.inner.damage()
     }
 
+    fn quarantine(&self) -> Vec<(BodyRef, String)> {
+        self.inner.quarantine()
+    }
+
+    fn repair(&self, body: BodyRef, bytes: &Bytes) -> Result<bool, StoreFailure> {
+        self.inner.repair(body, bytes)
+    }
+
     fn position(&self) -> Result<Position, StoreFailure> {
         self.inner.position()
     }

@@ -104,18 +104,24 @@ impl<M: Machine> SimulatedCluster<M> {
     /// Kills a node's process, and what it has not synced is gone. Nothing it does from here on is seen; a client that
     /// waits for it gets no answer. Its host lives and says that nobody listens there any more.
     pub async fn kill(&self, node: u64) {
-        self.end(node, false).await;
+        self.end(node, false, MemoryDisk::cut_power).await;
+    }
+
+    /// As [`Self::kill`], in the middle of a write of the log: of the changes under way the first `kept_in_hundred` of a
+    /// hundred are on the disk.
+    pub async fn tear(&self, node: u64, kept_in_hundred: usize) {
+        self.end(node, false, |disk| disk.tear(kept_in_hundred)).await;
     }
 
     /// As [`Self::kill`], of the whole host: nobody says anything.
     pub async fn lose(&self, node: u64) {
-        self.end(node, true).await;
+        self.end(node, true, MemoryDisk::cut_power).await;
     }
 
-    async fn end(&self, node: u64, is_silent: bool) {
+    async fn end(&self, node: u64, is_silent: bool, cut_power: impl FnOnce(&MemoryDisk)) {
         let Some(at) = self.nodes.get(&node) else { return };
         let Some(group) = at.running.lock().take() else { return };
-        at.disk.cut_power();
+        cut_power(&at.disk);
         self.weather.disconnect(node, is_silent);
         group.shutdown().await;
     }
@@ -131,6 +137,15 @@ impl<M: Machine> SimulatedCluster<M> {
     pub fn break_rows(&self, node: u64) {
         if let Some(node) = self.nodes.get(&node) {
             node.are_rows_broken.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Makes a node's disk work again, with what was synced: space was made, a cable was put back. What has failed on it
+    /// stays failed until the node is killed and started again.
+    pub fn mend(&self, node: u64) {
+        if let Some(node) = self.nodes.get(&node) {
+            node.is_log_broken.store(false, Ordering::Relaxed);
+            node.are_rows_broken.store(false, Ordering::Relaxed);
         }
     }
 
@@ -151,6 +166,7 @@ impl<M: Machine> SimulatedCluster<M> {
     /// Boots a dead node from its disk. Errors: [`StartError`]; a node that runs is left alone.
     pub async fn restart(&self, node: u64) -> Result<(), StartError> {
         let Some(at) = self.nodes.get(&node).filter(|at| at.running.lock().is_none()) else { return Ok(()) };
+        at.failed.send_replace(None);
         let switchboard = Arc::new(Switchboard::default());
         self.weather.connect(node, Arc::clone(&switchboard));
         let weather = Arc::clone(&self.weather);

@@ -18,7 +18,7 @@ use crate::net::{Answers, Lane, Switchboard, Transport, TransportError};
 /// How long a sender believes in a connection over which nothing comes any more.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// How often a node looks whether another one is gone.
+/// How often a node looks whether another one is gone, and a message whether it may go on.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The net between all nodes. Nodes are addressed by their number.
@@ -30,6 +30,8 @@ struct Sky {
     /// Hosts that are down: they do not even say that nobody listens.
     silent: BTreeSet<u64>,
     cuts: BTreeSet<(u64, u64)>,
+    /// Nodes that hang: what they say and what is said to them waits.
+    hanging: BTreeSet<u64>,
     delay_us_max: u64,
     lost_in_thousand: u32,
     sync_us: Range<u64>,
@@ -44,9 +46,9 @@ enum Passage {
 impl Weather {
     pub(super) fn new(seed: u64) -> Self {
         let dice = StdRng::seed_from_u64(seed);
-        let (nodes, silent, cuts) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        let (nodes, silent, cuts, hanging) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let sync_us = 100..3_000;
-        Self(Mutex::new(Sky { dice, nodes, silent, cuts, delay_us_max: 2_000, lost_in_thousand: 0, sync_us }))
+        Self(Mutex::new(Sky { dice, nodes, silent, cuts, hanging, delay_us_max: 2_000, lost_in_thousand: 0, sync_us }))
     }
 
     /// Messages take up to `delay_us_max` microseconds, and `lost_in_thousand` of a thousand break their connection.
@@ -66,9 +68,27 @@ impl Weather {
         self.0.lock().cuts.insert((from, to));
     }
 
-    /// Opens all ways.
+    /// Holds everything back that `node` says and that is said to it, until [`Self::wake`] or [`Self::heal`]: then all of it
+    /// arrives, late.
+    pub fn hang(&self, node: u64) {
+        self.0.lock().hanging.insert(node);
+    }
+
+    /// Ends [`Self::hang`].
+    pub fn wake(&self, node: u64) {
+        self.0.lock().hanging.remove(&node);
+    }
+
+    /// Opens all ways, and wakes who hangs.
     pub fn heal(&self) {
-        self.0.lock().cuts.clear();
+        let mut sky = self.0.lock();
+        sky.cuts.clear();
+        sky.hanging.clear();
+    }
+
+    fn is_held(&self, from: u64, to: u64) -> bool {
+        let sky = self.0.lock();
+        sky.hanging.contains(&from) || sky.hanging.contains(&to)
     }
 
     /// A time a disk needs for a sync.
@@ -127,6 +147,9 @@ impl Weather {
         match self.passage(from, to) {
             Passage::After(delay) => {
                 tokio::time::sleep(delay).await;
+                while self.is_held(from, to) {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
                 true
             }
             Passage::Lost => {

@@ -1,7 +1,7 @@
 //! What a row store must do, whatever lies below it.
 
 use bytes::Bytes;
-use machine::{DecodeError, Layout, LogIndex, Reader, RowSource, Rows, StoreFailure, Writer};
+use machine::{BodyRef, DecodeError, Layout, LogIndex, Reader, RowSource, Rows, StoreFailure, Writer};
 
 use super::snapshot::{SnapshotData, SnapshotWriter};
 use crate::codec;
@@ -47,8 +47,14 @@ pub(crate) trait RowEngine: RowSource + Send + Sync + 'static {
     /// Moves the bodies of entries up to `upto` out of the log; they are safe with the next checkpoint.
     fn settle(&self, upto: u64) -> Result<(), StoreFailure>;
 
-    /// A body that could not be read. The replica must stop.
+    /// Damage that no peer can repair. The replica must stop.
     fn damage(&self) -> Option<String>;
+
+    /// Bodies that were found damaged, each with the reason: nobody is given their bytes until they are repaired.
+    fn quarantine(&self) -> Vec<(BodyRef, String)>;
+
+    /// Puts the bytes of a damaged body back. False: they are not the ones that were lost.
+    fn repair(&self, body: BodyRef, bytes: &Bytes) -> Result<bool, StoreFailure>;
 
     /// Where the rows stand.
     fn position(&self) -> Result<Position, StoreFailure>;

@@ -62,6 +62,15 @@ impl RowEngine for MemoryRows {
         None
     }
 
+    fn quarantine(&self) -> Vec<(BodyRef, String)> {
+        Vec::new()
+    }
+
+    fn repair(&self, _: BodyRef, _: &Bytes) -> Result<bool, StoreFailure> {
+        // Memory is not damaged.
+        Ok(true)
+    }
+
     fn position(&self) -> Result<Position, StoreFailure> {
         Ok(self.inner.read().1.clone())
     }

@@ -6,6 +6,7 @@ mod bodies;
 mod driver;
 mod engine;
 mod memory;
+mod quarantine;
 mod rocks;
 mod settle;
 mod shared;

@@ -27,7 +27,8 @@ use rocksdb::{
 
 use super::bodies::{BODIES_FILE, Kept, Payloads, read_kept};
 use super::engine::{Position, RowEngine, read_position};
-use super::settle::{Commits, complete, ingest, no_wal, read_kept_body, settle};
+use super::quarantine::Quarantine;
+use super::settle::{Commits, complete, ingest, move_batch, no_wal, read_kept_body, settle};
 use super::snapshot::{SnapshotData, SnapshotWriter};
 use crate::limits::{BODY_STORED_BYTES_MAX, ROWS_MEMORY_BYTES, WRITE_BUFFERS_BYTES};
 use crate::log::GroupLog;
@@ -62,7 +63,8 @@ pub(crate) struct RocksRows {
     next_folder: AtomicU64,
     log: GroupLog,
     commits: Commits,
-    /// The first body that could not be read.
+    quarantine: Arc<Quarantine>,
+    /// The first thing that could not be read and that no peer can bring.
     damage: Mutex<Option<String>>,
 }
 
@@ -95,6 +97,7 @@ impl RocksRows {
             db: RwLock::new(Arc::new(db)),
             next_folder: AtomicU64::new(highest.saturating_add(1)),
             log,
+            quarantine: Arc::default(),
             damage: Mutex::new(None),
         })
     }
@@ -110,17 +113,24 @@ impl RocksRows {
     fn read_body(&self, body: BodyRef) -> Result<Option<Bytes>, StoreFailure> {
         let (db, key) = (self.db(), body.0.to_be_bytes());
         let kept = db.get_cf(family(&db, PLACES)?, key).map_err(failed)?.map(read_kept).transpose()?;
-        if let Some(kept) = &kept
-            && let Some(bytes) = read_kept_body(&self.log, body, kept)?
-        {
-            return Ok(Some(bytes));
+        if let Some(kept) = kept {
+            match read_kept_body(&self.log, body, &kept) {
+                Ok(None) => {}
+                Ok(bytes) => return Ok(bytes),
+                Err(failure) => {
+                    self.quarantine.add(body, kept, &failure);
+                    return Err(failure);
+                }
+            }
         }
         // It was never in the log, or was moved while it was looked for there.
         let stored = db.get_cf(family(&db, BODIES)?, key).map_err(failed)?.map(Bytes::from);
         match (stored, kept) {
             (None, Some(kept)) => {
                 let index = kept.place.index;
-                Err(StoreFailure(format!("body {} is not in the log any more, nor its entry {index}", body.0)))
+                let gone = StoreFailure(format!("body {} is not in the log any more, nor its entry {index}", body.0));
+                self.quarantine.add(body, kept, &gone);
+                Err(gone)
             }
             (stored, _) => Ok(stored),
         }
@@ -179,7 +189,9 @@ impl RowSource for RocksRows {
 
     fn body(&self, body: BodyRef) -> Result<Option<Bytes>, StoreFailure> {
         let read = self.read_body(body);
-        if let Err(failure) = &read {
+        if let Err(failure) = &read
+            && self.quarantine.is_lost(body, &[]).is_none()
+        {
             self.damage.lock().get_or_insert_with(|| failure.0.clone());
         }
         read
@@ -222,17 +234,45 @@ impl RowEngine for RocksRows {
         // The copy says itself where it stands: commits may have gone on while it was made.
         let copy = DB::open_cf_for_read_only(&Options::default(), &path, [ROWS, BODIES, PLACES, POSITION], false);
         let position = copy.map_err(failed).and_then(|copy| position_of(&copy))?;
-        let (log, folder) = (self.log.clone(), path.clone());
+        let (log, folder, quarantine) = (self.log.clone(), path.clone(), Arc::clone(&self.quarantine));
         let data = SnapshotData::of_folder(path).map_err(failed)?;
-        Ok((position, data.completed_by(move || complete(&folder, &log.held()))))
+        Ok((position, data.completed_by(move || complete(&folder, &log.held(), &quarantine))))
     }
 
     fn settle(&self, upto: u64) -> Result<(), StoreFailure> {
-        settle(&self.db(), &self.log, upto, &self.commits)
+        settle(&self.db(), &self.log, upto, &self.commits, &self.quarantine)
+    }
+
+    fn quarantine(&self) -> Vec<(BodyRef, String)> {
+        let listed = self.quarantine.list();
+        if listed.is_empty() {
+            return listed;
+        }
+        let db = self.db();
+        // What was dropped or moved since has no place any more, and nobody asks for it: peers have dropped it too.
+        let is_wanted = |body: &BodyRef| {
+            let place = family(&db, PLACES).map(|places| db.get_pinned_cf(places, body.0.to_be_bytes()));
+            !matches!(place, Ok(Ok(None)))
+        };
+        let (wanted, done): (Vec<_>, Vec<_>) = listed.into_iter().partition(|(body, _)| is_wanted(body));
+        done.iter().for_each(|(body, _)| self.quarantine.release(*body));
+        wanted
+    }
+
+    fn repair(&self, body: BodyRef, bytes: &Bytes) -> Result<bool, StoreFailure> {
+        match self.quarantine.is_lost(body, bytes) {
+            None => Ok(true),
+            Some(false) => Ok(false),
+            Some(true) => {
+                move_batch(&self.db(), vec![(body, bytes.clone())], &self.commits)?;
+                self.quarantine.release(body);
+                Ok(true)
+            }
+        }
     }
 
     fn damage(&self) -> Option<String> {
-        self.damage.lock().clone()
+        self.damage.lock().clone().or_else(|| self.quarantine.overflow())
     }
 
     fn install(&self, data: &SnapshotData) -> Result<(), StoreFailure> {

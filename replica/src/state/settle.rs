@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use rocksdb::{ColumnFamily, DB, FlushOptions, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions};
 
 use super::bodies::{BodiesWriter, Kept, read_bodies, read_kept};
+use super::quarantine::Quarantine;
 use super::rocks::{BODIES, PLACES, POSITION, ROWS, failed, family};
 use crate::limits::{MOVE_PAUSE_MS_MAX, MOVED_BYTES_MAX, MOVED_COUNT_MAX};
 use crate::log::GroupLog;
@@ -59,8 +60,15 @@ fn visit_places(
 
 /// Moves the bodies of entries up to `upto` out of the log. `commits` is held for each batch: a body that a commit drops
 /// meanwhile is gone when its batch is made, or is dropped from the store after it. After each batch as much time passes as
-/// it took: whoever sends goes on beside it.
-pub(super) fn settle(db: &DB, log: &GroupLog, upto: u64, commits: &Commits) -> Result<(), StoreFailure> {
+/// it took: whoever sends goes on beside it. What is damaged stays where
+/// it is, and is set aside.
+pub(super) fn settle(
+    db: &DB,
+    log: &GroupLog,
+    upto: u64,
+    commits: &Commits,
+    quarantine: &Quarantine,
+) -> Result<(), StoreFailure> {
     let places = family(db, PLACES)?;
     let (mut moved, mut bytes_moved, mut begun) = (Vec::new(), 0, Instant::now());
     visit_places(db, places, &mut |body, kept| {
@@ -68,10 +76,18 @@ pub(super) fn settle(db: &DB, log: &GroupLog, upto: u64, commits: &Commits) -> R
             return Ok(());
         }
         let gone = || StoreFailure(format!("body {} is not in the log any more", body.0));
-        // Dropped since the scan began and purged with its entry: nothing is missed.
-        let Some(bytes) = read_kept_body(log, body, &kept)? else {
-            let is_kept = db.get_cf(places, body.0.to_be_bytes()).map_err(failed)?.is_some();
-            return if is_kept { Err(gone()) } else { Ok(()) };
+        let bytes = match read_kept_body(log, body, &kept) {
+            Ok(Some(bytes)) => bytes,
+            // Dropped since the scan began and purged with its entry: nothing is missed.
+            Ok(None) if db.get_cf(places, body.0.to_be_bytes()).map_err(failed)?.is_none() => return Ok(()),
+            Ok(None) => {
+                quarantine.add(body, kept, &gone());
+                return Ok(());
+            }
+            Err(failure) => {
+                quarantine.add(body, kept, &failure);
+                return Ok(());
+            }
         };
         bytes_moved += bytes.len();
         moved.push((body, bytes));
@@ -86,7 +102,8 @@ pub(super) fn settle(db: &DB, log: &GroupLog, upto: u64, commits: &Commits) -> R
     move_batch(db, moved, commits)
 }
 
-fn move_batch(db: &DB, moved: Vec<(BodyRef, Bytes)>, commits: &Commits) -> Result<(), StoreFailure> {
+/// Puts bodies into the store in the place of their places. One that was dropped meanwhile stays dropped.
+pub(super) fn move_batch(db: &DB, moved: Vec<(BodyRef, Bytes)>, commits: &Commits) -> Result<(), StoreFailure> {
     let (places, bodies) = (family(db, PLACES)?, family(db, BODIES)?);
     let mut has_stored = commits.lock();
     let mut batch = WriteBatch::default();
@@ -101,19 +118,30 @@ fn move_batch(db: &DB, moved: Vec<(BodyRef, Bytes)>, commits: &Commits) -> Resul
     db.write_opt(batch, &no_wal()).map_err(failed)
 }
 
-/// Writes the bodies that the places of the checkpoint in `folder` name beside it.
-pub(super) fn complete(folder: &Path, log: &GroupLog) -> io::Result<()> {
+/// Writes the bodies that the places of the checkpoint in `folder` name beside it. Errors: the disk fails, or some are
+/// damaged; those are set aside, and a later checkpoint has them whole.
+pub(super) fn complete(folder: &Path, log: &GroupLog, quarantine: &Quarantine) -> io::Result<()> {
     let db = DB::open_cf_for_read_only(&Options::default(), folder, [ROWS, BODIES, PLACES, POSITION], false);
     let db = db.map_err(io::Error::other)?;
     let mut out = BodiesWriter::create(folder)?;
     let places = family(&db, PLACES).map_err(io::Error::other)?;
+    let mut damage = None;
     let written = visit_places(&db, places, &mut |body, kept| {
-        let bytes = read_kept_body(log, body, &kept)?;
-        let bytes = bytes.ok_or_else(|| StoreFailure(format!("body {} is not in the log any more", body.0)))?;
-        out.add(body, &bytes).map_err(failed)
+        let gone = || StoreFailure(format!("body {} is not in the log any more", body.0));
+        match read_kept_body(log, body, &kept).and_then(|bytes| bytes.ok_or_else(gone)) {
+            Ok(bytes) => out.add(body, &bytes).map_err(failed),
+            Err(failure) => {
+                quarantine.add(body, kept, &failure);
+                damage.get_or_insert(failure);
+                Ok(())
+            }
+        }
     });
     written.map_err(io::Error::other)?;
-    out.finish()
+    match damage {
+        Some(failure) => Err(io::Error::other(failure)),
+        None => out.finish(),
+    }
 }
 
 /// Takes the bodies of the snapshot in `folder` into the store of `db`, whose places are another replica's, and flushes.

@@ -89,6 +89,15 @@ impl Room {
         (count(PLACES), count(BODIES))
     }
 
+    /// Turns a byte over on the disk.
+    fn damage_body_2(&self) {
+        let path = self.folder.path().join("log/segment-00000000000000000001");
+        let bytes = fs::read(&path).expect("the segment");
+        let at = bytes.windows(4).position(|window| window == [2; 4]).expect("body 2 lies in the first segment") + 100;
+        let file = fs::File::options().write(true).open(&path).expect("the segment");
+        file.write_all_at(&[9], u64::try_from(at).expect("small")).expect("damaged");
+    }
+
     fn segments(&self) -> usize {
         let names = fs::read_dir(self.folder.path().join("log")).expect("the log");
         names
@@ -211,18 +220,36 @@ fn rows_that_a_crash_took_are_rebuilt_from_the_log_with_their_places() {
 }
 
 #[test]
-fn a_damaged_body_is_not_handed_out_and_stops_the_replica() {
+fn a_damaged_body_is_not_handed_out_until_the_right_bytes_are_brought() {
     let room = Room::new();
     room.add(1..=3);
-    let path = room.folder.path().join("log/segment-00000000000000000001");
-    let bytes = fs::read(&path).expect("the segment");
-    let at = bytes.windows(4).position(|window| window == [2; 4]).expect("body 2 lies in the first segment") + 100;
-    let file = fs::File::options().write(true).open(&path).expect("the segment");
-    file.write_all_at(&[9], u64::try_from(at).expect("small")).expect("damaged");
+    room.damage_body_2();
     assert_eq!(room.body(1), Ok(Some(text(1))));
     assert_eq!(room.rows.damage(), None);
     let damaged = room.body(2).expect_err("not handed out");
     assert!(damaged.0.contains("checksum"), "{damaged}");
-    assert!(room.rows.damage().is_some_and(|damage| damage.contains("checksum")));
-    room.rows.settle(3).expect_err("nor moved");
+    assert_eq!(room.rows.damage(), None, "a peer can bring it");
+    let aside = |room: &Room| room.rows.quarantine().iter().map(|(body, _)| body.0).collect::<Vec<_>>();
+    assert_eq!(aside(&room), [2]);
+    let (_, snapshot) = room.rows.checkpoint().expect("a checkpoint");
+    assert!(snapshot.complete().is_err(), "nor sent to anybody");
+    room.rows.settle(3).expect("the others are moved");
+    assert_eq!(room.body(3), Ok(Some(text(3))));
+    assert_eq!(room.rows.repair(BodyRef(2), &text(3)), Ok(false), "other bytes are not taken");
+    room.body(2).expect_err("still not handed out");
+    assert_eq!(room.rows.repair(BodyRef(2), &text(2)), Ok(true));
+    assert_eq!((room.body(2), aside(&room)), (Ok(Some(text(2))), Vec::new()));
+    let (_, snapshot) = room.rows.checkpoint().expect("a checkpoint");
+    snapshot.complete().expect("whole again");
+}
+
+#[test]
+fn a_damaged_body_that_its_owner_drops_is_missed_by_nobody() {
+    let room = Room::new();
+    room.add(1..=3);
+    room.damage_body_2();
+    room.rows.settle(3).expect("the others are moved");
+    assert_eq!(room.rows.quarantine().len(), 1, "a move finds it before a reader does");
+    room.drop_bodies([2]);
+    assert_eq!((room.rows.quarantine(), room.body(2)), (Vec::new(), Ok(None)));
 }

@@ -1,5 +1,6 @@
 //! End to end, with real processes that are killed: what was acknowledged is there, once.
 
+mod chaos_scripts;
 mod cmq_sdk;
 mod cmq_tcp;
 mod console;
