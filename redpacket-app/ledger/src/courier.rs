@@ -208,7 +208,8 @@ impl Layout for CourierRecord {
 
 /// Names the rows that taking `record` reads.
 pub(crate) fn record_keys(record: &Bytes, keys: &mut Vec<Key>) {
-    let Ok(CourierRecord::Payment { source, what, account, money, code, memo, .. }) = CourierRecord::from_bytes(record) else {
+    let Ok(CourierRecord::Payment { source, what, account, money, code, memo, .. }) = CourierRecord::from_bytes(record)
+    else {
         return;
     };
     let mut name = |key: RowKey| keys.push(key.to_key());

@@ -176,7 +176,8 @@ impl Book<'_> {
         let refunded = payment.refunded.plus(money.amount).filter(|sum| *sum <= row.money.amount);
         let refunded = refunded.ok_or(Refusal::RefundTooLarge)?;
         let from = AccountKey::Customer(merchant);
-        let of = |to| Posting { code: REFUND_CODE, memo: order.0, ..Posting::of(TransferKey::Own(id), from, to, money) };
+        let of =
+            |to| Posting { code: REFUND_CODE, memo: order.0, ..Posting::of(TransferKey::Own(id), from, to, money) };
         let what = Carried::Transfer(id);
         let done = if to_group == self.context.group {
             let posting = of(AccountKey::Customer(payer));

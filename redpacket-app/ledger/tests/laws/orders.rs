@@ -14,8 +14,8 @@ use proptest::prelude::*;
 
 use crate::courier::Pair;
 use crate::shard::{
-    ANN, BEN, DAN, EVE, HERE, NOBODY, SHOP, Shard, THERE, booked, close_order, fund, hex, hold, limit, pay_order, place,
-    refund_order, refused, remit, restrict, retry, transfer, withdraw,
+    ANN, BEN, DAN, EVE, HERE, NOBODY, SHOP, Shard, THERE, booked, close_order, fund, hex, hold, limit, pay_order,
+    place, refund_order, refused, remit, restrict, retry, transfer, withdraw,
 };
 
 const DONE: Answer = Ok(Done::Opened);

@@ -288,7 +288,13 @@ pub(crate) fn close_order(order: u128, merchant: u128) -> Verb {
     Verb::CloseOrder(CloseOrder { order: OrderId(order), merchant: AccountId(merchant) })
 }
 
-pub(crate) fn refund_order(id: u128, order: u128, merchant: u128, (payer, to_group): (u128, GroupId), fen: i64) -> Verb {
+pub(crate) fn refund_order(
+    id: u128,
+    order: u128,
+    merchant: u128,
+    (payer, to_group): (u128, GroupId),
+    fen: i64,
+) -> Verb {
     Verb::RefundOrder(RefundOrder {
         id: TransferId(id),
         order: OrderId(order),

@@ -8,6 +8,7 @@ mod convert_json;
 mod form;
 mod metrics;
 mod news;
+mod wallet;
 
 use std::net::SocketAddr;
 
@@ -43,7 +44,7 @@ pub(crate) async fn serve(listener: TcpListener, slot: Slot) -> Result<(), Strin
 }
 
 /// Every call of the API: how and where it is asked, and who answers.
-fn calls() -> [(&'static str, &'static str, MethodRouter<Door>); 17] {
+fn calls() -> [(&'static str, &'static str, MethodRouter<Door>); 22] {
     [
         ("post", "/api/register", post(api::register)),
         ("get", "/api/news", get(news::listen)),
@@ -62,6 +63,11 @@ fn calls() -> [(&'static str, &'static str, MethodRouter<Door>); 17] {
         ("get", "/api/offered", get(api::offered)),
         ("get", "/api/sent", get(api::sent)),
         ("get", "/api/received", get(api::received)),
+        ("get", "/api/pay", get(wallet::show)),
+        ("post", "/api/pay", post(wallet::pay)),
+        ("post", "/api/pay-password", post(wallet::set_password)),
+        ("post", "/api/top-up", post(wallet::top_up)),
+        ("post", "/api/take-out", post(wallet::take_out)),
     ]
 }
 
