@@ -9,12 +9,13 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const CONTRACTS: [&str; 9] = [
+const CONTRACTS: [&str; 10] = [
     "tercet/queue/v1/queue.proto",
     "tercet/queue/v1/topic.proto",
     "tercet/queue/v1/history.proto",
     "tercet/ledger/v1/ledger.proto",
     "tercet/packet/v1/packet.proto",
+    "tercet/pay/v1/pay.proto",
     "tercet/admin/v1/admin.proto",
     "tercet/admin/v1/backup.proto",
     "tercet/admin/v1/keys.proto",

@@ -23,6 +23,7 @@ use crate::parked::Parked;
 use crate::queues::{Queue, Topic};
 use crate::reach::Reach;
 use crate::sim::Sim;
+use crate::switch::Switch;
 
 const EXAMPLES: &str = "Examples:
   cluster up --dir /tmp/evening --app       three queue nodes, three app nodes
@@ -109,6 +110,9 @@ pub(crate) enum Verb {
     /// Credits that their accounts could not take: show them, land them.
     #[command(subcommand)]
     Parked(Parked),
+    /// What the app gives up so that the rest holds: lists, grabs beyond a bound. Never opens, never money.
+    #[command(subcommand)]
+    Switch(Switch),
     /// Key pairs for CMQ's API: who may send to, receive from and manage which queues.
     #[command(subcommand)]
     Keys(Keys),
@@ -317,6 +321,7 @@ mod tests {
             "health -o json",
             "add --as 4",
             "queue purge --dir D orders",
+            "switch grabs --dir D some",
             "queue create --dir D q --dead-letter d",
             "status --at A --context C",
             "certs issue --ca A --out F",

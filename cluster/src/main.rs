@@ -5,6 +5,7 @@
 //!      ├──> status   Admin.Status of every node ──> verdict (pure)
 //!      ├──> members  nodes come and go, and share the leads
 //!      ├──> audit    the invariants of the money
+//!      ├──> switch   what the app gives up so that the rest holds
 //!      ├──> parked   credits that wait for an operator
 //!      ├──> verify   the copies, by the hash of their rows
 //!      ├──> backup   every group as files, with hashes
@@ -53,6 +54,7 @@ mod replicas;
 mod screen;
 mod sim;
 mod status;
+mod switch;
 mod verify;
 
 use std::process::ExitCode;
@@ -112,6 +114,7 @@ async fn run(verb: Verb) -> Result<bool, Error> {
         Verb::Members(verb) => members::members(verb).await,
         Verb::Audit { dir, output } => audit::audit(&Folder::open(&dir)?, output).await,
         Verb::Parked(verb) => parked::parked(verb).await,
+        Verb::Switch(verb) => switch::switch(&verb),
         Verb::Keys(verb) => keys::keys(verb).await,
         Verb::Certs(verb) => certs::certs(verb),
         Verb::Bench(bench) => Box::pin(bench::bench(bench)).await,

@@ -6,6 +6,7 @@
 //!  tercet/queue/v1/history.proto  -> queue::v1     search, stories, rewind, redrive
 //!  tercet/ledger/v1/ledger.proto  -> ledger::v1    accounts and transfers
 //!  tercet/packet/v1/packet.proto  -> packet::v1    red packets, for phones
+//!  tercet/pay/v1/pay.proto        -> pay::v1       orders of merchants and their payments
 //!  tercet/admin/v1/admin.proto    -> admin::v1     for operators, on every node
 //!  tercet/admin/v1/keys.proto     -> admin::v1     key pairs, on queue nodes
 //!  tercet/admin/v1/backup.proto   -> admin::v1     copies of groups, on queue nodes
@@ -53,6 +54,15 @@ pub mod packet {
     #[expect(clippy::allow_attributes, clippy::too_many_lines, reason = "generated code")]
     pub mod v1 {
         tonic::include_proto!("tercet.packet.v1");
+    }
+}
+
+/// The payments' contract.
+pub mod pay {
+    /// Version 1.
+    #[expect(clippy::allow_attributes, clippy::too_many_lines, reason = "generated code")]
+    pub mod v1 {
+        tonic::include_proto!("tercet.pay.v1");
     }
 }
 

@@ -28,6 +28,10 @@ use crate::limits::{AUDIT_GRACE_MS, FUND_FEN_MAX, READY_LAG_MAX, STREAMS_MAX};
 use crate::packet::open::Opening;
 use crate::packet::people::People;
 use crate::pay::making::Making;
+use crate::pay::notices::Notices;
+use crate::pay::orders::Orders;
+use crate::pay::password::Passwords;
+use crate::pay::risk::{Judge, Risk};
 use crate::pay::send::Sending;
 use crate::queues::Queues;
 use crate::seals::Seals;
@@ -56,6 +60,12 @@ pub(crate) struct App {
     pub(crate) accounts: Accounts,
     pub(crate) sending: Sending,
     pub(crate) opening: Opening,
+    /// Orders of merchants.
+    pub(crate) orders: Orders,
+    /// What merchants are told.
+    pub(crate) notices: Notices,
+    /// Who may spend.
+    pub(crate) passwords: Passwords,
     /// What the patrol knows.
     pub(crate) watchbook: Watchbook,
     /// What the rounds of the whole have found.
@@ -69,20 +79,30 @@ pub(crate) struct App {
 
 impl App {
     /// Puts the roles together. Errors: an address of the queue is none.
-    pub(crate) fn new(config: &Config, replica: Arc<Replica>, homes: Arc<Homes>, seals: Seals) -> Result<Self, Error> {
+    pub(crate) fn new(
+        config: &Config,
+        replica: Arc<Replica>,
+        homes: Arc<Homes>,
+        seals: Seals,
+        judge: Option<Arc<dyn Judge>>,
+    ) -> Result<Self, Error> {
         let switches = Arc::new(Switches::default());
         let booking = Booking::start(Arc::clone(&homes));
         let queues = Queues::new(&config.queues, config.queue_key.as_deref(), seals.keeper())?;
         let pending = Pending::new(Arc::clone(&homes), booking.clone());
         let accounts = Accounts { homes: Arc::clone(&homes), booking: booking.clone() };
         let making = Making { homes: Arc::clone(&homes), booking: booking.clone(), queues: queues.clone() };
-        let sending = Sending {
+        let sending =
+            Sending { homes: Arc::clone(&homes), accounts: accounts.clone(), pending: pending.clone(), making };
+        let sessions = Sessions::new(config.session_key.as_deref().unwrap_or_default(), config.open_registration);
+        let orders = Orders {
             homes: Arc::clone(&homes),
             accounts: accounts.clone(),
-            booking: booking.clone(),
             pending: pending.clone(),
-            making,
+            risk: Arc::new(Risk::new(judge)),
         };
+        let notices = Notices { queues: queues.clone(), sessions: sessions.clone() };
+        let passwords = Passwords::new(Arc::clone(&homes), booking.clone());
         let opening = Opening {
             homes: Arc::clone(&homes),
             booking,
@@ -100,7 +120,10 @@ impl App {
             switches,
             data: config.data.clone(),
             guesses: Lockouts::default(),
-            sessions: Sessions::new(config.session_key.as_deref().unwrap_or_default(), config.open_registration),
+            sessions,
+            orders,
+            notices,
+            passwords,
             listeners: Listeners::default(),
             accounts,
             sending,
@@ -125,7 +148,7 @@ impl App {
     }
 
     /// Refuses: `BadField`, `FundingClosed`, `FundTooLarge`.
-    const fn check_funding(&self, fen: i64) -> Result<(), DoorRefusal> {
+    pub(crate) const fn check_funding(&self, fen: i64) -> Result<(), DoorRefusal> {
         if fen < 0 {
             Err(DoorRefusal::BadField)
         } else if fen > 0 && !self.sessions.is_open {

@@ -69,6 +69,9 @@ pub struct Config {
     /// Calls from one address in a second, but from this machine; 0: as many as come.
     #[arg(long, default_value_t = 2000)]
     pub address_rate: u32,
+    /// gRPC address of a risk system that is asked before each payment of an order, as HOST:PORT; none: nobody is.
+    #[arg(long)]
+    pub risk: Option<String>,
     /// A credit not booked for this long is put into the queue again. Milliseconds.
     #[arg(long, default_value_t = packets::limits::CREDIT_RETRY_MS)]
     pub resend_after_ms: u64,

@@ -48,6 +48,21 @@ pub(crate) enum DoorRefusal {
     /// Too many wrong passwords were tried.
     #[error("too many wrong passwords: wait a while")]
     LockedOut = 23,
+    /// The user has no payment password yet.
+    #[error("there is no payment password yet")]
+    PasswordMissing = 24,
+    /// The payment password is not the user's.
+    #[error("the payment password is wrong")]
+    PasswordWrong = 25,
+    /// A payment password has six digits.
+    #[error("a payment password has six digits")]
+    PasswordWeak = 26,
+    /// The rules against fraud, or the risk system, will not have the payment.
+    #[error("the payment was stopped for its risk")]
+    TooRisky = 27,
+    /// The order has no refund of that number.
+    #[error("no such refund")]
+    RefundUnknown = 28,
 }
 
 /// A "no" for good. Nothing was changed.

@@ -15,7 +15,9 @@
 mod access;
 mod app;
 mod audit;
+mod budget;
 mod config;
+mod derived;
 mod doors;
 mod failure;
 mod homes;

@@ -12,6 +12,12 @@ pub(crate) const COMMAND_DEADLINE: Duration = Duration::from_secs(8);
 pub(crate) const COMMAND_ATTEMPT: Duration = Duration::from_secs(2);
 /// Pause between two attempts.
 pub(crate) const COMMAND_PAUSE: Duration = Duration::from_millis(20);
+/// Repeats that all callers of a node may send to one group at once, when it stops answering.
+pub(crate) const RETRIES_AT_ONCE_MAX: u64 = 1024;
+/// Repeats a second to a group that stays silent: about one a pause, as a lone caller sends.
+pub(crate) const RETRIES_PER_S: u64 = 50;
+/// Repeats that one answer lets go: more than one, so that those who wait are soon served.
+pub(crate) const RETRIES_PER_ANSWER: u64 = 2;
 /// A read waits this long for its barrier.
 pub(crate) const READ_DEADLINE: Duration = Duration::from_secs(5);
 /// A booking that is not done within this goes by the queue.
@@ -143,6 +149,26 @@ pub(crate) const RATE_KEYS_MAX: usize = 65_536;
 pub(crate) const GUESSES_MAX: u32 = 5;
 /// How long that is.
 pub(crate) const LOCKOUT: Duration = Duration::from_secs(60);
+/// Payment passwords that a node checks at a time: each takes 19 MiB and some tens of milliseconds.
+pub(crate) const PASSWORD_CHECKS_MAX: usize = 2;
+/// A check of a password waits for its turn at most this long.
+pub(crate) const PASSWORD_WAIT_MAX: Duration = Duration::from_secs(5);
+/// KiB, rounds and lanes of a password's hash. Source: OWASP's sheet on storing passwords, its first choice for Argon2id.
+pub(crate) const PASSWORD_COST: (u32, u32, u32) = (19 * 1024, 2, 1);
+/// A payment waits for the judgement of a risk system at most this long.
+pub(crate) const RISK_DEADLINE: Duration = Duration::from_millis(500);
+/// A payment up to this goes on without the risk system, if that is silent; a larger one does not. 200 yuan.
+pub(crate) const RISK_OPEN_FEN_MAX: i64 = 20_000;
+/// No single payment of an order is larger. 50,000 yuan.
+pub(crate) const RISK_PAYMENT_FEN_MAX: i64 = 5_000_000;
+/// A user may pay so many orders at once, and one a second then.
+pub(crate) const RISK_BURST: Duration = Duration::from_secs(10);
+/// How long an order can be paid unless its merchant says otherwise.
+pub(crate) const ORDER_MS_DEFAULT: u64 = 2 * 3_600_000;
+/// A payment or a refund that crosses shards is seen to land within this, or the caller is told that it is under way.
+pub(crate) const LAND_DEADLINE: Duration = Duration::from_secs(3);
+/// Notices to merchants that are handed over at a time.
+pub(crate) const NOTICES_UNDER_WAY_MAX: usize = 16;
 /// How often the operator's switches are read.
 pub(crate) const SWITCHES_EVERY: Duration = Duration::from_secs(1);
 /// Bytes of a phone's request.
@@ -151,6 +177,9 @@ pub(crate) const REQUEST_BYTES_MAX: usize = 64 * 1024;
 const _: () =
     assert!(NEWS_ITEMS <= packets::limits::PAGE_ITEMS_MAX && NEWS_CHATS_MAX <= packets::limits::PAGE_ITEMS_MAX);
 const _: () = assert!(BOOK_AT_ONCE.as_millis() < QUEUE_DEADLINE.as_millis());
+const _: () = assert!(LAND_DEADLINE.as_millis() < COMMAND_DEADLINE.as_millis());
+const _: () = assert!(ORDER_MS_DEFAULT <= ledger::limits::ORDER_MS_MAX);
+const _: () = assert!(RISK_OPEN_FEN_MAX < RISK_PAYMENT_FEN_MAX);
 const _: () = assert!(COMMAND_ATTEMPT.as_millis() < COMMAND_DEADLINE.as_millis());
 const _: () = assert!(WORKER_BOOKING.as_millis() < WORKER_LEASE.as_millis());
 const _: () = assert!(SEND_MESSAGES_MAX <= queue_client::limits::SEND_MESSAGES_MAX);

@@ -4,6 +4,7 @@
 //!  credits        a credit that was not booked at once     packets::Credit
 //!  packet-paid    a packet that is paid and shall be made  ledger::CourierRecord::PacketPaid
 //!  packet-expiry  a packet whose time is over (delayed)    packets::PacketId
+//!  pay-notices-X  topics: news of orders for the merchants whose numbers end with X
 //!  (a topic)      the journals of the ledger, if asked for  tercet.ledger.v1.JournalReply
 //! ```
 //!
@@ -19,8 +20,9 @@ use bytes::Bytes;
 use machine::Layout as _;
 use packets::{Credit, PacketId};
 use queue_client::{
-    Client, ClientConfig, Consumer, ConsumerConfig, Credentials, Error, FilterKind, NewMessage, NewPublication,
-    Producer, ProducerConfig, QueueAttributes, TopicAttributes,
+    Client, ClientConfig, Consumer, ConsumerConfig, ContentFormat, Credentials, Endpoint, Error, FilterKind,
+    NewMessage, NewPublication, Producer, ProducerConfig, QueueAttributes, RetryStrategy, Subscription,
+    SubscriptionChange, TopicAttributes,
 };
 use tls::Keeper;
 use tokio::sync::watch;
@@ -39,7 +41,10 @@ pub(crate) const PACKET_PAID: &str = "packet-paid";
 /// Packets whose expiry is to be looked at.
 pub(crate) const PACKET_EXPIRY: &str = "packet-expiry";
 
-const ALL: [&str; 3] = [CREDITS, PACKET_PAID, PACKET_EXPIRY];
+/// Notices that a merchant did not take within a day.
+const DEAD_NOTICES: &str = "pay-notices-dead";
+
+const ALL: [&str; 4] = [CREDITS, PACKET_PAID, PACKET_EXPIRY, DEAD_NOTICES];
 const RETRY_MAKING: Duration = Duration::from_secs(1);
 
 /// The way to the queues.
@@ -103,6 +108,28 @@ impl Queues {
         let publication =
             |body| NewPublication { body, routing_key: routing_key.to_owned(), ..NewPublication::default() };
         self.client.publish(topic, bodies.into_iter().map(publication).collect()).await.map(|_| ())
+    }
+
+    /// Posts what is published to `topic` under `key` to `url`, with retries for a day. A repeat may change the address.
+    /// Errors: not known to be so; `Refused`, the address is none.
+    pub(crate) async fn post_to(&self, topic: &str, name: &str, (key, url): (&str, &str)) -> Result<(), Error> {
+        let subscription = Subscription {
+            endpoint: Some(Endpoint::Url(url.to_owned())),
+            filters: vec![key.to_owned()],
+            strategy: RetryStrategy::ExponentialDecay.into(),
+            format: ContentFormat::Simplified.into(),
+            dead_letter_queue: DEAD_NOTICES.to_owned(),
+        };
+        self.make_topic(topic).await?;
+        match self.client.subscribe(topic, name, subscription.clone()).await {
+            Ok(_) => Ok(()),
+            // Whatever else it is refused for, the change is refused for, too.
+            Err(Error::Refused { .. }) => {
+                let change = SubscriptionChange { subscription, ..SubscriptionChange::default() };
+                self.client.set_subscription(topic, name, change).await
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Puts a credit where it is not lost. Errors: not known to be kept, by a deadline.

@@ -22,6 +22,7 @@ use replica::{Applied, Group, ReadError, View};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::budget::Budget;
 use crate::failure::Failure;
 use crate::limits::{COMMAND_ATTEMPT, COMMAND_PAUSE, READ_DEADLINE};
 
@@ -63,6 +64,8 @@ impl<'a, M> From<&View<'a, M>> for Seen<'a, M> {
 pub(crate) struct Shard<M: Machine> {
     /// The group itself, for status and for what only a leader does.
     pub group: Group<M>,
+    /// Repeats to a group that does not answer.
+    budget: Budget,
     asked: AtomicU64,
     answered: Mutex<u64>,
     /// When the last barrier that was met began: what is applied here is at most that old.
@@ -71,7 +74,13 @@ pub(crate) struct Shard<M: Machine> {
 
 impl<M: Barrier> Shard<M> {
     pub(crate) fn new(group: Group<M>) -> Self {
-        Self { group, asked: AtomicU64::new(0), answered: Mutex::new(0), caught_up: parking_lot::Mutex::default() }
+        Self {
+            group,
+            budget: Budget::new(Instant::now()),
+            asked: AtomicU64::new(0),
+            answered: Mutex::new(0),
+            caught_up: parking_lot::Mutex::default(),
+        }
     }
 
     /// Proposes `command` wherever the group is led, and repeats it until it is answered. Errors: never `Refused`.
@@ -82,7 +91,10 @@ impl<M: Barrier> Shard<M> {
             let left = until.saturating_duration_since(Instant::now());
             let attempt = left.min(COMMAND_ATTEMPT);
             let failure = match self.group.propose_anywhere(RequestId::NONE, command, attempt).await {
-                Ok(applied) => return Ok(applied),
+                Ok(applied) => {
+                    self.budget.answered();
+                    return Ok(applied);
+                }
                 Err(error) => Failure::from(error),
             };
             may_have_happened |= matches!(failure, Failure::Unknown(_));
@@ -93,6 +105,10 @@ impl<M: Barrier> Shard<M> {
                 });
             }
             sleep(COMMAND_PAUSE).await;
+            // Whoever finds the budget empty waits his turn, as long as his deadline lets him.
+            while !self.budget.take(Instant::now()) && Instant::now() + COMMAND_PAUSE < until {
+                sleep(COMMAND_PAUSE).await;
+            }
         }
     }
 

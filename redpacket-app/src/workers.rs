@@ -33,7 +33,7 @@ pub(crate) fn start(app: &App, stop: &watch::Receiver<bool>) -> JoinSet<()> {
     let mut workers = JoinSet::new();
     let queues = &app.opening.queues;
     for shard in app.homes.ledgers() {
-        workers.spawn(outbox::carry(Arc::clone(shard), queues.clone(), stop.clone()));
+        workers.spawn(outbox::carry(Arc::clone(shard), queues.clone(), app.notices.clone(), stop.clone()));
         workers.spawn(patrol::walk(Arc::clone(shard), app.watchbook.clone(), stop.clone()));
     }
     workers.spawn(rounds::walk(Arc::clone(&app.homes), app.findings.clone(), app.resend_after_ms, stop.clone()));

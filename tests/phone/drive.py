@@ -244,6 +244,39 @@ def lists(evening, ann, ben):
     evening.seen["lists, both languages"] = True
 
 
+def money_in_and_out(evening, page):
+    """Money is brought in; nothing leaves without the payment password, which is asked for the first time then."""
+    before = fen(page)
+    page.press("a[href='#top-up']")
+    page.write("input[inputmode=decimal]", "5.00")
+    evening.picture(page, "top-up")
+    page.press(".sheet .do")
+    page.until("location.hash === '#wallet'")
+    must(fen(page) == before + 500, "the money is in the wallet")
+    take_out(page, "135790")
+    page.until("location.hash === '#pay-password'")
+    evening.picture(page, "pay-password")
+    for place in (1, 2):
+        page.write(f".sheet .field:nth-of-type({place}) input", "135790")
+    page.press(".sheet .do")
+    page.until("location.hash === '#take-out'")
+    take_out(page, "000000")
+    page.shows("The payment password is wrong")
+    evening.picture(page, "take-out")
+    take_out(page, "135790")
+    page.until("location.hash === '#wallet'")
+    must(fen(page) == before, "the money has left the wallet")
+    evening.seen["topped up, taken out"] = True
+
+
+def take_out(page, password):
+    page.run("location.hash = 'take-out'")
+    page.until("document.querySelectorAll('.sheet input').length === 2 && document.querySelector('input[type=password]')")
+    page.write("input[inputmode=decimal]", "5.00")
+    page.write("input[type=password]", password)
+    page.press(".sheet .do")
+
+
 def led_elsewhere(home):
     """Waits until another node than the phones' own leads the ledger: leads go back to where they belong."""
     end = time.monotonic() + 60
@@ -323,6 +356,7 @@ def main():
         by_keyboard(evening, cid, chat)
         for_one(evening, ann, ben)
         lists(evening, ann, ben)
+        money_in_and_out(evening, ann)
         broken_line(evening, ann, ben, chat)
         dead_leader(evening, home, [ann, ben, cid], chat)
         complaints = [line for page in (ann, ben, cid) for line in page.complaints()]

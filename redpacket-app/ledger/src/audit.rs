@@ -25,6 +25,7 @@ use crate::fen::{Currency, Fen};
 use crate::hold::{Deadline, HeldMoney};
 use crate::ids::{AccountId, JournalNumber, OrderId, PacketId, ShareId, TransferId};
 use crate::journal::{JournalEntry, Link, SealedPage};
+use crate::order_audit::OrderSums;
 use crate::pages::{Pages, entries_of};
 use crate::parked::ParkedCredit;
 use crate::read::{LedgerView, each};
@@ -104,6 +105,7 @@ struct Auditor<'a> {
     counts: Counts,
     last: JournalNumber,
     link: Link,
+    orders: OrderSums,
     audit: Audit,
 }
 
@@ -120,6 +122,7 @@ pub(crate) fn audit(source: &dyn RowSource, part: Part) -> Result<Audit, LoadErr
         counts: Counts::default(),
         last: JournalNumber(0),
         link: Link::default(),
+        orders: OrderSums::default(),
         audit: Audit::default(),
     };
     auditor.journal()?;
@@ -129,6 +132,8 @@ pub(crate) fn audit(source: &dyn RowSource, part: Part) -> Result<Audit, LoadErr
     auditor.waiting()?;
     auditor.accounts()?;
     auditor.memory()?;
+    let orders = core::mem::take(&mut auditor.orders).check(source, part)?;
+    auditor.audit.differences.extend(orders);
     auditor.audit.facts.sums = auditor.sums;
     Ok(auditor.audit)
 }
@@ -206,6 +211,7 @@ impl Auditor<'_> {
         if fen <= 0 {
             self.differs(Difference::AmountNotPositive { number });
         }
+        self.orders.take(number, entry, self.part);
         if !self.audit.facts.take(entry, self.part) {
             self.differs(Difference::SerialGap { number });
         }

@@ -44,6 +44,11 @@ impl Book<'_> {
             Verb::Remit(remit) => self.remit(remit),
             Verb::Restrict(restrict) => self.restrict(restrict),
             Verb::Limit(limit) => self.limit_payments(limit),
+            Verb::PlaceOrder(place) => self.place_order(place),
+            Verb::PayOrder(pay) => self.pay_order(pay),
+            Verb::CloseOrder(close) => self.close_order(close),
+            Verb::RefundOrder(refund) => self.refund_order(refund),
+            Verb::SetVerifier(set) => self.set_verifier(set),
         }
     }
 

@@ -41,12 +41,22 @@ pub enum BillKind {
     Refund = 5,
     /// A payment to another shard that could not land there, and came back.
     Returned = 6,
+    /// The payment of a merchant's order, or what went back of it; the sign says which way.
+    Payment = 7,
 }
 
 impl BillKind {
     /// All kinds, by number.
-    pub const ALL: [Self; 7] =
-        [Self::Funded, Self::Withdrawn, Self::Transfer, Self::Packet, Self::Credit, Self::Refund, Self::Returned];
+    pub const ALL: [Self; 8] = [
+        Self::Funded,
+        Self::Withdrawn,
+        Self::Transfer,
+        Self::Packet,
+        Self::Credit,
+        Self::Refund,
+        Self::Returned,
+        Self::Payment,
+    ];
 
     fn of_number(number: u64) -> Result<Self, DecodeError> {
         let place = usize::try_from(number).ok();

@@ -5,7 +5,8 @@
 //!           | 66 published up to u64
 //!  verb: 1 open | 2 close | 3 fund | 4 withdraw | 5 transfer | 6 hold | 7 post | 8 void | 9 pay packet
 //!        10 settle or cancel | 11 credit share | 12 refund packet | 13 announce | 14 forget | 15 retry parked
-//!        16 remit | 17 restrict | 18 limit payments
+//!        16 remit | 17 restrict | 18 limit payments | 19 place order | 20 pay order | 21 close order
+//!        22 refund order | 23 set verifier
 //! ```
 //!
 //! Must never: change a number; an unknown one parks the group until a newer build comes.
@@ -17,12 +18,14 @@ use crate::allowance::LimitPayments;
 use crate::claim::ClaimKey;
 use crate::ids::{AccountId, JournalNumber, OrderId, TransferId};
 use crate::limits::{BATCH_STEPS_MAX, STEPS_DECODED_MAX, TICK_HOLDS_MAX};
+use crate::order_verb::{CloseOrder, PayOrder, PlaceOrder, RefundOrder};
 use crate::rows::{self, RowKey};
 use crate::transfer::TransferKey;
 use crate::verb::{
     AnnounceClaim, CreditShare, Hold, OpenAccount, PayPacket, Post, RefundPacket, Remit, Restrict, RetryParked,
     Transfer, Void, Wallet,
 };
+use crate::verifier::SetVerifier;
 
 const BATCH: u8 = 64;
 const TICK: u8 = 65;
@@ -69,6 +72,16 @@ pub enum Verb {
     Restrict(Restrict),
     /// See [`LimitPayments`].
     Limit(LimitPayments),
+    /// See [`PlaceOrder`].
+    PlaceOrder(PlaceOrder),
+    /// See [`PayOrder`].
+    PayOrder(PayOrder),
+    /// See [`CloseOrder`].
+    CloseOrder(CloseOrder),
+    /// See [`RefundOrder`].
+    RefundOrder(RefundOrder),
+    /// See [`SetVerifier`].
+    SetVerifier(SetVerifier),
 }
 
 impl Verb {
@@ -83,6 +96,8 @@ impl Verb {
             Self::Void(body) => Some(TransferKey::Own(body.id)),
             Self::Retry(body) => Some(TransferKey::Own(body.id)),
             Self::Remit(body) => Some(TransferKey::Own(body.transfer.id)),
+            Self::PayOrder(body) => Some(TransferKey::Own(body.id)),
+            Self::RefundOrder(body) => Some(TransferKey::Own(body.id)),
             Self::Pay(body) => Some(TransferKey::Order(body.order)),
             Self::Credit(body) => Some(TransferKey::Credit(body.share)),
             Self::Refund(body) => Some(TransferKey::Refund(body.packet)),
@@ -92,7 +107,10 @@ impl Verb {
             | Self::Announce(_)
             | Self::Forget(_)
             | Self::Restrict(_)
-            | Self::Limit(_) => None,
+            | Self::Limit(_)
+            | Self::PlaceOrder(_)
+            | Self::CloseOrder(_)
+            | Self::SetVerifier(_) => None,
         }
     }
 
@@ -137,6 +155,13 @@ impl Verb {
                 name(rows::allowance(*account));
             }
             Self::SettleOrCancel(order) => name(rows::transfer(TransferKey::Order(*order))),
+            Self::PlaceOrder(_) | Self::PayOrder(_) | Self::CloseOrder(_) | Self::RefundOrder(_) => {
+                self.order_keys(&mut name);
+            }
+            Self::SetVerifier(SetVerifier { account, .. }) => {
+                name(customer(*account));
+                name(rows::verifier(*account));
+            }
             Self::Credit(credit) => credit_keys(credit, &mut name),
             Self::Refund(refund) => {
                 name(account(AccountKey::Escrow(refund.packet)));
@@ -160,6 +185,33 @@ impl Verb {
         }
     }
 
+    /// Names the rows that a verb of orders reads.
+    fn order_keys(&self, name: &mut dyn FnMut(RowKey)) {
+        let customer = |account: AccountId| rows::account(AccountKey::Customer(account));
+        match self {
+            Self::PlaceOrder(PlaceOrder { order, merchant, .. }) => {
+                name(rows::order(*order));
+                name(customer(*merchant));
+            }
+            Self::CloseOrder(CloseOrder { order, .. }) => name(rows::order(*order)),
+            Self::PayOrder(PayOrder { order, payer, merchant, to_group, money, .. }) => {
+                name(rows::order(*order));
+                name(customer(*payer));
+                name(customer(*merchant));
+                name(rows::account(AccountKey::Clearing(*to_group, money.currency)));
+                name(rows::allowance(*payer));
+            }
+            Self::RefundOrder(RefundOrder { order, payer, merchant, to_group, money, .. }) => {
+                name(rows::order(*order));
+                name(customer(*merchant));
+                name(customer(*payer));
+                name(rows::account(AccountKey::Clearing(*to_group, money.currency)));
+                name(rows::account(AccountKey::Suspense(money.currency)));
+            }
+            _ => {}
+        }
+    }
+
     const fn tag(&self) -> u8 {
         match self {
             Self::Open(_) => 1,
@@ -180,6 +232,11 @@ impl Verb {
             Self::Remit(_) => 16,
             Self::Restrict(_) => 17,
             Self::Limit(_) => 18,
+            Self::PlaceOrder(_) => 19,
+            Self::PayOrder(_) => 20,
+            Self::CloseOrder(_) => 21,
+            Self::RefundOrder(_) => 22,
+            Self::SetVerifier(_) => 23,
         }
     }
 
@@ -203,6 +260,11 @@ impl Verb {
             16 => Remit::decode(input).map(Self::Remit),
             17 => Restrict::decode(input).map(Self::Restrict),
             18 => LimitPayments::decode(input).map(Self::Limit),
+            19 => PlaceOrder::decode(input).map(Self::PlaceOrder),
+            20 => PayOrder::decode(input).map(Self::PayOrder),
+            21 => CloseOrder::decode(input).map(Self::CloseOrder),
+            22 => RefundOrder::decode(input).map(Self::RefundOrder),
+            23 => SetVerifier::decode(input).map(Self::SetVerifier),
             tag => Err(DecodeError::Unknown { what: "verb", tag }),
         }
     }
@@ -246,6 +308,11 @@ impl Layout for Verb {
             Self::Remit(body) => body.encode(out),
             Self::Restrict(body) => body.encode(out),
             Self::Limit(body) => body.encode(out),
+            Self::PlaceOrder(body) => body.encode(out),
+            Self::PayOrder(body) => body.encode(out),
+            Self::CloseOrder(body) => body.encode(out),
+            Self::RefundOrder(body) => body.encode(out),
+            Self::SetVerifier(body) => body.encode(out),
         }
     }
 

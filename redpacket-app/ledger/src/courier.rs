@@ -1,7 +1,9 @@
-//! What the ledger hands to the courier: payments for other shards, and "packet paid" for the outside.
+//! What the ledger hands to the courier: payments for other shards; for the outside "packet paid", and news of orders.
 //!
 //! ```text
 //!  1 packet paid: group u32 | order u128 | packet u128 | payer u128 | money | paid_ms u64 | details bytes
+//!  3 order paid:     group u32 | order u128 | merchant u128 | payer u128 | money | at_ms u64 | number bytes
+//!  4 order refunded: group u32 | order u128 | merchant u128 | money | refunded | at_ms u64 | number bytes | refund bytes
 //!  2 payment:     source u32 | carried | from u128 | account u128 | money | code u16 | memo | serial packed
 //!
 //!  here  payer ─> clearing(there)  ··payment··>  there  clearing(here) ─> payee
@@ -11,7 +13,8 @@
 //!
 //! Why: a record stays in its shard's rows until its target took it, and the target takes it once; so money between two
 //! shards is either here, or on the way, or there, and the serials of the two clearing accounts say which. A customer's
-//! payment that cannot land comes back by itself; a share of a packet, whose escrow it left for good, is parked.
+//! payment that cannot land comes back by itself; a share of a packet, whose escrow it left for good, is parked, and so
+//! is what goes back of an order.
 //!
 //! Must never: be refused by a target for a reason that time does not mend: it would hold up all behind it.
 
@@ -22,14 +25,15 @@ use crate::account::{Account, AccountKey, Body};
 use crate::book::{Book, Posting};
 use crate::carried::Carried;
 use crate::claim::ClaimKey;
-use crate::fen::Money;
+use crate::fen::{Fen, Money};
 use crate::ids::{AccountId, JournalNumber, OrderId, PacketId, TransferId};
+use crate::order::PAYMENT_CODE;
 use crate::packed;
 use crate::parked::Landing;
 use crate::refusal::Refusal;
 use crate::reply::{Answer, Done};
 use crate::rows::{self, RowKey};
-use crate::transfer::{Fingerprint, StoredTransfer, TransferKey};
+use crate::transfer::{Fingerprint, StoredTransfer, TransferKey, check_code};
 use crate::verb::{Remit, Transfer};
 
 /// A record under way.
@@ -51,6 +55,42 @@ pub enum CourierRecord {
         paid: TimestampMs,
         /// What the packet shall be.
         details: Bytes,
+    },
+    /// To the outside: an order of a merchant was paid.
+    OrderPaid {
+        /// The merchant's group.
+        group: GroupId,
+        /// The order.
+        order: OrderId,
+        /// Whose it is.
+        merchant: AccountId,
+        /// Who paid.
+        payer: AccountId,
+        /// How much.
+        money: Money,
+        /// Machine time.
+        at: TimestampMs,
+        /// The merchant's number of the order.
+        number: Bytes,
+    },
+    /// To the outside: what an order was paid with, or a part of it, goes back.
+    OrderRefunded {
+        /// The merchant's group.
+        group: GroupId,
+        /// The order.
+        order: OrderId,
+        /// Whose it is.
+        merchant: AccountId,
+        /// How much.
+        money: Money,
+        /// How much went back up to now, this counted.
+        refunded: Fen,
+        /// Machine time.
+        at: TimestampMs,
+        /// The merchant's number of the order.
+        number: Bytes,
+        /// The merchant's number of the refund.
+        refund: Bytes,
     },
     /// To another shard: money for one of its customers.
     Payment {
@@ -85,6 +125,27 @@ impl Layout for CourierRecord {
                 money.encode(out);
                 paid.encode(out);
                 out.bytes(details);
+            }
+            Self::OrderPaid { group, order, merchant, payer, money, at, number } => {
+                out.u8(3);
+                out.u32(group.0);
+                order.encode(out);
+                merchant.encode(out);
+                payer.encode(out);
+                money.encode(out);
+                at.encode(out);
+                out.bytes(number);
+            }
+            Self::OrderRefunded { group, order, merchant, money, refunded, at, number, refund } => {
+                out.u8(4);
+                out.u32(group.0);
+                order.encode(out);
+                merchant.encode(out);
+                money.encode(out);
+                refunded.encode(out);
+                at.encode(out);
+                out.bytes(number);
+                out.bytes(refund);
             }
             Self::Payment { source, what, from, account, money, code, memo, serial } => {
                 out.u8(2);
@@ -121,6 +182,25 @@ impl Layout for CourierRecord {
                 memo: packed::get_memo(input)?,
                 serial: packed::get(input)?,
             }),
+            3 => Ok(Self::OrderPaid {
+                group: GroupId(input.u32()?),
+                order: OrderId::decode(input)?,
+                merchant: AccountId::decode(input)?,
+                payer: AccountId::decode(input)?,
+                money: Money::decode(input)?,
+                at: TimestampMs::decode(input)?,
+                number: input.bytes()?,
+            }),
+            4 => Ok(Self::OrderRefunded {
+                group: GroupId(input.u32()?),
+                order: OrderId::decode(input)?,
+                merchant: AccountId::decode(input)?,
+                money: Money::decode(input)?,
+                refunded: Fen::decode(input)?,
+                at: TimestampMs::decode(input)?,
+                number: input.bytes()?,
+                refund: input.bytes()?,
+            }),
             tag => Err(DecodeError::Unknown { what: "courier record", tag }),
         }
     }
@@ -128,7 +208,8 @@ impl Layout for CourierRecord {
 
 /// Names the rows that taking `record` reads.
 pub(crate) fn record_keys(record: &Bytes, keys: &mut Vec<Key>) {
-    let Ok(CourierRecord::Payment { source, what, account, money, .. }) = CourierRecord::from_bytes(record) else {
+    let Ok(CourierRecord::Payment { source, what, account, money, code, memo, .. }) = CourierRecord::from_bytes(record)
+    else {
         return;
     };
     let mut name = |key: RowKey| keys.push(key.to_key());
@@ -136,6 +217,9 @@ pub(crate) fn record_keys(record: &Bytes, keys: &mut Vec<Key>) {
     name(rows::account(AccountKey::Clearing(source, money.currency)));
     name(rows::account(AccountKey::Customer(account)));
     name(rows::account(AccountKey::Suspense(money.currency)));
+    if code == PAYMENT_CODE {
+        name(rows::order(OrderId(memo)));
+    }
     if let Carried::Share(share) = what {
         name(rows::claim(&ClaimKey { account, source, share }));
     }
@@ -154,7 +238,7 @@ pub(crate) struct Departure {
 
 impl Book<'_> {
     /// Refuses: `AmountNotPositive`, `AmountTooLarge`, `GroupInvalid`, `SameAccount`, `DebitUnknown`, `DebitClosed`,
-    /// `DebitFrozen`, `CurrencyMismatch`, `InsufficientFunds`, `BalanceLimit`.
+    /// `DebitFrozen`, `CurrencyMismatch`, `InsufficientFunds`, `CodeReserved`, `BalanceLimit`.
     pub(crate) fn remit(&mut self, remit: &Remit) -> Answer {
         let Remit { transfer: Transfer { id, debit, credit, money, code, memo }, to_group } = *remit;
         money.amount.check_amount()?;
@@ -166,6 +250,8 @@ impl Book<'_> {
         }
         let (payer, clearing) = (AccountKey::Customer(debit), AccountKey::Clearing(to_group, money.currency));
         let (row, _) = self.parties(payer, clearing, money.currency)?;
+        row.check_available(money.amount)?;
+        check_code(code)?;
         let posting = Posting { code, memo, ..Posting::of(TransferKey::Own(id), payer, clearing, money) };
         let what = Carried::Transfer(id);
         self.depart(&Departure { posting, to_group, what, from: debit, account: credit }, row).map(Done::Sent)
@@ -212,11 +298,17 @@ impl Book<'_> {
         }
         let posting = Posting::of(key, clearing_key, AccountKey::Customer(account), money);
         let landing = Landing { posting: Posting { code, memo, serial, ..posting }, source, what, account };
-        let done = match (what, self.receiver(&landing)) {
-            (Carried::Transfer(id), Err(reason)) => self.bounce(&landing, id, from, reason, clearing),
+        let fits = self.receiver(&landing).and_then(|_| self.check_order_of(&landing));
+        let done = match (what, fits) {
+            (Carried::Transfer(id), Err(reason)) if !landing.is_refund() => {
+                self.bounce(&landing, id, from, reason, clearing)
+            }
             _ => self.land(&landing, clearing),
         };
         let done = done.map_err(|refusal| refusal.to_string())?;
+        if let (Some(order), Done::Booked(entry)) = (landing.order(), done) {
+            self.order_is_paid(order, from, source, entry);
+        }
         self.store(key, StoredTransfer { done, fingerprint: Fingerprint::of_record(record) });
         Ok(())
     }

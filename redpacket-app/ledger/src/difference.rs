@@ -6,7 +6,7 @@ use machine::GroupId;
 
 use crate::account::AccountKey;
 use crate::fen::{Currency, Fen};
-use crate::ids::{AccountId, JournalNumber, TransferId};
+use crate::ids::{AccountId, JournalNumber, OrderId, TransferId};
 use crate::transfer::TransferKey;
 
 /// Something that does not hold.
@@ -132,6 +132,11 @@ pub enum Difference {
         /// Of this currency.
         currency: Currency,
     },
+    /// An order's row does not say what the journal says was paid for it and went back.
+    OrderDiffers {
+        /// The order.
+        order: OrderId,
+    },
     /// Two shards remember a payment between them differently.
     CourierDiffers {
         /// Who sent it.
@@ -178,6 +183,7 @@ impl core::fmt::Display for Difference {
             Self::ClearingDiffers { group, peer, currency } => {
                 write!(f, "group {}: clearing with {} in currency {} differs", group.0, peer.0, currency.0)
             }
+            Self::OrderDiffers { order } => write!(f, "order {:x} is not what the journal says", order.0),
             Self::CourierDiffers { source, target, serial } => {
                 write!(f, "payment {serial} from group {} to {} is not the same on both sides", source.0, target.0)
             }

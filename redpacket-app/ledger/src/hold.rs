@@ -23,7 +23,7 @@ use crate::packed;
 use crate::refusal::Refusal;
 use crate::reply::{Answer, Done};
 use crate::rows;
-use crate::transfer::{StoredTransfer, TransferKey};
+use crate::transfer::{StoredTransfer, TransferKey, check_code};
 use crate::verb::{Hold, Post, Void};
 
 const VERSION: u8 = 1;
@@ -96,7 +96,8 @@ impl Layout for Deadline {
 
 impl Book<'_> {
     /// Refuses: `AmountNotPositive`, `AmountTooLarge`, `HoldTimeInvalid`, `SameAccount`, `DebitUnknown`, `CreditUnknown`,
-    /// `DebitClosed`, `CreditClosed`, `DebitFrozen`, `CurrencyMismatch`, `InsufficientFunds`, `CeilingReached`.
+    /// `DebitClosed`, `CreditClosed`, `DebitFrozen`, `CurrencyMismatch`, `InsufficientFunds`, `CeilingReached`,
+    /// `CodeReserved`.
     pub(crate) fn hold(&mut self, hold: &Hold) -> Answer {
         let Hold { id, debit, credit, money, code, memo, .. } = *hold;
         money.amount.check_amount()?;
@@ -109,6 +110,7 @@ impl Book<'_> {
         let (payer, payee) = self.parties(AccountKey::Customer(debit), AccountKey::Customer(credit), money.currency)?;
         payer.check_available(money.amount)?;
         payee.check_ceiling(money.amount)?;
+        check_code(code)?;
         let deadline = self.context.now.plus(hold.hold_ms);
         self.adjust(debit, |customer| {
             customer.held = Fen(customer.held.0.saturating_add(money.amount.0));

@@ -33,7 +33,7 @@ id!(
     PacketId, u128, u128
 );
 id!(
-    /// An order of the pay role; the identity of the debit that pays for a packet.
+    /// An order of the pay role: the identity of the debit that pays for a packet, or the name of a merchant's order.
     OrderId, u128, u128
 );
 id!(

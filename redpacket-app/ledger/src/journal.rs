@@ -23,6 +23,7 @@ use crate::bill::BillKind;
 use crate::fen::{Fen, Money};
 use crate::ids::{AccountId, JournalNumber};
 use crate::limits::LINKED_ENTRIES_MAX;
+use crate::order::{PAYMENT_CODE, REFUND_CODE};
 use crate::packed;
 use crate::transfer::TransferKey;
 
@@ -45,10 +46,10 @@ pub struct JournalEntry {
     pub credit: AccountKey,
     /// How much.
     pub money: Money,
-    /// The caller's word for what it was; 0 where the ledger moved the money itself. Of a payment that came back: the
-    /// number of the refusal that sent it back.
+    /// The caller's word for what it was, or the ledger's own for what belongs to an order; 0 where the ledger moved
+    /// the money itself. Of a payment that came back: the number of the refusal that sent it back.
     pub code: u16,
-    /// The caller's reference. Of a posted hold: the hold; of a parked credit that landed: the entry that parked it.
+    /// The caller's reference. Of an order's payment: the order; of a posted hold: the hold; of a parked credit that landed: the entry that parked it.
     pub memo: u128,
     /// Of a payment between shards: its number among those of this currency from the one to the other; else 0.
     pub serial: u64,
@@ -84,6 +85,11 @@ impl JournalEntry {
             }
             (TransferKey::Refund(_), ..) => BillKind::Refund,
             (TransferKey::Returned(..) | TransferKey::Bounce(..), ..) => BillKind::Returned,
+            (TransferKey::Own(_) | TransferKey::Crossing(..), ..)
+                if matches!(self.code, PAYMENT_CODE | REFUND_CODE) =>
+            {
+                BillKind::Payment
+            }
             (TransferKey::Own(_), AccountKey::Issue(_), _) => BillKind::Funded,
             (TransferKey::Own(_), _, AccountKey::Issue(_)) => BillKind::Withdrawn,
             (TransferKey::Own(_) | TransferKey::Crossing(..), ..) => BillKind::Transfer,

@@ -9,6 +9,7 @@
 //!  PayPacket customer ───────> escrow(packet)           Hold/Post  customer ═held═> customer
 //!  Credit    escrow ─────────> customer                 Refund     escrow ───────> payer
 //!            escrow ─> clearing(g) ··courier··> clearing(source) ─> customer, or suspense where it cannot land
+//!  PayOrder  customer ─────> merchant, here or by courier, with the order's row; RefundOrder: the other way
 //!  Remit     customer ─> clearing(g) ··courier··> clearing(source) ─> customer, or back by the same way
 //! ```
 //!
@@ -39,6 +40,10 @@ mod hold;
 mod ids;
 mod journal;
 pub mod limits;
+mod order;
+mod order_audit;
+mod order_book;
+mod order_verb;
 mod packed;
 mod packet;
 mod pages;
@@ -53,6 +58,7 @@ mod shard;
 mod state;
 mod transfer;
 mod verb;
+mod verifier;
 
 pub use account::{Account, AccountKey, Body, Customer, CustomerKind, Status};
 pub use allowance::{Allowance, LimitPayments};
@@ -68,6 +74,8 @@ pub use fen::{Currency, Fen, Money};
 pub use hold::HeldMoney;
 pub use ids::{AccountId, JournalNumber, OrderId, PacketId, ShareId, TransferId, home};
 pub use journal::{JournalEntry, JournalPage, Link, SealedPage};
+pub use order::{Order, OrderPayment, OrderState, PAYMENT_CODE, REFUND_CODE};
+pub use order_verb::{CloseOrder, PayOrder, PlaceOrder, RefundOrder};
 pub use parked::ParkedCredit;
 pub use patrol::{Patrol, Round};
 pub use read::LedgerView;
@@ -81,3 +89,4 @@ pub use verb::{
     AnnounceClaim, CreditShare, Hold, OpenAccount, PayPacket, Post, RefundPacket, Remit, Restrict, RetryParked,
     Transfer, Void, Wallet,
 };
+pub use verifier::{SetVerifier, Verifier};

@@ -24,6 +24,16 @@ pub const STEP_BYTES_MAX: usize = 256;
 pub const DETAILS_BYTES_MAX: usize = 4096;
 /// Longest life of a hold: 30 days.
 pub const HOLD_MS_MAX: u64 = 30 * 24 * 3_600_000;
+/// Longest life of an order: 7 days.
+pub const ORDER_MS_MAX: u64 = 7 * 24 * 3_600_000;
+/// Bytes of a merchant's number, of an order or of a refund.
+pub const ORDER_NUMBER_BYTES_MAX: usize = 32;
+/// Bytes of the words for what an order is for.
+pub const ORDER_SUBJECT_BYTES_MAX: usize = 127;
+/// Bytes of what a payment password is checked against.
+pub const VERIFIER_BYTES_MAX: usize = 128;
+/// A caller's words for what a transfer is end here; those behind it are the ledger's own.
+pub const CODE_MAX: u16 = 0xfeff;
 /// Claims announced for one account and not yet credited. The most one user received in a day was 10,069 packets.
 pub const CLAIMS_PER_ACCOUNT_MAX: u32 = 16_384;
 /// Currencies in which accounts of one shard may be opened.
@@ -47,5 +57,7 @@ const _: () = assert!(BATCH_STEPS_MAX * KEYS_PER_STEP_MAX <= ROWS_PER_COMMAND_MA
 const _: () = assert!(TICK_HOLDS_MAX * 3 <= ROWS_PER_COMMAND_MAX);
 const _: () = assert!(BATCH_STEPS_MAX < STEPS_DECODED_MAX);
 const _: () = assert!(BATCH_STEPS_MAX * STEP_BYTES_MAX <= COMMAND_BYTES_MAX);
+const _: () = assert!(64 + ORDER_NUMBER_BYTES_MAX + ORDER_SUBJECT_BYTES_MAX <= STEP_BYTES_MAX);
+const _: () = assert!(CODE_MAX < crate::order::PAYMENT_CODE && CODE_MAX < crate::order::REFUND_CODE);
 const _: () = assert!(BILL_CHUNK_BYTES < 256 && BILL_CHUNK_BYTES > 2 * crate::packed::PACKED_BYTES_MAX);
 const _: () = assert!(DETAILS_BYTES_MAX + STEP_BYTES_MAX <= COURIER_RECORD_BYTES_MAX);

@@ -18,7 +18,8 @@ use crate::book::{Book, Posting};
 use crate::carried::Carried;
 use crate::claim::ClaimKey;
 use crate::fen::Money;
-use crate::ids::{AccountId, JournalNumber};
+use crate::ids::{AccountId, JournalNumber, OrderId};
+use crate::order::{PAYMENT_CODE, REFUND_CODE};
 use crate::refusal::Refusal;
 use crate::reply::{Answer, Done};
 use crate::rows;
@@ -81,6 +82,21 @@ pub(crate) struct Landing {
     pub(crate) account: AccountId,
 }
 
+impl Landing {
+    /// The order that it pays, if it pays one.
+    pub(crate) const fn order(&self) -> Option<OrderId> {
+        match (self.what, self.posting.code) {
+            (Carried::Transfer(_), PAYMENT_CODE) => Some(OrderId(self.posting.memo)),
+            _ => None,
+        }
+    }
+
+    /// Whether it gives back what an order was paid with.
+    pub(crate) const fn is_refund(&self) -> bool {
+        matches!((self.what, self.posting.code), (Carried::Transfer(_), REFUND_CODE))
+    }
+}
+
 impl Book<'_> {
     /// Pays a credit out of `debit` into its account, or into suspense, and takes its claim out of the index.
     ///
@@ -123,7 +139,8 @@ impl Book<'_> {
         if row.currency != money.currency {
             return Err(Refusal::CurrencyMismatch);
         }
-        if !matches!(what, Carried::Return(_)) {
+        // What comes back was this account's money before.
+        if !matches!(what, Carried::Return(_)) && !landing.is_refund() {
             row.check_ceiling(money.amount)?;
         }
         row.balance.plus(money.amount).ok_or(Refusal::BalanceLimit)?;

@@ -15,13 +15,15 @@ use crate::bills;
 use crate::claim::{Claim, ClaimKey};
 use crate::fen::Fen;
 use crate::hold::HeldMoney;
-use crate::ids::{AccountId, JournalNumber, TransferId};
+use crate::ids::{AccountId, JournalNumber, OrderId, TransferId};
 use crate::journal::{JournalEntry, JournalPage};
 use crate::limits::{CLAIMS_PER_ACCOUNT_MAX, PAGE_MAX};
+use crate::order::Order;
 use crate::pages::Pages;
 use crate::parked::ParkedCredit;
 use crate::rows::{self, RowKey, name, value};
 use crate::transfer::{StoredTransfer, TransferKey};
+use crate::verifier::Verifier;
 
 /// A shard's rows, read as a ledger. Errors of all reads: the store failed, or a row is damaged.
 pub struct LedgerView<'a> {
@@ -58,6 +60,16 @@ impl<'a> LedgerView<'a> {
     /// How much an account may pay into packets; `None`: nobody has said.
     pub fn allowance(&self, account: AccountId) -> Result<Option<Allowance>, LoadError> {
         self.get(rows::allowance(account))
+    }
+
+    /// An order of a merchant of this shard.
+    pub fn order(&self, order: OrderId) -> Result<Option<Order>, LoadError> {
+        self.get(rows::order(order))
+    }
+
+    /// What an account's payment password is checked against; `None`: it has none.
+    pub fn verifier(&self, account: AccountId) -> Result<Option<Verifier>, LoadError> {
+        self.get(rows::verifier(account))
     }
 
     /// What became of a transfer, or of an order. The journal has the rest, under the number.

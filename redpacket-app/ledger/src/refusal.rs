@@ -123,6 +123,26 @@ refusals! {
     PaymentLimit = 41, "the payer may not pay that much at once";
     /// The payer may not pay that much within a day.
     DayLimit = 42, "the payer may not pay that much within a day";
+    /// Only a merchant has orders.
+    NotMerchant = 43, "the account is no merchant's";
+    /// The merchant's shard has no such order.
+    OrderUnknown = 44, "no such order";
+    /// The order is another merchant's.
+    MerchantDiffers = 45, "the order is another merchant's";
+    /// The order is for another amount, or was paid by another account.
+    OrderDiffers = 46, "the order is for another amount or was paid by another account";
+    /// The order was paid, by this or another payment.
+    OrderPaid = 47, "the order is paid";
+    /// The order was closed, or its time is over.
+    OrderClosed = 48, "the order is closed";
+    /// Nothing can go back of an order that was not paid.
+    OrderUnpaid = 49, "the order is not paid";
+    /// More would go back than was paid.
+    RefundTooLarge = 50, "more would go back than was paid";
+    /// The verifier is not the one that was to be replaced.
+    VerifierDiffers = 51, "the payment password was changed meanwhile";
+    /// The caller's word for what a transfer is belongs to the ledger.
+    CodeReserved = 52, "the code is one of the ledger's own";
 }
 
 impl core::error::Error for Refusal {}

@@ -32,15 +32,15 @@ pub enum Done {
     Voided,
     /// The order will never be debited.
     Cancelled,
-    /// The account is open.
+    /// The account is open; the order is placed.
     Opened,
-    /// The account is closed.
+    /// The account, or the order, is closed.
     Closed,
     /// The claim stands in the account's index.
     Announced,
     /// The claim does not stand in the account's index.
     Forgotten,
-    /// The account has these bounds.
+    /// The account has these bounds, or this verifier.
     Restricted,
     /// The payment from another group could not land, and is on its way back.
     Bounced(JournalNumber),

@@ -6,6 +6,7 @@
 //!  0x12 hold u128              -> HeldMoney         0x18 number u64                     -> ParkedCredit
 //!  0x13 deadline u64, hold     -> DueHold           0x1f                                -> State
 //!  0x14 first number u64       -> SealedPage        0x19 account u128                   -> Allowance
+//!  0x1a order u128             -> Order             0x1b account u128                   -> Verifier
 //! ```
 //!
 //! Why a type of their own: a key is looked up far more often than it is kept, and a look-up needs no allocation.
@@ -17,7 +18,7 @@ use machine::{DecodeError, Key, Layout, LoadError, Reader, TimestampMs, Writer};
 
 use crate::account::AccountKey;
 use crate::claim::ClaimKey;
-use crate::ids::{AccountId, JournalNumber, TransferId};
+use crate::ids::{AccountId, JournalNumber, OrderId, TransferId};
 use crate::transfer::TransferKey;
 
 pub(crate) const ACCOUNT: u8 = 0x10;
@@ -29,6 +30,8 @@ pub(crate) const BILL: u8 = 0x16;
 pub(crate) const CLAIM: u8 = 0x17;
 pub(crate) const PARKED: u8 = 0x18;
 pub(crate) const ALLOWANCE: u8 = 0x19;
+pub(crate) const ORDER: u8 = 0x1a;
+pub(crate) const VERIFIER: u8 = 0x1b;
 pub(crate) const STATE: u8 = 0x1f;
 
 /// Bytes of the longest key, with room to spare.
@@ -161,6 +164,18 @@ pub(crate) fn parked(number: JournalNumber) -> RowKey {
 
 pub(crate) fn allowance(account: AccountId) -> RowKey {
     let mut key = RowKey::tagged(ALLOWANCE);
+    key.u128(account.0);
+    key
+}
+
+pub(crate) fn order(order: OrderId) -> RowKey {
+    let mut key = RowKey::tagged(ORDER);
+    key.u128(order.0);
+    key
+}
+
+pub(crate) fn verifier(account: AccountId) -> RowKey {
+    let mut key = RowKey::tagged(VERIFIER);
     key.u128(account.0);
     key
 }

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::account::AccountKey;
 use crate::book::{Book, Posting};
 use crate::ids::{OrderId, PacketId, ShareId, TransferId};
+use crate::limits::CODE_MAX;
 use crate::refusal::Refusal;
 use crate::reply::{Answer, Done};
 use crate::rows::{self, RowKey};
@@ -162,6 +163,11 @@ impl Layout for StoredTransfer {
     }
 }
 
+/// Whether a caller may use the word. Refuses: `CodeReserved`.
+pub(crate) const fn check_code(code: u16) -> Result<(), Refusal> {
+    if code > CODE_MAX { Err(Refusal::CodeReserved) } else { Ok(()) }
+}
+
 impl Book<'_> {
     /// Refuses: `AmountNotPositive`, `AmountTooLarge`, `CreditUnknown`, `CreditClosed`, `CurrencyMismatch`,
     /// `CeilingReached`, `BalanceLimit`.
@@ -181,7 +187,8 @@ impl Book<'_> {
     }
 
     /// Refuses: `AmountNotPositive`, `AmountTooLarge`, `SameAccount`, `DebitUnknown`, `CreditUnknown`, `DebitClosed`,
-    /// `CreditClosed`, `DebitFrozen`, `CurrencyMismatch`, `InsufficientFunds`, `CeilingReached`, `BalanceLimit`.
+    /// `CreditClosed`, `DebitFrozen`, `CurrencyMismatch`, `InsufficientFunds`, `CeilingReached`, `CodeReserved`,
+    /// `BalanceLimit`.
     pub(crate) fn transfer(&mut self, transfer: &Transfer) -> Answer {
         let (debit, credit) = (AccountKey::Customer(transfer.debit), AccountKey::Customer(transfer.credit));
         let posting = Posting::of(TransferKey::Own(transfer.id), debit, credit, transfer.money);
@@ -196,6 +203,7 @@ impl Book<'_> {
         let (debit, credit) = self.parties(posting.debit, posting.credit, posting.money.currency)?;
         debit.check_available(posting.money.amount)?;
         credit.check_ceiling(posting.money.amount)?;
+        check_code(posting.code)?;
         self.post(&Posting { memo, ..posting }, debit, credit).map(Done::Booked)
     }
 }

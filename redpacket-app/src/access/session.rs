@@ -4,11 +4,14 @@
 //!  token = base64url( user u128 | ends_ms u64 | HMAC-SHA256 over both, 32 bytes )
 //! ```
 //!
+//! A merchant's key is HMAC-SHA256 over its name, too; it has no end, and is as good as the cluster's key.
+//!
 //! Must never: compare a signature in a time that depends on it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac as _};
+use ledger::AccountId;
 use machine::{Reader, TimestampMs, Writer};
 use packets::UserId;
 use sha2::Sha256;
@@ -62,6 +65,36 @@ impl Sessions {
         if self.is_open || token.is_some_and(is_key) { Ok(()) } else { Err(DoorRefusal::BadToken) }
     }
 
+    /// What `merchant` shows with its calls. Follows from the cluster's key, so that no node keeps it.
+    pub(crate) fn merchant_key(&self, merchant: AccountId) -> String {
+        URL_SAFE_NO_PAD.encode(self.sealed(b"merchant", merchant))
+    }
+
+    /// What signs notices to `merchant`; it never travels but to him, once.
+    pub(crate) fn notice_key(&self, merchant: AccountId) -> String {
+        URL_SAFE_NO_PAD.encode(self.sealed(b"notices", merchant))
+    }
+
+    /// The signature of `notice` for `merchant`: HMAC-SHA256 under the notice key as it is written.
+    pub(crate) fn sign_notice(&self, merchant: AccountId, notice: &str) -> Vec<u8> {
+        let key = self.notice_key(merchant);
+        let signer = Hmac::<Sha256>::new_from_slice(key.as_bytes()).ok();
+        signer.map_or_else(Vec::new, |signer| signer.chain_update(notice).finalize().into_bytes().to_vec())
+    }
+
+    /// Whether `key` lets its bearer speak for `merchant`. Refuses: `BadToken`.
+    pub(crate) fn check_merchant(&self, key: Option<&str>, merchant: AccountId) -> Result<(), DoorRefusal> {
+        let shown = key.and_then(|key| URL_SAFE_NO_PAD.decode(key).ok()).unwrap_or_default();
+        let body = sealed_body(b"merchant", merchant);
+        let is_good = self.signer(&body).is_some_and(|signer| signer.verify_slice(&shown).is_ok());
+        if is_good { Ok(()) } else { Err(DoorRefusal::BadToken) }
+    }
+
+    fn sealed(&self, word: &[u8], merchant: AccountId) -> Vec<u8> {
+        let signer = self.signer(&sealed_body(word, merchant));
+        signer.map_or_else(Vec::new, |signer| signer.finalize().into_bytes().to_vec())
+    }
+
     fn is_good(&self, token: &str, user: UserId, now: TimestampMs) -> bool {
         let Ok(bytes) = URL_SAFE_NO_PAD.decode(token) else { return false };
         let Some((body, signature)) = bytes.split_at_checked(24) else { return false };
@@ -79,9 +112,29 @@ impl Sessions {
     }
 }
 
+/// What a merchant's key is the signature of: no session token's body has its length.
+fn sealed_body(word: &[u8], merchant: AccountId) -> Vec<u8> {
+    [word, b" ", &merchant.0.to_be_bytes()].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_merchants_key_speaks_for_that_merchant_alone() {
+        let sessions = Sessions::new("key", true);
+        let (one, two) = (AccountId(1), AccountId(2));
+        let key = sessions.merchant_key(one);
+        assert_eq!(sessions.check_merchant(Some(&key), one), Ok(()));
+        let of_others = [Sessions::new("other", true).merchant_key(one), sessions.notice_key(one)];
+        for wrong in [Some(of_others[0].as_str()), Some(of_others[1].as_str()), Some(""), Some("key"), None] {
+            assert_eq!(sessions.check_merchant(wrong, one), Err(DoorRefusal::BadToken), "{wrong:?}");
+        }
+        assert_eq!(sessions.check_merchant(Some(&key), two), Err(DoorRefusal::BadToken));
+        assert_ne!(sessions.sign_notice(one, "paid"), sessions.sign_notice(two, "paid"));
+        assert_eq!(sessions.sign_notice(one, "paid").len(), 32);
+    }
 
     #[test]
     fn a_token_speaks_for_its_user_until_it_ends() {

@@ -24,6 +24,7 @@ pub(crate) fn broken_by(difference: &Difference) -> u32 {
         | Difference::AmountNotPositive { .. }
         | Difference::ClearingDiffers { .. }
         | Difference::CourierDiffers { .. }
+        | Difference::OrderDiffers { .. }
         | Difference::SerialGap { .. } => 1,
         Difference::JournalGap { .. }
         | Difference::ChainBroken { .. }

@@ -16,10 +16,10 @@ use packets::{ChatId, Kind, PacketId, Refusal, Terms, UserId, check_terms, lists
 
 use crate::failure::{self, Failure, unexpected};
 use crate::homes::Homes;
-use crate::limits::{COMMAND_DEADLINE, CREATE_AT_ONCE};
+use crate::limits::CREATE_AT_ONCE;
 use crate::pay::making::Making;
 use crate::tenpay::accounts::Accounts;
-use crate::tenpay::booking::{self, Booking};
+use crate::tenpay::booking;
 use crate::tenpay::pending::Pending;
 
 /// A payment that went through.
@@ -36,7 +36,6 @@ pub(crate) struct Paid {
 pub(crate) struct Sending {
     pub(crate) homes: Arc<Homes>,
     pub(crate) accounts: Accounts,
-    pub(crate) booking: Booking,
     pub(crate) pending: Pending,
     pub(crate) making: Making,
 }
@@ -78,13 +77,7 @@ impl Sending {
             money: Money::cny(terms.total.0),
             details: terms.to_bytes(),
         };
-        match self.booking.step(payer, Verb::Pay(pay.clone()), COMMAND_DEADLINE).await {
-            Err(short) if short == ledger::Refusal::InsufficientFunds.into() => {
-                self.pending.cover(&self.accounts, payer, terms.total.0, short).await?;
-                done(self.booking.step(payer, Verb::Pay(pay), COMMAND_DEADLINE).await?)
-            }
-            answer => done(answer?),
-        }
+        done(self.pending.spend(&self.accounts, (payer, terms.total.0), Verb::Pay(pay)).await?)
     }
 }
 

@@ -10,8 +10,8 @@ use ledger::{
     Money, OpenAccount, TransferId, Verb, Wallet,
 };
 use packets::UserId;
-use sha2::{Digest as _, Sha256};
 
+use crate::derived::derived;
 use crate::failure::Failure;
 use crate::homes::Homes;
 use crate::limits::COMMAND_DEADLINE;
@@ -121,8 +121,5 @@ fn balance(account: &Account, claims: &[(ClaimKey, Claim)]) -> Balance {
 
 /// The id of a user's first funding: computed, so that a repeated registration funds once.
 fn first_funding(user: UserId) -> TransferId {
-    let digest: [u8; 32] =
-        Sha256::new().chain_update(b"first funding").chain_update(user.0.to_be_bytes()).finalize().into();
-    let bytes = digest.iter().take(16);
-    TransferId(bytes.fold(0, |id, byte| (id << 8) | u128::from(*byte)))
+    TransferId(derived(&[b"first funding", &user.0.to_be_bytes()]))
 }

@@ -7,13 +7,13 @@
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use ledger::{AccountId, AccountKey, AnnounceClaim, Claim, ClaimKey, CreditShare, LedgerView, Money, Verb};
+use ledger::{AccountId, AccountKey, AnnounceClaim, Claim, ClaimKey, CreditShare, Done, LedgerView, Money, Verb};
 use packets::Credit;
 use tokio::time::timeout;
 
 use crate::failure::Failure;
 use crate::homes::Homes;
-use crate::limits::{BOOK_AT_ONCE, FORCE_DEADLINE, FORCED_CREDITS_MAX};
+use crate::limits::{BOOK_AT_ONCE, COMMAND_DEADLINE, FORCE_DEADLINE, FORCED_CREDITS_MAX};
 use crate::tenpay::accounts::Accounts;
 use crate::tenpay::booking::{Booked, Booking, account, share};
 
@@ -93,6 +93,22 @@ impl Pending {
             return Err(Failure::NotApplied("the funds are on their way and cannot be booked yet".to_owned()));
         }
         Ok(())
+    }
+
+    /// One step that takes `fen` from `payer`; where they are short, what is on its way to him is booked first, oldest first.
+    pub(crate) async fn spend(
+        &self,
+        accounts: &Accounts,
+        (payer, fen): (AccountId, i64),
+        verb: Verb,
+    ) -> Result<Done, Failure> {
+        match self.booking.step(payer, verb.clone(), COMMAND_DEADLINE).await {
+            Err(short) if short == ledger::Refusal::InsufficientFunds.into() => {
+                self.cover(accounts, payer, fen, short).await?;
+                self.booking.step(payer, verb, COMMAND_DEADLINE).await
+            }
+            answer => answer,
+        }
     }
 
     /// The oldest claims of `account`, and who pays each: the escrow's own row in its shard says it.

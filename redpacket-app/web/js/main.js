@@ -12,6 +12,7 @@ import { resume } from "./send.js";
 import * as lists from "./lists.js";
 import * as news from "./news.js";
 import * as packet from "./packet.js";
+import * as pay from "./pay.js";
 import * as send from "./send.js";
 import { me, onNews } from "./state.js";
 import * as wallet from "./wallet.js";
@@ -28,6 +29,10 @@ const VIEWS = {
   packet: packet.details,
   records: lists.records,
   wallet: wallet.overview,
+  pay: pay.order,
+  "pay-password": pay.password,
+  "top-up": pay.topUp,
+  "take-out": pay.takeOut,
 };
 const TABS = [["chats", "chats"], ["contacts", "people"], ["records", "packets"], ["wallet", "wallet"]];
 

@@ -26,7 +26,8 @@ function billRow(line) {
 function purse(balance) {
   const way = balance.pending_fen > 0 ? el("p", { class: "purse-way", text: t("on_its_way", yuan(balance.pending_fen), balance.pending_credits) }) : null;
   return el("div", { class: "purse" }, el("p", { class: "purse-label", text: t("balance") }),
-    el("p", { class: "purse-fen", id: "balance" }, el("span", { "aria-hidden": "true", text: "¥" }), el("strong", { text: amount(balance.balance_fen) })), way);
+    el("p", { class: "purse-fen", id: "balance" }, el("span", { "aria-hidden": "true", text: "¥" }), el("strong", { text: amount(balance.balance_fen) })), way,
+    el("p", { class: "purse-ways" }, el("a", { href: "#top-up", text: t("top_up") }), el("a", { href: "#take-out", text: t("take_out") })));
 }
 
 /** Balance and bill. */

@@ -17,6 +17,7 @@ mod killed_leader;
 mod memory;
 mod operators;
 mod order;
+mod pay;
 mod phone;
 mod restart;
 mod rights;

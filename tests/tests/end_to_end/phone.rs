@@ -23,6 +23,7 @@ fn people_play_the_evening_on_their_phones() {
         "by keyboard alone": true,
         "to one person": true,
         "lists, both languages": true,
+        "topped up, taken out": true,
         "over a broken line": true,
         "waiting, then arrived": true,
         "quiet console": true,

@@ -82,14 +82,14 @@ async fn routing_keys_choose_the_queues(client: &Client) {
 }
 
 /// An HTTP endpoint that answers with a status that can be changed; 0 = it does not answer at all.
-struct Endpoints {
-    url: String,
-    status: Arc<AtomicU16>,
+pub(crate) struct Endpoints {
+    pub(crate) url: String,
+    pub(crate) status: Arc<AtomicU16>,
     posts: mpsc::UnboundedReceiver<String>,
 }
 
 impl Endpoints {
-    async fn listen(status: u16) -> Self {
+    pub(crate) async fn listen(status: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let url = format!("http://{}/inbox", listener.local_addr().expect("it has an address"));
         let status = Arc::new(AtomicU16::new(status));
@@ -104,7 +104,7 @@ impl Endpoints {
     }
 
     /// The next post. A push whose end a dying leader took along comes again after its lease of 30 s.
-    async fn next(&mut self) -> String {
+    pub(crate) async fn next(&mut self) -> String {
         let post = tokio::time::timeout(Duration::from_secs(60), self.posts.recv()).await;
         post.expect("a post comes in time").expect("the endpoint listens")
     }

@@ -18,13 +18,13 @@ use crate::shard::{
     restrict, retry, share, transfer, withdraw,
 };
 
-struct Pair {
-    shards: BTreeMap<GroupId, Shard>,
+pub(crate) struct Pair {
+    pub(crate) shards: BTreeMap<GroupId, Shard>,
 }
 
 impl Pair {
     /// Two shards; in each, Ann paid 900 fen into packet = the group's number.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let shards = [HERE, THERE].map(|group| {
             let mut shard = Shard::furnished(group);
             shard.one(pay(2, u128::from(group.0), ANN, 900)).expect("the packet is paid");
@@ -33,7 +33,7 @@ impl Pair {
         Self { shards: BTreeMap::from(shards) }
     }
 
-    fn at(&mut self, group: GroupId) -> &mut Shard {
+    pub(crate) fn at(&mut self, group: GroupId) -> &mut Shard {
         self.shards.get_mut(&group).expect("one of the two")
     }
 
@@ -64,7 +64,7 @@ impl Pair {
         self.at(source).system(System::Acknowledge { target: other(source).into(), upto });
     }
 
-    fn deliver_all(&mut self) {
+    pub(crate) fn deliver_all(&mut self) {
         for source in [HERE, THERE] {
             let (first, records) = self.waiting(source);
             let delivery = self.deliver(source, first, records);
@@ -78,7 +78,7 @@ impl Pair {
     }
 
     /// Every shard by itself, and both together: no fen is lost or made.
-    fn check(&self) {
+    pub(crate) fn check(&self) {
         for shard in self.shards.values() {
             shard.check();
         }

@@ -11,6 +11,7 @@ mod golden_bytes;
 mod holds;
 mod money;
 mod naive;
+mod orders;
 mod packets;
 mod patrols;
 mod properties;

@@ -4,10 +4,10 @@
 
 use bytes::Bytes;
 use ledger::{
-    Account, AccountId, AccountKey, AnnounceClaim, Answer, Audit, ClaimKey, Command, CreditShare, Currency,
+    Account, AccountId, AccountKey, AnnounceClaim, Answer, Audit, ClaimKey, CloseOrder, Command, CreditShare, Currency,
     CustomerKind, Done, Fen, Hold, JournalNumber, LedgerMachine, LedgerView, LimitPayments, Money, OpenAccount,
-    OrderId, PacketId, Patrol, PayPacket, Post, RefundPacket, Refusal, Remit, Reply, Restrict, RetryParked, Round,
-    Said, ShareId, Step, Transfer, TransferId, Verb, Void, Wallet,
+    OrderId, PacketId, Patrol, PayOrder, PayPacket, PlaceOrder, Post, RefundOrder, RefundPacket, Refusal, Remit, Reply,
+    Restrict, RetryParked, Round, Said, ShareId, Step, Transfer, TransferId, Verb, Void, Wallet,
 };
 use machine::{
     Answer as HostAnswer, EntryWriter, GroupId, Host, Key, Layout, LogIndex, MemoryStore, RequestId, TimestampMs,
@@ -262,6 +262,47 @@ pub(crate) fn retry(id: u128, parked: u64, account: u128) -> Verb {
         parked: JournalNumber(parked),
         account: AccountId(account),
         currency: Currency::CNY,
+    })
+}
+
+/// An order for a minute, of the number that it bears.
+pub(crate) fn place(order: u128, merchant: u128, fen: i64) -> Verb {
+    Verb::PlaceOrder(PlaceOrder {
+        order: OrderId(order),
+        merchant: AccountId(merchant),
+        money: Money::cny(fen),
+        life_ms: 60_000,
+        number: Bytes::from(order.to_string()),
+        subject: Bytes::from_static(b"tea"),
+    })
+}
+
+/// A payment of `order` with the id that it bears, by an account of this group to one of `to_group`.
+pub(crate) fn pay_order(id: u128, order: u128, payer: u128, (merchant, to_group): (u128, GroupId), fen: i64) -> Verb {
+    let (payer, merchant) = (AccountId(payer), AccountId(merchant));
+    let (id, order) = (TransferId(id), OrderId(order));
+    Verb::PayOrder(PayOrder { id, order, payer, merchant, to_group, money: Money::cny(fen) })
+}
+
+pub(crate) fn close_order(order: u128, merchant: u128) -> Verb {
+    Verb::CloseOrder(CloseOrder { order: OrderId(order), merchant: AccountId(merchant) })
+}
+
+pub(crate) fn refund_order(
+    id: u128,
+    order: u128,
+    merchant: u128,
+    (payer, to_group): (u128, GroupId),
+    fen: i64,
+) -> Verb {
+    Verb::RefundOrder(RefundOrder {
+        id: TransferId(id),
+        order: OrderId(order),
+        merchant: AccountId(merchant),
+        payer: AccountId(payer),
+        to_group,
+        money: Money::cny(fen),
+        number: Bytes::from(id.to_string()),
     })
 }
 

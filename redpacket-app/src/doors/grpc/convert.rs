@@ -75,19 +75,29 @@ fn code(refusal: Refusal) -> Code {
             | L::HoldUnknown
             | L::ParkedUnknown
             | L::AccountUnknown
+            | L::OrderUnknown
             | L::DebitUnknown
             | L::CreditUnknown,
         ) => Code::NotFound,
         Refusal::Ledger(L::IdReused | L::AlreadyRefunded | L::PacketExists | L::AccountDiffers) => Code::AlreadyExists,
         Refusal::Ledger(L::TooManyClaims | L::TooManyCurrencies) => Code::ResourceExhausted,
         Refusal::Ledger(refusal) if refusal < L::PacketUnknown => Code::InvalidArgument,
-        Refusal::Door(DoorRefusal::BadToken | DoorRefusal::FundingClosed | DoorRefusal::LockedOut) => {
-            Code::PermissionDenied
-        }
-        Refusal::Door(DoorRefusal::GroupUnknown | DoorRefusal::HoldUnknown | DoorRefusal::CallUnknown) => {
-            Code::NotFound
-        }
-        Refusal::Door(DoorRefusal::HoldEnded) | Refusal::Packets(_) | Refusal::Ledger(_) => Code::FailedPrecondition,
+        Refusal::Door(
+            DoorRefusal::BadToken
+            | DoorRefusal::FundingClosed
+            | DoorRefusal::LockedOut
+            | DoorRefusal::PasswordWrong
+            | DoorRefusal::TooRisky,
+        ) => Code::PermissionDenied,
+        Refusal::Door(
+            DoorRefusal::GroupUnknown
+            | DoorRefusal::HoldUnknown
+            | DoorRefusal::CallUnknown
+            | DoorRefusal::RefundUnknown,
+        ) => Code::NotFound,
+        Refusal::Door(DoorRefusal::HoldEnded | DoorRefusal::PasswordMissing)
+        | Refusal::Packets(_)
+        | Refusal::Ledger(_) => Code::FailedPrecondition,
         Refusal::Door(_) => Code::InvalidArgument,
     }
 }

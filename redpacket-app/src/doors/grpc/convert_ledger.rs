@@ -105,6 +105,7 @@ const fn wire_bill_kind(kind: BillKind) -> wire::BillKind {
         BillKind::Credit => wire::BillKind::Credit,
         BillKind::Refund => wire::BillKind::Refund,
         BillKind::Returned => wire::BillKind::Returned,
+        BillKind::Payment => wire::BillKind::Payment,
     }
 }
 

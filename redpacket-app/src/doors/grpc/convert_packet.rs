@@ -212,6 +212,7 @@ fn bill_line(line: &Line) -> BillLine {
         TransferKey::Order(_) => (BillKind::PacketSent, escrow_of(line)),
         TransferKey::Credit(share) | TransferKey::Arrival(_, share) => (BillKind::ShareReceived, Some(share.packet)),
         TransferKey::Refund(packet) => (BillKind::PacketRefunded, Some(packet)),
+        _ if line.kind == ledger::BillKind::Payment => (payment_kind(line), None),
         TransferKey::Own(_) => (own_kind(line), None),
         TransferKey::Crossing(..) | TransferKey::Bounce(..) | TransferKey::Returned(..) => (BillKind::Transfer, None),
     };
@@ -228,6 +229,10 @@ fn bill_line(line: &Line) -> BillLine {
 
 fn escrow_of(line: &Line) -> Option<ledger::PacketId> {
     if let ledger::AccountKey::Escrow(packet) = line.entry.credit { Some(packet) } else { None }
+}
+
+const fn payment_kind(line: &Line) -> BillKind {
+    if line.entry.code == ledger::REFUND_CODE { BillKind::OrderRefunded } else { BillKind::OrderPaid }
 }
 
 const fn own_kind(line: &Line) -> BillKind {

@@ -6,6 +6,8 @@ mod admin;
 pub(super) mod convert;
 mod convert_ledger;
 pub(super) mod convert_packet;
+mod convert_pay;
+mod judge;
 pub(crate) mod lead;
 mod ledger_accounts;
 mod ledger_booking;
@@ -14,7 +16,10 @@ mod ledger_limits;
 mod ledger_reading;
 mod packed_batch;
 mod packet_door;
+mod pay_door;
+mod wallet_door;
 
+pub(crate) use judge::judge;
 pub(crate) use ledger_reading::published_words as journal_words;
 
 use std::sync::Arc;
@@ -25,6 +30,8 @@ use proto::ledger::v1::ledger_server::LedgerServer;
 use proto::limits::WIRE_BYTES_MAX;
 use proto::outcome::{Hint, not_applied};
 use proto::packet::v1::red_packet_server::RedPacketServer;
+use proto::pay::v1::merchants_server::MerchantsServer;
+use proto::pay::v1::wallet_server::WalletServer;
 use replica::ReplicationService;
 use tls::Incoming;
 use tokio::net::TcpListener;
@@ -57,6 +64,8 @@ pub(crate) async fn serve(
         .add_service(replication)
         .add_service(RedPacketServer::new(door.clone()))
         .add_service(LedgerServer::new(door.clone()).max_decoding_message_size(WIRE_BYTES_MAX))
+        .add_service(MerchantsServer::new(door.clone()))
+        .add_service(WalletServer::new(door.clone()))
         .add_service(AdminServer::new(door))
         .add_service(health_service)
         .add_service(reflection)

@@ -20,7 +20,7 @@ const SVG: &str = "image/svg+xml";
 const JSON: &str = "application/json";
 
 /// Where a part is served, what it is, and its text.
-const ASSETS: [(&str, &str, &str); 17] = [
+const ASSETS: [(&str, &str, &str); 18] = [
     ("/", HTML, include_str!("../../../web/phone.html")),
     ("/phone.css", CSS, include_str!("../../../web/phone.css")),
     ("/envelope.css", CSS, include_str!("../../../web/envelope.css")),
@@ -34,6 +34,7 @@ const ASSETS: [(&str, &str, &str); 17] = [
     ("/js/main.js", SCRIPT, include_str!("../../../web/js/main.js")),
     ("/js/news.js", SCRIPT, include_str!("../../../web/js/news.js")),
     ("/js/packet.js", SCRIPT, include_str!("../../../web/js/packet.js")),
+    ("/js/pay.js", SCRIPT, include_str!("../../../web/js/pay.js")),
     ("/js/send.js", SCRIPT, include_str!("../../../web/js/send.js")),
     ("/js/state.js", SCRIPT, include_str!("../../../web/js/state.js")),
     ("/js/wallet.js", SCRIPT, include_str!("../../../web/js/wallet.js")),

@@ -9,6 +9,7 @@ mod form;
 mod listen;
 mod metrics;
 mod news;
+mod wallet;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -44,7 +45,7 @@ pub(crate) async fn serve(listener: TcpListener, door: tls::Door, slot: Slot) ->
 }
 
 /// Every call of the API: how and where it is asked, and who answers.
-fn calls() -> [(&'static str, &'static str, MethodRouter<Door>); 17] {
+fn calls() -> [(&'static str, &'static str, MethodRouter<Door>); 22] {
     [
         ("post", "/api/register", post(api::register)),
         ("get", "/api/news", get(news::listen)),
@@ -63,6 +64,11 @@ fn calls() -> [(&'static str, &'static str, MethodRouter<Door>); 17] {
         ("get", "/api/offered", get(api::offered)),
         ("get", "/api/sent", get(api::sent)),
         ("get", "/api/received", get(api::received)),
+        ("get", "/api/pay", get(wallet::show)),
+        ("post", "/api/pay", post(wallet::pay)),
+        ("post", "/api/pay-password", post(wallet::set_password)),
+        ("post", "/api/top-up", post(wallet::top_up)),
+        ("post", "/api/take-out", post(wallet::take_out)),
     ]
 }
 
