@@ -14,6 +14,7 @@
 //!      ├──> keys     key pairs and their rights
 //!      ├──> bench    load with latencies
 //!      ├──> evening  tens of thousands of phones, and a peak beyond what the app can do
+//!      ├──> capacity what an action costs, and what a peak of many more would need
 //!      └──> demo     an evening of red packets, with faults, checked to the fen
 //! ```
 //!
@@ -27,6 +28,7 @@ mod audit;
 mod backup;
 mod bench;
 mod bundle;
+mod capacity;
 mod context;
 mod demo;
 mod doors;
@@ -105,6 +107,7 @@ async fn run(verb: Verb) -> Result<bool, Error> {
         Verb::Keys(verb) => keys::keys(verb).await,
         Verb::Bench(bench) => Box::pin(bench::bench(bench)).await,
         Verb::Evening(evening) => Box::pin(evening::evening(evening)).await,
+        Verb::Capacity(capacity) => Box::pin(capacity::capacity(capacity)).await,
         Verb::Demo(demo) => Box::pin(demo::demo(demo)).await,
     }
 }
