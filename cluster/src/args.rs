@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::bench::Bench;
+use crate::capacity::Capacity;
 use crate::certs::{self, Certs};
 use crate::chaos::Chaos;
 use crate::context::Context;
@@ -158,6 +159,8 @@ pub(crate) enum Verb {
     Bench(Bench),
     /// Play an evening of tens of thousands of phones, with a peak beyond what the app can do.
     Evening(Evening),
+    /// Measure what an action costs here, and plan for a peak with it.
+    Capacity(Capacity),
     /// Play an evening of red packets on a cluster of its own, kill leaders, and account for every fen.
     Demo(Demo),
     /// Check a cluster while its nodes, net and disks are broken (the faults are in cluster/chaos).
@@ -311,6 +314,22 @@ mod tests {
     }
 
     #[test]
+    fn every_evening_and_every_plan_is_understood() {
+        for line in [
+            "evening --dir D --phones 50000 --secs 120 --overload 10 --fault --grabbers 50000 --report F -o json",
+            "evening --dir D --fault=kill-queue,pause-ledger --stubborn --listeners 0 --seed 1 --capacity 900",
+            "evening --dir D --find-capacity",
+            "capacity measure --dir D --phones 2000 --out F",
+            "capacity plan --costs F --sends 208000 --opens 760000 --cores 32 -o json",
+        ] {
+            let words = std::iter::once("cluster").chain(line.split_whitespace());
+            if let Err(error) = Args::try_parse_from(words) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         for line in [
             "",
@@ -327,6 +346,8 @@ mod tests {
             "certs issue --ca A --out F",
             "certs issue --ca A --out F --node 2 --client ops",
             "certs issue --ca A --out F --client ops --days 10000",
+            "evening --fault=all",
+            "evening --find-capacity --capacity 5",
         ] {
             let words = std::iter::once("cluster").chain(line.split_whitespace());
             assert!(Args::try_parse_from(words).is_err(), "{line:?}");

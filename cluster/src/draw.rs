@@ -34,6 +34,12 @@ pub(crate) fn action(rng: &mut impl Rng) -> Action {
     Action::Grab
 }
 
+/// An action's part of the mix.
+pub(crate) fn part(action: Action) -> f64 {
+    let all: u32 = MIX.iter().map(|(_, weight)| weight).sum();
+    MIX.iter().filter(|(each, _)| *each == action).map(|(_, weight)| f64::from(*weight) / f64::from(all)).sum()
+}
+
 /// For whom the next packet is.
 pub(crate) fn kind(rng: &mut impl Rng) -> PacketKind {
     match rng.random_range(0..10) {

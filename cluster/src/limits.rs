@@ -85,16 +85,18 @@ pub(crate) const FILL_CALLS: usize = 16;
 /// Draining ends after this, full or not.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(3600);
 
-/// Connections to the HTTP door of one app node.
-pub(crate) const LINES_PER_NODE: usize = 512;
+/// Connections to the HTTP door of one app node: more than a node works on at a time, so that who waits, waits there.
+pub(crate) const LINES_PER_NODE: usize = 1536;
 /// A phone waits this long for an answer.
 pub(crate) const PHONE_PATIENCE: Duration = Duration::from_secs(5);
+/// A node that has not shown a page of its own within this is left out.
+pub(crate) const PAGE_MAX: Duration = Duration::from_millis(900);
 /// Most bytes of an answer to a phone.
 pub(crate) const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// Phones that wait for an answer at the same time; who comes beyond them finds no line.
 pub(crate) const PHONES_WAITING_MAX: usize = 50_000;
 /// Calls under way while phones get their wallets and chats.
-pub(crate) const SETTLE_IN_CALLS: usize = 128;
+pub(crate) const SETTLE_IN_CALLS: usize = 48;
 
 /// How long a consumer of the checked load waits for messages.
 pub(crate) const RECEIVE_WORK: Duration = Duration::from_millis(500);

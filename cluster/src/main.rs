@@ -16,6 +16,7 @@
 //!      ├──> certs    certificates of nodes and clients
 //!      ├──> bench    load with latencies
 //!      ├──> evening  tens of thousands of phones, and a peak beyond what the app can do
+//!      ├──> capacity what an action costs, and what a peak of many more would need
 //!      ├──> demo     an evening of red packets, with faults, checked to the fen
 //!      ├──> chaos    a load that accounts for every message while others break the cluster
 //!      ├──> sim      seeds of the simulation
@@ -32,6 +33,7 @@ mod audit;
 mod backup;
 mod bench;
 mod bundle;
+mod capacity;
 mod certs;
 mod chaos;
 mod context;
@@ -119,6 +121,7 @@ async fn run(verb: Verb) -> Result<bool, Error> {
         Verb::Certs(verb) => certs::certs(verb),
         Verb::Bench(bench) => Box::pin(bench::bench(bench)).await,
         Verb::Evening(evening) => Box::pin(evening::evening(evening)).await,
+        Verb::Capacity(capacity) => Box::pin(capacity::capacity(capacity)).await,
         Verb::Demo(demo) => Box::pin(demo::demo(demo)).await,
         Verb::Chaos(chaos) => Box::pin(chaos::chaos(chaos)).await,
         Verb::Sim(sim) => sim::sim(&sim),

@@ -12,7 +12,7 @@ mod meter;
 mod packets;
 mod print;
 mod queue;
-mod usage;
+pub(crate) mod usage;
 
 use std::time::Duration;
 

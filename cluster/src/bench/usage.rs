@@ -7,7 +7,7 @@ use std::fs;
 use crate::file::NodeEntry;
 
 /// Ticks of processor time in a second, as Linux counts them in `/proc` on every architecture that it runs Rust on.
-const TICKS_PER_S: u64 = 100;
+pub(crate) const TICKS_PER_S: u64 = 100;
 
 /// The books of all nodes at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +58,11 @@ impl Books {
             nodes: self.nodes,
         })
     }
+}
+
+/// Processor time that a process has used. Units: ticks. `None`: it cannot be read.
+pub(crate) fn ticks_of(pid: u32) -> Option<u64> {
+    ticks(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// User and system time in a process' `stat`: fields 14 and 15, counted behind the name, which may hold anything.

@@ -10,7 +10,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::probe::Pulse;
 use crate::error::Error;
 use crate::file::Folder;
-use crate::limits::{POLL_PAUSE, READY_MAX};
 use crate::nodes::{self, Target};
 
 /// How long a killed node stays away.
@@ -42,22 +41,11 @@ pub(crate) async fn strike(
         Target::Node(_) => "nothing",
     };
     let begin = Instant::now();
-    let node = kill(folder, &target).await?;
+    let node = nodes::kill_when_led(folder, &target, Signal::KILL).await?;
     note(&format!("node {node}, the {led} leader, is killed"));
     sleep(AWAY).await;
     nodes::start_node(folder, &node).await?;
     let failover = pulse.longest_outage(begin, Instant::now());
     note(&format!("node {node} is back; its clients waited {} ms", failover.as_millis()));
     Ok(Fault { node, led, failover })
-}
-
-/// Kills the target; a group that is just electing is asked again.
-async fn kill(folder: &Folder, target: &Target) -> Result<String, Error> {
-    let until = Instant::now() + READY_MAX;
-    loop {
-        match nodes::kill_node(folder, target, Signal::KILL).await {
-            Err(Error::NoLeader { .. }) if Instant::now() < until => sleep(POLL_PAUSE).await,
-            ended => return ended,
-        }
-    }
 }

@@ -1,5 +1,8 @@
 //! Lines to the app's HTTP doors: connections that are kept, as a phone network's gateway keeps them.
 //!
+//! Why so many of them: a crowd that waits for its own lines would hide from the app that it is overloaded. Why an answer
+//! is read no further than it is needed: this program shares a machine with the servers that it measures.
+//!
 //! Must never: repeat a call by itself. Whoever makes it knows its ids.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,8 +10,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::join_all;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -16,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::limits::{ANSWER_BYTES_MAX, LINES_PER_NODE, PHONE_PATIENCE};
+use crate::limits::{ANSWER_BYTES_MAX, LINES_PER_NODE, PAGE_MAX, PHONE_PATIENCE};
 
 /// What a phone asks.
 #[derive(Clone, Debug)]
@@ -32,8 +37,8 @@ pub(crate) struct Call {
 /// What became of it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
-    /// It was done.
-    Done(Value),
+    /// It was done; what was said, unread.
+    Done(Bytes),
     /// No, for good: sold out, opened already.
     Refused(String),
     /// Sent away because too much is asked; the time after which to come back, if it was told.
@@ -49,6 +54,16 @@ struct Node {
     places: Semaphore,
 }
 
+impl Answer {
+    /// What a call that was done said; null for any other.
+    pub(crate) fn said(&self) -> Value {
+        match self {
+            Self::Done(body) => serde_json::from_slice(body).unwrap_or(Value::Null),
+            _ => Value::Null,
+        }
+    }
+}
+
 /// Connections to all app nodes.
 #[derive(Debug)]
 pub(crate) struct Lines {
@@ -61,6 +76,34 @@ impl Lines {
     pub(crate) fn new(addresses: impl IntoIterator<Item = String>) -> Self {
         let node = |address| Node { address, idle: Mutex::default(), places: Semaphore::new(LINES_PER_NODE) };
         Self { nodes: addresses.into_iter().map(node).collect(), turn: AtomicUsize::new(0) }
+    }
+
+    /// A page of every node that shows it, with the node's number.
+    pub(crate) async fn pages(&self, path: &str) -> Vec<(usize, String)> {
+        let call = Call { path: path.to_owned(), token: None, body: None };
+        let pages = self.nodes.iter().enumerate().map(|(number, node)| {
+            let call = &call;
+            async move {
+                // On a line of its own: it does not wait behind the crowd.
+                let page = async {
+                    let mut line = node.dial().await.ok()?;
+                    let reply = line.send_request(node.request(call).ok()?).await.ok()?;
+                    let body = Limited::new(reply.into_body(), ANSWER_BYTES_MAX).collect().await.ok()?;
+                    Some(String::from_utf8_lossy(&body.to_bytes()).into_owned())
+                };
+                Some((number, timeout(PAGE_MAX, page).await.ok().flatten()?))
+            }
+        });
+        join_all(pages).await.into_iter().flatten().collect()
+    }
+
+    /// Opens a stream at one of the nodes, on a connection of its own; its bytes as they come. Errors: text.
+    pub(crate) async fn stream(&self, number: usize, call: &Call) -> Result<Incoming, String> {
+        let node = &self.nodes[number % self.nodes.len().max(1)];
+        let mut line = node.dial().await?;
+        let request = node.request(call).map_err(|error| error.to_string())?;
+        let reply = line.send_request(request).await.map_err(|error| error.to_string())?;
+        if reply.status() == StatusCode::OK { Ok(reply.into_body()) } else { Err(reply.status().to_string()) }
     }
 
     /// Asks the next node in turn; one that cannot be reached has not been asked, and the one after it is.
@@ -103,7 +146,7 @@ impl Node {
             Err(error) => return Ok(Answer::Failed(error.to_string())),
         };
         self.idle().push(line);
-        Ok(answer(status, after.map(Duration::from_secs), &body))
+        Ok(answer(status, after.map(Duration::from_secs), body))
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<SendRequest<Full<Bytes>>>> {
@@ -136,15 +179,18 @@ impl Node {
     }
 }
 
-fn answer(status: StatusCode, after: Option<Duration>, body: &[u8]) -> Answer {
-    let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+fn answer(status: StatusCode, after: Option<Duration>, body: Bytes) -> Answer {
+    match status {
+        StatusCode::OK => return Answer::Done(body),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => return Answer::Shed(after),
+        _ => {}
+    }
+    let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let text = || body["text"].as_str().unwrap_or("").to_owned();
-    match (status, body["outcome"].as_str()) {
-        (StatusCode::OK, _) => Answer::Done(body),
-        (StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, _) => Answer::Shed(after),
-        (_, Some("refused")) => Answer::Refused(text()),
-        (_, Some("not-applied")) => Answer::Shed(after),
-        (status, _) => Answer::Failed(format!("{status}: {}", text())),
+    match body["outcome"].as_str() {
+        Some("refused") => Answer::Refused(text()),
+        Some("not-applied") => Answer::Shed(after),
+        _ => Answer::Failed(format!("{status}: {}", text())),
     }
 }
 
@@ -156,7 +202,7 @@ mod tests {
     fn an_answer_is_what_its_status_and_outcome_say() {
         let shed = Answer::Shed(Some(Duration::from_secs(1)));
         let table = [
-            (200, "{}", Answer::Done(serde_json::json!({}))),
+            (200, "{}", Answer::Done(Bytes::from_static(b"{}"))),
             (409, r#"{"outcome":"refused","text":"sold out"}"#, Answer::Refused("sold out".to_owned())),
             (503, r#"{"outcome":"not-applied"}"#, shed.clone()),
             (429, "", shed.clone()),
@@ -166,7 +212,8 @@ mod tests {
         ];
         for (status, body, expected) in table {
             let status = StatusCode::from_u16(status).expect("a status");
-            assert_eq!(answer(status, Some(Duration::from_secs(1)), body.as_bytes()), expected, "{status} {body}");
+            let found = answer(status, Some(Duration::from_secs(1)), Bytes::from(body));
+            assert_eq!(found, expected, "{status} {body}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The report of an evening: a table, JSON, and a page with plots that needs nothing but itself.
+//! The report of an evening: verdicts, a table, and JSON.
 //!
 //! Must never: call a goal met that was not measured.
 
@@ -8,30 +8,35 @@ use std::time::Duration;
 use proto::admin::v1::AuditReply;
 use serde_json::{Value, json};
 
-use super::series::{KINDS, Second, kind_name, place, sum};
+use super::books::{Cores, mean};
+use super::faults::Struck;
+use super::hot::Hot;
+use super::search::Capacity;
+use super::series::{KINDS, Look, Second, kind_name, sum};
 use super::tide::{PARTS, Part, Tide};
 use crate::audit;
 use crate::draw::Action;
 
 /// Of the best goodput of opens, what must be left at midnight. Source: the goal of overload control.
 const GOODPUT_KEPT: f64 = 0.9;
-const COLOURS: [&str; 4] = ["#c0392b", "#d99a16", "#2d7d9a", "#7a7a7a"];
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 180.0;
 
 /// An evening that is over.
 #[derive(Debug)]
 pub(crate) struct Report {
     /// Actions a second that the app can do.
     pub(crate) capacity: f64,
-    /// Opens among them, if that was measured.
-    pub(crate) opens: Option<f64>,
-    /// How it was planned.
+    /// How that was found, if it was searched for.
+    pub(crate) found: Option<Capacity>,
+    /// How the evening was planned.
     pub(crate) tide: Tide,
     /// What happened.
     pub(crate) seconds: Vec<Second>,
-    /// The node that was killed.
-    pub(crate) killed: Option<String>,
+    /// The nodes that were struck.
+    pub(crate) struck: Vec<Struck>,
+    /// Streams that were to be open; how many were in the end, the news they brought, how often one broke.
+    pub(crate) streams: (usize, (u64, u64, u64)),
+    /// The hot packet.
+    pub(crate) hot: Option<Hot>,
     /// Opens that were answered "waiting".
     pub(crate) waiting: u64,
     /// How long the last credit took after the end.
@@ -41,28 +46,57 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Goodput of opens at midnight as a part of the best that was measured below the capacity.
+    /// Goodput of opens at midnight as a part of the best that was measured at any rate.
     fn kept(&self) -> Option<f64> {
         let midnight = sum(&self.seconds, &self.tide, Part::Midnight, Action::Open).goodput();
-        self.opens.filter(|opens| *opens > 0.0).map(|opens| midnight / opens)
+        let best = self.found.as_ref().map(Capacity::opens);
+        best.filter(|opens| *opens > 0.0).map(|opens| midnight / opens)
     }
 
-    fn most_queued(&self) -> (u64, u64) {
-        let most = |part: fn(&Second) -> u64| self.seconds.iter().map(part).max().unwrap_or(0);
-        (most(|second| second.queued), most(|second| second.oldest_ms))
+    fn looks(&self) -> impl Iterator<Item = &Look> {
+        self.seconds.iter().map(|second| &second.look)
     }
 
-    fn verdicts(&self) -> Vec<(String, bool)> {
+    /// What the app sent away, by its own count: money, open, grab, list.
+    fn shed(&self) -> [u64; 4] {
+        [0, 1, 2, 3].map(|class: usize| self.looks().map(|look| look.shed[class]).sum())
+    }
+
+    /// Who used the processors in a part of the evening.
+    fn cores(&self, part: Part) -> Cores {
+        let (begin, end) = self.tide.span(part);
+        let within = (begin.as_secs()..end.as_secs()).filter_map(|second| usize::try_from(second).ok());
+        let all: Vec<Cores> =
+            within.filter_map(|second| self.seconds.get(second)).map(|second| second.look.cores).collect();
+        mean(&all)
+    }
+
+    fn late_us(&self, part: Part) -> u64 {
+        let (begin, end) = self.tide.span(part);
+        let of_part = |number: &u64| (begin.as_secs()..end.as_secs()).contains(number);
+        let seconds = self.seconds.iter().zip(0_u64..).filter(|(_, number)| of_part(number));
+        seconds.map(|(second, _)| second.late_us).max().unwrap_or(0)
+    }
+
+    /// Each goal that was measured, in words, and whether it is met.
+    pub(crate) fn verdicts(&self) -> Vec<(String, bool)> {
         let mut lines = Vec::new();
         if let Some(kept) = self.kept() {
-            let text = format!("goodput of open at midnight is {:.0} % of its best (goal: 90 %)", kept * 100.0);
+            let times = self.tide.overload * self.tide.base / self.capacity.max(f64::MIN_POSITIVE);
+            let text = format!(
+                "goodput of open at {times:.1} times the capacity is {:.0} % of its best (goal: 90 %)",
+                kept * 100.0
+            );
             lines.push((text, kept >= GOODPUT_KEPT));
         }
+        let money = self.shed()[0];
+        lines.push((format!("{money} questions about money were shed; credits and refunds cannot be"), money == 0));
         let settled = self.settled.map_or_else(
             || "credits were left in the queue".to_owned(),
             |time| format!("every credit had arrived {} ms after the end", time.as_millis()),
         );
         lines.push((settled, self.settled.is_some()));
+        lines.extend(self.hot.iter().flat_map(Hot::verdicts));
         let holds = audit::holds(&self.audit);
         lines.push((format!("the audit {}", if holds { "holds" } else { "does NOT hold" }), holds));
         lines
@@ -70,44 +104,68 @@ impl Report {
 
     /// For a terminal.
     pub(crate) fn text(&self) -> String {
-        let mut text = format!("capacity {:.0} actions a second\n", self.capacity);
-        let head = ["part", "action", "wanted/s", "answered/s", "shed/s", "failed", "p50 ms", "p99 ms"];
-        let _ = writeln!(
-            text,
-            "  {:<9}{:<7}{:>10}{:>12}{:>10}{:>9}{:>9}{:>9}",
-            head[0], head[1], head[2], head[3], head[4], head[5], head[6], head[7]
-        );
-        for (part, _) in PARTS {
-            for kind in KINDS {
-                let sum = sum(&self.seconds, &self.tide, part, kind);
-                let per_second = |count: u64| count as f64 / sum.secs.max(1.0);
-                let _ = writeln!(
-                    text,
-                    "  {:<9}{:<7}{:>10.0}{:>12.0}{:>10.0}{:>9}{:>9.1}{:>9.1}",
-                    part.name(),
-                    kind_name(kind),
-                    per_second(sum.wanted),
-                    sum.goodput(),
-                    per_second(sum.shed),
-                    sum.failed,
-                    f64::from(sum.p50_us) / 1000.0,
-                    f64::from(sum.p99_us) / 1000.0,
-                );
-            }
+        let mut text = format!("capacity {:.0} actions a second", self.capacity);
+        if let Some(found) = &self.found {
+            let _ = write!(text, ", {:.0} opens at the most", found.opens());
         }
-        let (queued, oldest) = self.most_queued();
+        let head = ["part", "action", "wanted/s", "held/s", "answered/s", "shed/s", "failed", "p50 ms", "p99 ms"];
+        let _ = write!(text, "\n  {:<9}{:<7}", head[0], head[1]);
+        head[2..].iter().for_each(|word| text.push_str(&format!("{word:>11}")));
+        text.push('\n');
+        for (part, _) in PARTS {
+            KINDS.iter().for_each(|kind| self.line(&mut text, part, *kind));
+        }
+        let most = |part: fn(&Look) -> u64| self.looks().map(part).max().unwrap_or(0);
         let _ = writeln!(
             text,
-            "  {} opens had to wait; at most {queued} credits queued, the oldest for {oldest} ms",
-            self.waiting
+            "  {} opens had to wait; at most {} credits queued, the oldest for {} ms",
+            self.waiting,
+            most(|look| look.queued),
+            most(|look| look.oldest_ms)
         );
-        if let Some(killed) = &self.killed {
-            let _ = writeln!(text, "  node {killed}, a ledger leader, was killed at midnight");
+        let (wished, (open, events, broken)) = self.streams;
+        let _ = writeln!(text, "  {open} of {wished} streams open at the end; {events} news; {broken} opened again");
+        let [_, opens, grabs, lists] = self.shed();
+        let _ = writeln!(text, "  sent away by the app: {opens} opens and sends, {grabs} grabs, {lists} lists");
+        for struck in &self.struck {
+            let _ = writeln!(text, "  {}", struck.text());
+        }
+        for (part, _) in PARTS {
+            let (cores, late) = (self.cores(part), self.late_us(part));
+            let _ = writeln!(
+                text,
+                "  {:<9}processors: app {:.2}, queue {:.2}, load generator {:.2} ({:.0} %, late by at most {} ms), others {:.2}",
+                part.name(),
+                cores.app,
+                cores.queue,
+                cores.generator,
+                cores.generator_share() * 100.0,
+                late / 1000,
+                cores.others
+            );
         }
         for (line, is_met) in self.verdicts() {
             let _ = writeln!(text, "  {} {line}", if is_met { "ok " } else { "NOT" });
         }
         text.trim_end().to_owned()
+    }
+
+    fn line(&self, text: &mut String, part: Part, kind: Action) {
+        let sum = sum(&self.seconds, &self.tide, part, kind);
+        let per_second = |count: u64| count as f64 / sum.secs.max(1.0);
+        let _ = writeln!(
+            text,
+            "  {:<9}{:<7}{:>11.0}{:>11.0}{:>11.0}{:>11.0}{:>11}{:>11.1}{:>11.1}",
+            part.name(),
+            kind_name(kind),
+            per_second(sum.wanted),
+            per_second(sum.held),
+            sum.goodput(),
+            per_second(sum.shed),
+            sum.failed,
+            f64::from(sum.p50_us) / 1000.0,
+            f64::from(sum.p99_us) / 1000.0,
+        );
     }
 
     /// For programs.
@@ -116,95 +174,61 @@ impl Report {
             let kinds = KINDS.iter().map(|kind| {
                 let sum = sum(&self.seconds, &self.tide, *part, *kind);
                 json!({
-                    "action": kind_name(*kind), "wanted": sum.wanted, "answered": sum.answered, "shed": sum.shed,
-                    "failed": sum.failed, "goodput_per_s": sum.goodput(), "p50_us": sum.p50_us, "p99_us": sum.p99_us,
+                    "action": kind_name(*kind), "wanted": sum.wanted, "held": sum.held, "answered": sum.answered,
+                    "shed": sum.shed, "failed": sum.failed, "goodput_per_s": sum.goodput(), "p50_us": sum.p50_us,
+                    "p99_us": sum.p99_us,
                 })
             });
-            json!({ "part": part.name(), "actions": kinds.collect::<Vec<_>>() })
+            json!({
+                "part": part.name(), "actions": kinds.collect::<Vec<_>>(), "cores": self.cores(*part),
+                "generator_late_us": self.late_us(*part),
+            })
         });
-        let (queued, oldest_ms) = self.most_queued();
+        let most = |part: fn(&Look) -> u64| self.looks().map(part).max().unwrap_or(0);
+        let (wished, (open, events, broken)) = self.streams;
+        let verdicts = self.verdicts().into_iter().map(|(text, is_met)| json!({ "goal": text, "met": is_met }));
         json!({
-            "capacity_per_s": self.capacity, "open_goodput_kept": self.kept(), "parts": parts.collect::<Vec<_>>(),
-            "waiting": self.waiting, "credits_queued_max": queued, "oldest_credit_ms_max": oldest_ms,
+            "capacity_per_s": self.capacity, "capacity_steps": self.found.as_ref().map(Capacity::json),
+            "open_goodput_kept": self.kept(), "parts": parts.collect::<Vec<_>>(), "shed_by_app": self.shed(),
+            "waiting": self.waiting, "credits_queued_max": most(|look| look.queued),
+            "oldest_credit_ms_max": most(|look| look.oldest_ms),
             "settled_ms": self.settled.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
-            "killed": self.killed, "audit_ok": audit::holds(&self.audit),
+            "struck": self.struck.iter().map(Struck::json).collect::<Vec<_>>(),
+            "streams": { "wished": wished, "open": open, "news": events, "broken": broken },
+            "hot": self.hot.as_ref().map(Hot::json), "audit_ok": audit::holds(&self.audit),
+            "verdicts": verdicts.collect::<Vec<_>>(),
         })
     }
-
-    /// A page with plots.
-    pub(crate) fn html(&self) -> String {
-        let kind = |of: fn(&Second, usize) -> u64| {
-            KINDS.map(|kind| {
-                (kind_name(kind), self.seconds.iter().map(|second| of(second, place(kind)) as f64).collect())
-            })
-        };
-        let one = |name, of: fn(&Second) -> f64| [(name, self.seconds.iter().map(of).collect::<Vec<_>>())];
-        let plots = [
-            plot("Wanted, actions a second", &kind(|second, kind| second.cells[kind].wanted)),
-            plot("Answered (goodput), actions a second", &kind(|second, kind| second.cells[kind].answered)),
-            plot("Sent away by class, actions a second", &kind(|second, kind| second.cells[kind].shed)),
-            plot(
-                "99 of 100 answers came within, ms",
-                &kind(|second, kind| u64::from(second.cells[kind].p99_us() / 1000)),
-            ),
-            plot("Credits in the queue", &one("credits", |second| second.queued as f64)),
-            plot("Age of the oldest credit, ms", &one("oldest", |second| second.oldest_ms as f64)),
-        ];
-        format!(
-            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Tercet: an evening</title>\
-             <style>body{{font:15px/1.5 system-ui,sans-serif;max-width:780px;margin:2rem auto;padding:0 1rem;color:#222}}\
-             pre{{background:#f6f4f0;padding:1rem;overflow:auto}}svg{{width:100%;height:auto}}\
-             figure{{margin:1.5rem 0}}figcaption{{font-weight:600}}</style>\
-             <h1>An evening of red packets</h1><pre>{}</pre>{}</html>\n",
-            escaped(&self.text()),
-            plots.concat()
-        )
-    }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-/// Lines over the seconds, with their highest value at the left.
-fn plot(title: &str, lines: &[(&str, Vec<f64>)]) -> String {
-    let top = lines.iter().flat_map(|(_, values)| values).copied().fold(1.0, f64::max);
-    let mut svg = format!(
-        "<figure><figcaption>{title}</figcaption><svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"{title}\">\
-         <text x=\"0\" y=\"12\" font-size=\"11\">{top:.0}</text>\
-         <path d=\"M40 10V{HEIGHT}H{WIDTH}\" fill=\"none\" stroke=\"#999\"/>",
-        HEIGHT + 24.0
-    );
-    for ((name, values), (number, colour)) in lines.iter().zip(COLOURS.iter().enumerate()) {
-        let step = (WIDTH - 44.0) / (values.len().max(2) - 1) as f64;
-        let points = values.iter().enumerate().map(|(second, value)| {
-            format!("{:.1},{:.1}", 40.0 + second as f64 * step, HEIGHT - value / top * (HEIGHT - 14.0))
-        });
-        let points = points.collect::<Vec<_>>().join(" ");
-        let x = 44 + number * 90;
-        let _ = write!(
-            svg,
-            "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.6\"/>\
-             <text x=\"{x}\" y=\"{}\" font-size=\"12\" fill=\"{colour}\">{name}</text>",
-            HEIGHT + 18.0
-        );
-    }
-    svg + "</svg></figure>"
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use super::super::search::Step;
+    use super::super::series::place;
     use super::*;
 
-    fn report(midnight_opens: u64) -> Report {
+    /// An evening whose opens at midnight were so many a second.
+    pub(in super::super) fn report(midnight_opens: u64) -> Report {
         let tide = Tide { base: 10.0, overload: 10.0, length: Duration::from_secs(100) };
         let mut seconds = vec![Second::default(); 100];
-        for second in &mut seconds[40..75] {
+        for second in &mut seconds[50..85] {
             second.cells[place(Action::Open)].answered = midnight_opens;
-            second.queued = 7;
+            second.look.queued = 7;
+            second.look.shed = [0, 1, 2, 3];
         }
-        let audit = AuditReply::default();
-        Report { capacity: 12.0, opens: Some(10.0), tide, seconds, killed: None, waiting: 3, settled: None, audit }
+        let step = Step { wanted: 12.0, answered: 12.0, opens: 10.0, cores: Cores::default(), late_us: 0 };
+        Report {
+            capacity: 12.0,
+            found: Some(Capacity { steps: vec![step] }),
+            tide,
+            seconds,
+            struck: Vec::new(),
+            streams: (2, (2, 3, 0)),
+            hot: None,
+            waiting: 3,
+            settled: None,
+            audit: AuditReply::default(),
+        }
     }
 
     #[test]
@@ -212,19 +236,20 @@ mod tests {
         for (opens, is_met) in [(9, true), (8, false)] {
             let report = report(opens);
             assert_eq!(report.verdicts()[0].1, is_met);
-            assert_eq!(report.verdicts().len(), 3);
-            assert!(!report.verdicts()[2].1, "an audit that looked at nothing proves nothing");
+            assert_eq!(report.verdicts().len(), 4);
+            assert!(!report.verdicts()[3].1, "an audit that looked at nothing proves nothing");
         }
-        let unmeasured = Report { opens: None, ..report(9) };
-        assert_eq!(unmeasured.verdicts().len(), 2);
+        let unmeasured = Report { found: None, ..report(9) };
+        assert_eq!(unmeasured.verdicts().len(), 3);
         assert_eq!(unmeasured.json()["open_goodput_kept"], Value::Null);
     }
 
     #[test]
-    fn the_page_is_whole_and_says_what_the_table_says() {
-        let page = report(9).html();
-        assert_eq!(page.matches("<svg").count(), 6);
-        assert_eq!(page.matches("<polyline").count(), 4 * 4 + 2);
-        assert!(page.contains("at most 7 credits queued") && !page.contains("http"));
+    fn one_question_about_money_that_was_shed_is_a_missed_goal() {
+        let mut report = report(9);
+        assert!(report.verdicts()[1].1);
+        report.seconds[60].look.shed[0] = 1;
+        assert!(!report.verdicts()[1].1);
+        assert_eq!(report.json()["shed_by_app"], json!([1, 35, 70, 105]));
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::books::Cores;
 use super::tide::{Part, Tide};
 use crate::draw::Action;
 
@@ -30,6 +31,8 @@ pub(crate) enum End {
     Answered,
     /// It was sent away.
     Shed,
+    /// The phone had been told to come back later, or waited for another answer, and did not ask.
+    Held,
     /// It found no answer.
     Failed,
 }
@@ -43,6 +46,8 @@ pub(crate) struct Cell {
     pub(crate) answered: u64,
     /// What was sent away.
     pub(crate) shed: u64,
+    /// What phones did not ask because they had been told to come back later.
+    pub(crate) held: u64,
     /// What found no answer.
     pub(crate) failed: u64,
     /// How long the answers took, from the moment they were wanted. Microseconds.
@@ -54,10 +59,27 @@ pub(crate) struct Cell {
 pub(crate) struct Second {
     /// By kind, in the order of [`KINDS`].
     pub(crate) cells: [Cell; 4],
+    /// What was looked at.
+    pub(crate) look: Look,
+    /// How late the generator was at most. Microseconds.
+    pub(crate) late_us: u64,
+}
+
+/// A look at the cluster.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Look {
     /// Credits in the queue.
     pub(crate) queued: u64,
     /// Age of the oldest of them. Milliseconds.
     pub(crate) oldest_ms: u64,
+    /// Who used the processors since the last look.
+    pub(crate) cores: Cores,
+    /// Requests that the app sent away since then, by its own count: money, open, grab, list.
+    pub(crate) shed: [u64; 4],
+    /// Levels that the most pressed node lets pass, of a thousand.
+    pub(crate) admitted: u64,
+    /// Streams of news that are open.
+    pub(crate) streams: u64,
 }
 
 /// All seconds.
@@ -108,14 +130,21 @@ impl Series {
                     cell.latencies_us.push(u32::try_from(us).unwrap_or(u32::MAX));
                 }
                 End::Shed => cell.shed += 1,
+                End::Held => cell.held += 1,
                 End::Failed => cell.failed += 1,
             }
         });
     }
 
-    /// What waits in the queue of credits now.
-    pub(crate) fn queued(&self, count: u64, oldest_ms: u64) {
-        self.at(self.elapsed(), |second| (second.queued, second.oldest_ms) = (count, oldest_ms));
+    /// How the cluster stands now.
+    pub(crate) fn looked(&self, look: Look) {
+        self.at(self.elapsed(), |second| second.look = look);
+    }
+
+    /// The generator came to `moment` so much too late.
+    pub(crate) fn late(&self, moment: Duration, late: Duration) {
+        let us = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
+        self.at(moment, |second| second.late_us = second.late_us.max(us));
     }
 
     /// All seconds so far.
@@ -145,6 +174,8 @@ pub(crate) struct Sum {
     pub(crate) answered: u64,
     /// What was sent away.
     pub(crate) shed: u64,
+    /// What phones did not ask because they had been told to come back later.
+    pub(crate) held: u64,
     /// What found no answer.
     pub(crate) failed: u64,
     /// Half of the answers were faster. Microseconds.
@@ -162,7 +193,11 @@ impl Sum {
 
 /// Sums up one kind over whole seconds of a part.
 pub(crate) fn sum(seconds: &[Second], tide: &Tide, part: Part, kind: Action) -> Sum {
-    let (begin, end) = tide.span(part);
+    sum_of(seconds, tide.span(part), &[kind])
+}
+
+/// Sums up these kinds over whole seconds.
+pub(crate) fn sum_of(seconds: &[Second], (begin, end): (Duration, Duration), kinds: &[Action]) -> Sum {
     let (from, to) = (begin.as_secs(), end.as_secs());
     let mut sum = Sum { secs: (to - from) as f64, ..Sum::default() };
     let mut latencies = Vec::new();
@@ -170,12 +205,15 @@ pub(crate) fn sum(seconds: &[Second], tide: &Tide, part: Part, kind: Action) -> 
         if !(from..to).contains(&number) {
             continue;
         }
-        let cell = &second.cells[place(kind)];
-        sum.wanted += cell.wanted;
-        sum.answered += cell.answered;
-        sum.shed += cell.shed;
-        sum.failed += cell.failed;
-        latencies.extend(&cell.latencies_us);
+        for kind in kinds {
+            let cell = &second.cells[place(*kind)];
+            sum.wanted += cell.wanted;
+            sum.answered += cell.answered;
+            sum.shed += cell.shed;
+            sum.held += cell.held;
+            sum.failed += cell.failed;
+            latencies.extend(&cell.latencies_us);
+        }
     }
     latencies.sort_unstable();
     (sum.p50_us, sum.p99_us) = (quantile(&latencies, 50), quantile(&latencies, 99));
@@ -230,10 +268,12 @@ mod tests {
         tokio::time::advance(Duration::from_millis(4_500)).await;
         series.ended(Action::Open, Duration::from_millis(3_500), End::Answered);
         series.ended(Action::Open, Duration::from_millis(3_900), End::Shed);
-        series.queued(5, 70);
+        series.looked(Look { queued: 5, oldest_ms: 70, ..Look::default() });
+        series.late(Duration::from_millis(4_100), Duration::from_micros(9));
+        series.late(Duration::from_millis(4_900), Duration::from_micros(3));
         let seconds = series.all();
         assert_eq!((seconds[3].cells[1].wanted, seconds[4].cells[1].answered, seconds[4].cells[1].shed), (2, 1, 1));
-        assert_eq!((seconds[4].queued, seconds[4].oldest_ms), (5, 70));
+        assert_eq!((seconds[4].look.queued, seconds[4].look.oldest_ms, seconds[4].late_us), (5, 70, 9));
         let evening = sum(&seconds, &tide, Part::Evening, Action::Open);
         assert_eq!((evening.wanted, evening.answered, evening.shed, evening.p99_us), (2, 1, 1, 1_000_000));
         assert_eq!(series.answered(Duration::from_secs(4), Duration::from_secs(5)), (1, 1));

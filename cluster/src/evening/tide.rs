@@ -1,10 +1,10 @@
 //! The tide: how many actions a second the crowd wants, from the first packets to midnight and after.
 //!
 //! ```text
-//!   rate                     ┌──────────┐ overload x base
-//!                            │ midnight │
-//!   base      ┌──────────────┘          └───────────── after
-//!         rise  evening
+//!   rate                                ┌──────────┐ overload x base
+//!                                       │ midnight │
+//!   base      ┌─────────────────────────┘          └───────────── after
+//!         rise  evening  trouble (faults strike)
 //! ```
 //!
 //! Must never: depend on what is answered. A crowd does not wait for the server.
@@ -18,6 +18,8 @@ pub(crate) enum Part {
     Rise,
     /// At the base.
     Evening,
+    /// At the base, while faults strike.
+    Trouble,
     /// The peak.
     Midnight,
     /// At the base again.
@@ -25,8 +27,8 @@ pub(crate) enum Part {
 }
 
 /// The parts in their order, and where each ends. Units: hundredths of the evening.
-pub(crate) const PARTS: [(Part, u32); 4] =
-    [(Part::Rise, 15), (Part::Evening, 40), (Part::Midnight, 75), (Part::After, 100)];
+pub(crate) const PARTS: [(Part, u32); 5] =
+    [(Part::Rise, 10), (Part::Evening, 25), (Part::Trouble, 50), (Part::Midnight, 85), (Part::After, 100)];
 
 impl Part {
     /// The word for it.
@@ -34,6 +36,7 @@ impl Part {
         match self {
             Self::Rise => "rise",
             Self::Evening => "evening",
+            Self::Trouble => "trouble",
             Self::Midnight => "midnight",
             Self::After => "after",
         }
@@ -78,7 +81,7 @@ impl Tide {
                 let place = (at - begin).as_secs_f64() / (end - begin).as_secs_f64().max(f64::MIN_POSITIVE);
                 self.base * (0.2 + 0.8 * place)
             }
-            Part::Evening | Part::After => self.base,
+            Part::Evening | Part::Trouble | Part::After => self.base,
             Part::Midnight => self.base * self.overload,
         }
     }
@@ -109,12 +112,12 @@ mod tests {
     #[test]
     fn the_rate_rises_peaks_and_falls_back() {
         let tide = Tide { base: 100.0, overload: 10.0, length: Duration::from_secs(100) };
-        let table = [(0, 20.0), (15, 100.0), (39, 100.0), (40, 1000.0), (74, 1000.0), (75, 100.0), (500, 100.0)];
+        let table = [(0, 20.0), (10, 100.0), (49, 100.0), (50, 1000.0), (84, 1000.0), (85, 100.0), (500, 100.0)];
         for (at, rate) in table {
             let found = tide.rate(Duration::from_secs(at));
             assert!((found - rate).abs() < 1e-9, "{found}, not {rate}, at {at} s");
         }
-        assert_eq!(tide.span(Part::Midnight), (Duration::from_secs(40), Duration::from_secs(75)));
+        assert_eq!(tide.span(Part::Midnight), (Duration::from_secs(50), Duration::from_secs(85)));
     }
 
     #[test]

@@ -17,4 +17,4 @@ mod verbs;
 pub(crate) use extra::{forget, start_extra};
 pub(crate) use launch::tail as log_tail;
 pub(crate) use process::parse_signal;
-pub(crate) use verbs::{Target, describe, down, end_all, kill, kill_node, start, start_node, up};
+pub(crate) use verbs::{Target, describe, down, end_all, kill, kill_node, kill_when_led, start, start_node, up};

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use futures::future::join_all;
 use rustix::process::Signal;
+use tokio::time::{Instant, sleep};
 
 use super::launch::launch;
 use super::ports;
@@ -16,7 +17,7 @@ use crate::admin;
 use crate::args::Shape;
 use crate::error::Error;
 use crate::file::{ClusterFile, Folder, Kind, NodeEntry};
-use crate::limits::{END_MAX, FIRST_GROUP, KILLED_MAX, NODES_DEFAULT};
+use crate::limits::{END_MAX, FIRST_GROUP, KILLED_MAX, NODES_DEFAULT, POLL_PAUSE, READY_MAX};
 use crate::screen;
 
 /// Which node a signal is for.
@@ -131,6 +132,17 @@ pub(crate) async fn kill_node(folder: &Folder, target: &Target, signal: Signal) 
         return Err(Error::Impossible(format!("node {name} was killed and is still there")));
     }
     Ok(name)
+}
+
+/// As [`kill_node`]; a group that is just electing is asked again.
+pub(crate) async fn kill_when_led(folder: &Folder, target: &Target, signal: Signal) -> Result<String, Error> {
+    let until = Instant::now() + READY_MAX;
+    loop {
+        match kill_node(folder, target, signal).await {
+            Err(Error::NoLeader { .. }) if Instant::now() < until => sleep(POLL_PAUSE).await,
+            ended => return ended,
+        }
+    }
 }
 
 async fn leader(cluster: &ClusterFile, kind: Kind, group: &'static str) -> Result<String, Error> {

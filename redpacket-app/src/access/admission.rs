@@ -3,17 +3,29 @@
 //! ```text
 //!  level = class | shuffled user          low passes first: levels below the limit are taken
 //!  a window ends after 1 s or 2,000 requests
-//!    mean wait > 20 ms ─> the limit falls until 95 % of what was taken would have passed
-//!    else              ─> it rises until 1 % more of what was asked would have passed
+//!    mean wait > 20 ms ─> the limit falls until 95 % of what got its turn would have passed, or half of what was taken
+//!    else              ─> it rises by 1 % of what was taken, by twice that after each calm window; at once to where 80 % of
+//!                         what got its turn in the last overload would pass: when the crowd has gone, all do
+//!
+//!  who is sent away comes back after 1 s x (what his class asked / what of it was taken), 15 s at most, users apart
 //! ```
 //!
 //! Why waiting time and not CPU: it is what overload feels like to a phone, and it is the same on every machine. Why by
 //! counts of requests and not by levels: at ten times the capacity a step of a few levels would be half of it. Users
 //! are reshuffled every hour, so that nobody is sent away for ever.
 //!
+//! Why it falls to what got its turn: that is what the node can do. A twentieth a window takes most of a minute from ten
+//! times the capacity to one, and midnight is over by then. No more than half, because a node that stalls for a moment gives
+//! nobody a turn, and is not overloaded.
+//!
+//! Why a pause that grows: a refusal costs a good part of what an answer costs. At ten times the capacity phones that all
+//! come back after a second leave no time for those that are taken.
+//!
 //! Must never: see a credit or a refund; those do not pass here and are never shed.
 //! Source: Zhou and others, "Overload control for scaling WeChat microservices", SoCC 2018 (DAGOR).
 
+#[cfg(test)]
+mod pressed;
 #[cfg(test)]
 mod tests;
 
@@ -39,9 +51,25 @@ const LEVELS: u32 = (Class::List as u32 + 1) * USER_LEVELS;
 const WINDOW_REQUESTS: u32 = 2000;
 const WINDOW_MS: u64 = 1000;
 const WAIT_US_MAX: u64 = 20_000;
+/// What is kept of what got its turn, and at the least of what was taken.
 const FALL_PERCENT: u64 = 95;
+const FALL_PERCENT_MIN: u64 = 50;
+/// What is taken in addition after the first calm window, and at the most.
 const RISE_PERCENT: u64 = 1;
+const RISE_PERCENT_MAX: u64 = 4;
+/// This part of what a node is able to do is taken again as soon as nothing waits.
+const SURE_PERCENT: u64 = 80;
 const SHUFFLE_MS: u64 = 3_600_000;
+/// When somebody who was sent away should come back, at the least.
+const COME_BACK_MS: u64 = 1000;
+/// And at the most, by class: who wants to open is not kept away for long, or the node idles when the crowd has gone.
+const COME_BACK_MS_MAX: [u64; CLASSES] = [1000, 2000, 15_000, 15_000];
+/// What is left of a class's pressure after a window without any.
+const PRESSURE_KEPT_PERCENT: u64 = 80;
+/// The pressure of a class that is taken whole.
+const NO_PRESSURE: u64 = 1000;
+/// Beyond this a class is pressed no harder: every pause is the longest.
+const PRESSURE_MAX: u64 = 15_000;
 
 /// The level of a request: its class first, then the user's place in this hour's shuffle.
 pub(crate) fn level(class: Class, user: u128, now_ms: u64) -> u32 {
@@ -67,12 +95,18 @@ pub(crate) struct Admission {
     limit: u32,
     began_ms: u64,
     waited_us: u64,
-    /// Requests of this window that have waited.
+    /// Requests that got their turn in this window.
     requests: u32,
     /// Requests of this window, by level, taken or not.
     asked: Vec<u32>,
-    /// Those that were taken.
-    taken: u64,
+    /// Those that were taken, by class.
+    taken: [u64; CLASSES],
+    /// What got its turn in a second: in the last overload, or after it without one.
+    able_per_s: u64,
+    /// What is taken in addition after the next calm window. Units: hundredths.
+    rise: u64,
+    /// How often what was taken was asked for, by class. Units: thousandths.
+    pressure: [u64; CLASSES],
     /// Requests sent away since the start, by class.
     shed: [u64; CLASSES],
 }
@@ -80,7 +114,18 @@ pub(crate) struct Admission {
 impl Default for Admission {
     fn default() -> Self {
         let asked = vec![0; LEVELS as usize];
-        Self { limit: LEVELS, began_ms: 0, waited_us: 0, requests: 0, asked, taken: 0, shed: [0; CLASSES] }
+        Self {
+            limit: LEVELS,
+            began_ms: 0,
+            waited_us: 0,
+            requests: 0,
+            asked,
+            taken: [0; CLASSES],
+            able_per_s: 0,
+            rise: RISE_PERCENT,
+            pressure: [NO_PRESSURE; CLASSES],
+            shed: [0; CLASSES],
+        }
     }
 }
 
@@ -88,25 +133,36 @@ impl Admission {
     /// Whether a request of `level` is taken. Units: milliseconds of any steady clock.
     pub(crate) fn admits(&mut self, level: u32, now_ms: u64) -> bool {
         // Here, too: where nothing is taken nothing waits, and the limit would never rise again.
-        if now_ms.saturating_sub(self.began_ms) >= WINDOW_MS {
-            self.end_window(now_ms);
-        }
+        self.turn(now_ms);
         if let Some(count) = self.asked.get_mut(level as usize) {
             *count = count.saturating_add(1);
         }
         let is_taken = level < self.limit;
-        if is_taken {
-            self.taken = self.taken.saturating_add(1);
-        } else if let Some(count) = self.shed.get_mut((level / USER_LEVELS) as usize) {
+        let counts = if is_taken { &mut self.taken } else { &mut self.shed };
+        if let Some(count) = counts.get_mut((level / USER_LEVELS) as usize) {
             *count = count.saturating_add(1);
         }
         is_taken
+    }
+
+    /// When somebody who was sent away with a request of `level` should come back. Units: milliseconds.
+    pub(crate) fn come_back_ms(&self, level: u32) -> u64 {
+        let class = (level / USER_LEVELS) as usize;
+        let known = self.pressure.get(class).zip(COME_BACK_MS_MAX.get(class));
+        let pause = known.map_or(COME_BACK_MS, |(pressure, most)| (COME_BACK_MS * pressure / NO_PRESSURE).min(*most));
+        // Up to half as long again, so that not all come back at once.
+        pause + pause * u64::from(level % USER_LEVELS) / u64::from(2 * USER_LEVELS)
     }
 
     /// A request that was taken has waited this long for its turn. Units: microseconds; milliseconds of any steady clock.
     pub(crate) fn waited(&mut self, wait_us: u64, now_ms: u64) {
         self.waited_us = self.waited_us.saturating_add(wait_us);
         self.requests = self.requests.saturating_add(1);
+        self.turn(now_ms);
+    }
+
+    /// Ends the window if it is time.
+    fn turn(&mut self, now_ms: u64) {
         if self.requests >= WINDOW_REQUESTS || now_ms.saturating_sub(self.began_ms) >= WINDOW_MS {
             self.end_window(now_ms);
         }
@@ -124,16 +180,37 @@ impl Admission {
 
     fn end_window(&mut self, now_ms: u64) {
         let mean = self.waited_us / u64::from(self.requests.max(1));
-        self.limit = if mean > WAIT_US_MAX {
+        let taken: u64 = self.taken.iter().sum();
+        self.press();
+        let passed_ms = now_ms.saturating_sub(self.began_ms).max(1);
+        let turned_per_s = u64::from(self.requests) * 1000 / passed_ms;
+        if mean > WAIT_US_MAX {
+            let done = taken.min(u64::from(self.requests)) * FALL_PERCENT / 100;
             // Money always passes.
-            self.limit_for(self.taken * FALL_PERCENT / 100).max(USER_LEVELS)
+            self.limit = self.limit_for(done.max(taken * FALL_PERCENT_MIN / 100)).max(USER_LEVELS);
+            self.rise = RISE_PERCENT;
+            self.able_per_s = turned_per_s.max(self.able_per_s / 2);
         } else {
-            let asked: u64 = self.asked.iter().map(|count| u64::from(*count)).sum();
-            // One level at least: it may hold more than a part of a hundred.
-            self.limit_for(self.taken + asked * RISE_PERCENT / 100).max(self.limit + 1).min(LEVELS)
-        };
-        (self.began_ms, self.waited_us, self.requests, self.taken) = (now_ms, 0, 0, 0);
+            self.able_per_s = self.able_per_s.max(turned_per_s);
+            let able = self.able_per_s * passed_ms / 1000 * SURE_PERCENT / 100;
+            // One level at least: it may hold more than that.
+            let limit = self.limit_for(able.max(taken + taken * self.rise / 100)).max(self.limit + 1);
+            self.limit = limit.min(LEVELS);
+            self.rise = (self.rise * 2).min(RISE_PERCENT_MAX);
+        }
+        (self.began_ms, self.waited_us, self.requests) = (now_ms, 0, 0);
+        self.taken = [0; CLASSES];
         self.asked.fill(0);
+    }
+
+    /// Sets how hard each class is pressed: at once where it is pressed harder, step by step where it is less.
+    fn press(&mut self) {
+        let by_class = self.asked.chunks(USER_LEVELS as usize).zip(self.taken);
+        for (pressure, (asked, taken)) in self.pressure.iter_mut().zip(by_class) {
+            let asked: u64 = asked.iter().map(|count| u64::from(*count)).sum();
+            let now = (asked * NO_PRESSURE / taken.max(1)).clamp(NO_PRESSURE, PRESSURE_MAX);
+            *pressure = now.max(*pressure * PRESSURE_KEPT_PERCENT / 100);
+        }
     }
 
     /// The highest limit under which no more than `most` requests of this window would have passed.

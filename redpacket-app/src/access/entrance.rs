@@ -1,5 +1,13 @@
 //! The entrance: a request of a phone waits here for its turn, and how long it waits is the load.
 //!
+//! ```text
+//!  address, user, switches ─> admission ─> behind everything that is to be run already ─> a place ─> worked on
+//!                               └─ shed: come back later    └──────── the wait ─────────────┘
+//! ```
+//!
+//! Why it steps back once before it takes a place: a node whose processors are the bound never runs out of places. Its
+//! requests wait in the runtime's queue, and only who goes to the end of that queue sees how long it is.
+//!
 //! Must never: let a request wait that will not be worked on.
 
 use std::net::IpAddr;
@@ -8,6 +16,7 @@ use std::sync::Arc;
 use packets::UserId;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 
 use crate::access::admission::{Admission, CLASSES, Class, level};
@@ -15,9 +24,6 @@ use crate::access::rates::Rates;
 use crate::access::switches::Switches;
 use crate::failure::Failure;
 use crate::limits::{ADMISSION_WAIT_MAX, RATE_BURST, REQUESTS_UNDER_WAY_MAX};
-
-/// When somebody who was sent away should come back. Milliseconds.
-const COME_BACK_MS: u64 = 1000;
 
 /// The entrance of one node.
 pub(crate) struct Entrance {
@@ -53,15 +59,20 @@ impl Entrance {
         self.users.take(user, began)?;
         self.switches.pass(class, began)?;
         let now_ms = self.now_ms();
-        if !self.admission.lock().admits(level(class, user.0, now_ms), now_ms) {
-            return Err(Failure::Busy { after_ms: COME_BACK_MS });
+        let level = level(class, user.0, now_ms);
+        {
+            let mut admission = self.admission.lock();
+            if !admission.admits(level, now_ms) {
+                return Err(Failure::Busy { after_ms: admission.come_back_ms(level) });
+            }
         }
+        yield_now().await;
         let place = timeout(ADMISSION_WAIT_MAX, Arc::clone(&self.places).acquire_owned()).await;
         let wait_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.admission.lock().waited(wait_us, self.now_ms());
         match place {
             Ok(Ok(place)) => Ok(place),
-            _ => Err(Failure::Busy { after_ms: COME_BACK_MS }),
+            _ => Err(Failure::Busy { after_ms: self.admission.lock().come_back_ms(level) }),
         }
     }
 
