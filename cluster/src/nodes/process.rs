@@ -18,6 +18,9 @@ use crate::error::Error;
 use crate::file::{Folder, Kind, NodeEntry};
 use crate::limits::POLL_PAUSE;
 
+/// Bytes of a process' name that Linux keeps.
+const NAME_BYTES_MAX: usize = 15;
+
 /// The process of a node.
 #[derive(Clone, Debug)]
 pub(crate) struct Process {
@@ -40,6 +43,13 @@ impl Process {
         fs::read(format!("/proc/{}/cmdline", self.pid)).is_ok_and(|line| is_node(&line, self.binary, &self.data))
     }
 
+    /// Whether it has been killed and still holds its files: its command line goes first, its locks and ports later.
+    fn is_leaving(&self) -> bool {
+        let read = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", self.pid));
+        read("cmdline").is_ok_and(|line| line.is_empty())
+            && read("stat").is_ok_and(|stat| holds_files(&stat, self.binary))
+    }
+
     /// Sends a signal. Errors: `Dead`.
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), Error> {
         let dead = || Error::Dead { node: self.node.clone() };
@@ -55,10 +65,10 @@ impl Process {
         })
     }
 
-    /// Waits until it is gone; `false` if it is still there after `within`.
+    /// Waits until it is gone, with all that it held; `false` if it is still there after `within`.
     pub(crate) async fn has_ended(&self, within: Duration) -> bool {
         let until = Instant::now() + within;
-        while self.is_running() {
+        while self.is_running() || self.is_leaving() {
             if Instant::now() >= until {
                 return false;
             }
@@ -74,6 +84,14 @@ fn is_node(line: &[u8], binary: &str, data: &Path) -> bool {
     let is_binary = words.next().is_some_and(|program| Path::new(program).file_name() == Some(OsStr::new(binary)));
     is_binary
         && words.skip_while(|word| *word != OsStr::new("--data")).nth(1).is_some_and(|word| Path::new(word) == data)
+}
+
+/// Whether a line of `/proc/PID/stat` (`pid (name) state ...`) is of a process of `binary` that is more than a zombie.
+fn holds_files(stat: &str, binary: &str) -> bool {
+    let parts = stat.rsplit_once(") ").and_then(|(head, tail)| Some((head.split_once(" (")?.1, tail)));
+    // The system cuts names.
+    let name = binary.get(..NAME_BYTES_MAX).unwrap_or(binary);
+    parts.is_some_and(|(found, tail)| found == name && !tail.starts_with(['Z', 'X']))
 }
 
 /// A signal by its number or its name, with or without SIG.
@@ -109,6 +127,22 @@ mod tests {
         for (line, expected) in table {
             assert_eq!(is_node(line.as_bytes(), "queue-server", Path::new("/c/1")), expected, "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_killed_process_holds_its_files_until_it_is_a_zombie() {
+        let table = [
+            ("7 (queue-server) R 1 7 7 0", true),
+            ("7 (queue-server) D 1 7 7 0", true),
+            ("7 (queue-server) Z 1 7 7 0", false),
+            ("7 (queue-server) X 1 7 7 0", false),
+            ("7 (kworker/0:1) I 2 0 0 0", false),
+            ("", false),
+        ];
+        for (stat, expected) in table {
+            assert_eq!(holds_files(stat, "queue-server"), expected, "{stat:?}");
+        }
+        assert!(holds_files("7 (a-name-that-is-) S 1", "a-name-that-is-cut"));
     }
 
     #[test]

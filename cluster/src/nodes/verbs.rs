@@ -169,6 +169,8 @@ pub(crate) async fn start_node(folder: &Folder, name: &str) -> Result<NodeEntry,
         if Process::of(folder, kind, &entry).is_running() {
             return Err(Error::Alive { node: entry.node, pid: entry.pid });
         }
+        // Killed a moment ago, it may still hold its data and ports.
+        Process::of(folder, kind, &entry).has_ended(KILLED_MAX).await;
         let pid = launch(folder, &cluster, kind, &entry)?;
         cluster.set_pid(name, pid);
         folder.write(&cluster)?;

@@ -233,8 +233,34 @@ impl Auditor<'_> {
                 Err(error) => failed = Some(error),
             }
         })?;
+        failed.map_or(Ok(()), Err)?;
         self.count("transfers", self.last.0, booked);
+        if self.last.0 == booked { Ok(()) } else { self.lost_transfers() }
+    }
+
+    /// Which entries have no transfer: a look-up for each, so only made where their numbers differ.
+    fn lost_transfers(&mut self) -> Result<(), LoadError> {
+        let view = LedgerView::over(self.rows);
+        let mut failed = None;
+        each(self.rows, &[rows::JOURNAL], &prefix_end(&[rows::JOURNAL]), &mut |first: JournalNumber, page| {
+            failed = self.without_transfer(&view, first, &page).err();
+            failed.is_none()
+        })?;
         failed.map_or(Ok(()), Err)
+    }
+
+    fn without_transfer(
+        &mut self,
+        view: &LedgerView<'_>,
+        first: JournalNumber,
+        page: &SealedPage,
+    ) -> Result<(), LoadError> {
+        for (number, entry) in (first.0..).map(JournalNumber).zip(entries_of(first, page)?) {
+            if self.part.has_transfer(entry.key) && view.transfer(entry.key)?.is_none() {
+                self.differs(Difference::TransferLost { key: entry.key, number });
+            }
+        }
+        Ok(())
     }
 
     /// Bills that lie in rows of their own; the tails lie with their accounts.

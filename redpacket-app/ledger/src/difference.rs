@@ -6,7 +6,7 @@ use machine::GroupId;
 
 use crate::account::AccountKey;
 use crate::fen::{Currency, Fen};
-use crate::ids::{AccountId, JournalNumber, OrderId, TransferId};
+use crate::ids::{AccountId, JournalNumber, OrderId, PacketId, ShareId, TransferId};
 use crate::transfer::TransferKey;
 
 /// Something that does not hold.
@@ -113,6 +113,13 @@ pub enum Difference {
         /// The transfer.
         key: TransferKey,
     },
+    /// An entry whose transfer's answer is not there: its id could be booked again.
+    TransferLost {
+        /// The transfer.
+        key: TransferKey,
+        /// The entry.
+        number: JournalNumber,
+    },
     /// A hold that no tick will ever find.
     HoldWithoutDeadline {
         /// The hold.
@@ -148,6 +155,42 @@ pub enum Difference {
     },
 }
 
+/// Ids as callers write them, in hexadecimal.
+struct Words<T>(T);
+
+impl core::fmt::Display for Words<AccountKey> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.0 {
+            AccountKey::Customer(AccountId(id)) => write!(f, "account {id:x}"),
+            AccountKey::Escrow(PacketId(id)) => write!(f, "the escrow of packet {id:x}"),
+            AccountKey::Clearing(group, currency) => write!(f, "clearing with group {} in {}", group.0, currency.0),
+            AccountKey::Issue(currency) => write!(f, "the issue of currency {}", currency.0),
+            AccountKey::Suspense(currency) => write!(f, "suspense in currency {}", currency.0),
+        }
+    }
+}
+
+impl core::fmt::Display for Words<TransferKey> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.0 {
+            TransferKey::Own(TransferId(id)) => write!(f, "transfer {id:x}"),
+            TransferKey::Order(OrderId(id)) => write!(f, "order {id:x}"),
+            TransferKey::Credit(ShareId { packet, share }) => {
+                write!(f, "the credit of share {share} of packet {:x}", packet.0)
+            }
+            TransferKey::Arrival(group, ShareId { packet, share }) => {
+                write!(f, "the arrival from group {} of share {share} of packet {:x}", group.0, packet.0)
+            }
+            TransferKey::Refund(PacketId(id)) => write!(f, "the refund of packet {id:x}"),
+            TransferKey::Crossing(group, TransferId(id)) => write!(f, "transfer {id:x} from group {}", group.0),
+            TransferKey::Bounce(group, TransferId(id)) => write!(f, "transfer {id:x}, sent back to group {}", group.0),
+            TransferKey::Returned(group, TransferId(id)) => {
+                write!(f, "transfer {id:x}, come back from group {}", group.0)
+            }
+        }
+    }
+}
+
 impl core::fmt::Display for Difference {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
@@ -157,14 +200,14 @@ impl core::fmt::Display for Difference {
             Self::ChainBroken { last } => write!(f, "the chain is broken at journal entry {}", last.0),
             Self::AmountNotPositive { number } => write!(f, "journal entry {} moves nothing", number.0),
             Self::BalanceNotFolded { account, number } => {
-                write!(f, "the balance of {account:?} at journal entry {} is not the fold", number.0)
+                write!(f, "the balance of {} at journal entry {} is not the fold", Words(*account), number.0)
             }
             Self::BalanceDiffers { account, stored, folded } => {
-                write!(f, "{account:?} holds {stored}, its entries add up to {folded}")
+                write!(f, "{} holds {stored}, its entries add up to {folded}", Words(*account))
             }
             Self::MarksDiffer { what } => write!(f, "the {what} are not what the journal says"),
-            Self::AccountMissing { account } => write!(f, "{account:?} has entries and no row"),
-            Self::BelowZero { account, available } => write!(f, "{account:?} is below zero: {available}"),
+            Self::AccountMissing { account } => write!(f, "{} has entries and no row", Words(*account)),
+            Self::BelowZero { account, available } => write!(f, "{} is below zero: {available}", Words(*account)),
             Self::ClosedNotEmpty { account } => write!(f, "account {:x} is closed and not empty", account.0),
             Self::SumNotZero { currency, sum } => {
                 write!(f, "currency {}: debits and credits differ by {sum}", currency.0)
@@ -177,7 +220,10 @@ impl core::fmt::Display for Difference {
             }
             Self::CountDiffers { what, stored, counted } => write!(f, "{what}: {stored} remembered, {counted} counted"),
             Self::SumsDiffer { currency } => write!(f, "currency {}: the sums in memory differ", currency.0),
-            Self::TransferUnbooked { key } => write!(f, "{key:?} names a journal entry that is not its own"),
+            Self::TransferUnbooked { key } => write!(f, "{} names a journal entry that is not its own", Words(*key)),
+            Self::TransferLost { key, number } => {
+                write!(f, "{} is lost: journal entry {} has no transfer", Words(*key), number.0)
+            }
             Self::HoldWithoutDeadline { hold } => write!(f, "hold {:x} has no deadline", hold.0),
             Self::SerialGap { number } => write!(f, "the serial of journal entry {} is not the next", number.0),
             Self::ClearingDiffers { group, peer, currency } => {

@@ -16,6 +16,7 @@ pub(crate) fn broken_by(difference: &Difference) -> u32 {
         }
         // An id that names what was never booked: the trace of something refused, or something lost.
         Difference::TransferUnbooked { .. }
+        | Difference::TransferLost { .. }
         | Difference::MarksDiffer { what: "transfers" }
         | Difference::CountDiffers { what: "transfers", .. } => 12,
         Difference::SumNotZero { .. }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::{Difference, LedgerView, Part, Patrol, Round};
+use ledger::{Difference, LedgerMachine, LedgerView, Part, Patrol, Round};
 use machine::GroupId;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -23,6 +23,26 @@ use crate::audit::ledger_items::{OF_A_SHARD, broken_by};
 use crate::failure::Failure;
 use crate::homes::LedgerShard;
 use crate::limits::{AUDIT_RECORDS_MAX, PATROL_EVERY, PATROL_REST_FACTOR, PATROL_ROWS};
+use crate::shard::Seen;
+
+/// A shard that can be looked at while it goes on.
+pub(crate) trait Watch: Send + Sync + 'static {
+    /// Which shard's.
+    fn group(&self) -> GroupId;
+
+    /// One look at its machine and rows, as they are on this node. Errors: `NotApplied`, it has stopped.
+    fn look<T>(&self, read: impl FnOnce(&Seen<'_, LedgerMachine>) -> T) -> Result<T, Failure>;
+}
+
+impl Watch for LedgerShard {
+    fn group(&self) -> GroupId {
+        self.group.id()
+    }
+
+    fn look<T>(&self, read: impl FnOnce(&Seen<'_, LedgerMachine>) -> T) -> Result<T, Failure> {
+        self.stale(read)
+    }
+}
 
 /// What the patrol knows of a shard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,8 +84,8 @@ impl Watchbook {
 }
 
 /// Walks round after round over `shard`, until `stop`.
-pub(crate) async fn walk(shard: Arc<LedgerShard>, book: Watchbook, mut stop: watch::Receiver<bool>) {
-    let group = shard.group.id();
+pub(crate) async fn walk(shard: Arc<impl Watch>, book: Watchbook, mut stop: watch::Receiver<bool>) {
+    let group = shard.group();
     let (mut patrol, mut began) = (Patrol::default(), Instant::now());
     loop {
         let (going, rest) = match slice(&shard, patrol).await {
@@ -93,16 +113,16 @@ pub(crate) async fn walk(shard: Arc<LedgerShard>, book: Watchbook, mut stop: wat
 }
 
 /// Says which ids stand behind a difference that a round has found by sums alone: a whole audit, part by part.
-async fn name(shard: &Arc<LedgerShard>) {
-    let group = shard.group.id().0;
+async fn name(shard: &Arc<impl Watch>) {
+    let group = shard.group().0;
     let named = async {
-        let counts = shard.stale(|seen| seen.machine.counts())?;
+        let counts = shard.look(|seen| seen.machine.counts())?;
         let parts = (counts.accounts + counts.holds + counts.packets) / AUDIT_RECORDS_MAX;
         let of = u32::try_from(parts).unwrap_or(u32::MAX).saturating_add(1);
         for index in 0..of {
             let shard = Arc::clone(shard);
             let part = Part { index, of };
-            let audit = spawn_blocking(move || shard.stale(|seen| LedgerView::over(seen.rows).audit_part(part)));
+            let audit = spawn_blocking(move || shard.look(|seen| LedgerView::over(seen.rows).audit_part(part)));
             let audit = audit.await.map_err(|error| Failure::NotApplied(error.to_string()))???;
             for difference in &audit.differences {
                 tracing::error!(group, invariant = broken_by(difference), %difference, "this is what differs");
@@ -115,12 +135,15 @@ async fn name(shard: &Arc<LedgerShard>) {
     }
 }
 
-async fn slice(shard: &Arc<LedgerShard>, mut patrol: Patrol) -> Result<(Patrol, Option<Round>, Duration), Failure> {
+async fn slice(shard: &Arc<impl Watch>, mut patrol: Patrol) -> Result<(Patrol, Option<Round>, Duration), Failure> {
     let shard = Arc::clone(shard);
     let slice = spawn_blocking(move || {
         let began = Instant::now();
-        let round = shard.stale(|seen| patrol.go_on(seen.rows, PATROL_ROWS))??;
+        let round = shard.look(|seen| patrol.go_on(seen.rows, PATROL_ROWS))??;
         Ok::<_, Failure>((patrol, round, began.elapsed()))
     });
     slice.await.map_err(|error| Failure::NotApplied(format!("the slice broke off: {error}")))?
 }
+
+#[cfg(test)]
+mod tests;

@@ -175,7 +175,15 @@ fn rows_that_are_lost_around_an_account_are_found() {
 fn a_lost_or_wrong_transfer_is_found() {
     let own = TransferKey::Own(TransferId(2));
     let found = differences(|rows| drop(rows.remove(&key(0x11, &own))));
-    assert_eq!(found, [Difference::CountDiffers { what: "transfers", stored: 21, counted: 20 }]);
+    let number = JournalNumber(2);
+    assert_eq!(
+        found,
+        [
+            Difference::CountDiffers { what: "transfers", stored: 21, counted: 20 },
+            Difference::TransferLost { key: own, number }
+        ]
+    );
+    assert_eq!(found[1].to_string(), "transfer 2 is lost: journal entry 2 has no transfer");
     let found = differences(|rows| {
         let other = rows.get(&key(0x11, &TransferKey::Own(TransferId(1)))).cloned().expect("the row is there");
         rows.insert(key(0x11, &own), other);
