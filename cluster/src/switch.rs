@@ -67,18 +67,18 @@ fn most(text: &str) -> Result<Most, String> {
 /// Does what was asked.
 pub(crate) fn switch(verb: &Switch) -> Result<bool, Error> {
     match verb {
-        Switch::Lists { dir, position } => throw(dir, "lists", (*position == Position::Off).then(|| "off".to_owned())),
-        Switch::Grabs { dir, most } => throw(dir, "grabs", most.0.map(|most| most.to_string())),
+        Switch::Lists { dir, position } => throw(dir, "lists", (*position == Position::Off).then_some("off")),
+        Switch::Grabs { dir, most } => throw(dir, "grabs", most.0.map(|most| most.to_string()).as_deref()),
         Switch::Show { dir } => show(dir),
     }
 }
 
 /// Sets one switch on every app node; `None`: as always.
-fn throw(dir: &Dir, name: &str, to: Option<String>) -> Result<bool, Error> {
+fn throw(dir: &Dir, name: &str, to: Option<&str>) -> Result<bool, Error> {
     let folder = Folder::open(dir)?;
     for node in folder.cluster()?.of(Kind::App) {
         let data = folder.data(&node.node);
-        let text = with(&read(&data)?, name, to.as_deref());
+        let text = with(&read(&data)?, name, to);
         let (file, new) = (data.join(FILE), data.join(FILE_NEW));
         fs::write(&new, text).map_err(Error::on(&new))?;
         fs::rename(&new, &file).map_err(Error::on(&file))?;

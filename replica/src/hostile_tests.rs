@@ -96,7 +96,7 @@ fn write_log(folder: &Path) {
         let entry = Entry { log_id, payload: openraft::EntryPayload::Normal(payload) };
         let (sender, receiver) = channel();
         let done = move |result: std::io::Result<()>| sender.send(result).expect("the test waits");
-        let ops = vec![LogOp::Append { index, frame: codec::entry_frame(&entry) }];
+        let ops = vec![LogOp::Append { index, frame: codec::Frame::of(&entry) }];
         engine.submit(Job { group: GROUP, ops, done: Some(Box::new(done)) });
         receiver.recv().expect("the writer answers").expect("written");
     }

@@ -47,10 +47,10 @@ impl Authority {
             let what = format!("{}: there is an authority already; its key is not replaced", folder.display());
             return Err(Error::Impossible(what));
         }
-        let key = KeyPair::generate().map_err(failed)?;
+        let key = KeyPair::generate().map_err(|error| failed(&error))?;
         let mut params = params_of(&key);
         lasts(&mut params, days);
-        let certificate = params.self_signed(&key).map_err(failed)?;
+        let certificate = params.self_signed(&key).map_err(|error| failed(&error))?;
         make_folder(folder)?;
         put(folder, AUTHORITY_KEY_FILE, &key.serialize_pem())?;
         put(folder, AUTHORITY_FILE, &certificate.pem())
@@ -62,7 +62,7 @@ impl Authority {
             let path = folder.join(name);
             fs::read_to_string(&path).map_err(Error::on(&path))
         };
-        let key = KeyPair::from_pem(&read(AUTHORITY_KEY_FILE)?).map_err(failed)?;
+        let key = KeyPair::from_pem(&read(AUTHORITY_KEY_FILE)?).map_err(|error| failed(&error))?;
         Ok(Self { issuer: Issuer::new(params_of(&key), key), believed: read(AUTHORITY_FILE)? })
     }
 
@@ -71,9 +71,9 @@ impl Authority {
         if !issue.name.is_sound() {
             return Err(Error::Impossible("a client's name has lower-case letters, digits and hyphens".to_owned()));
         }
-        let key = KeyPair::generate().map_err(failed)?;
+        let key = KeyPair::generate().map_err(|error| failed(&error))?;
         let names: Vec<String> = std::iter::once(issue.name.dns()).chain(issue.hosts.iter().cloned()).collect();
-        let mut params = CertificateParams::new(names).map_err(failed)?;
+        let mut params = CertificateParams::new(names).map_err(|error| failed(&error))?;
         params.distinguished_name.push(DnType::CommonName, issue.name.to_string());
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         // A node calls others, too.
@@ -82,7 +82,7 @@ impl Authority {
             Name::Client(_) => vec![ExtendedKeyUsagePurpose::ClientAuth],
         };
         lasts(&mut params, issue.days);
-        let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
+        let certificate = params.signed_by(&key, &self.issuer).map_err(|error| failed(&error))?;
         make_folder(folder)?;
         put(folder, AUTHORITY_FILE, &self.believed)?;
         put(folder, KEY_FILE, &key.serialize_pem())?;
@@ -108,7 +108,7 @@ fn lasts(params: &mut CertificateParams, days: u32) {
     params.not_after = epoch + now + Duration::from_secs(u64::from(days) * 86_400);
 }
 
-fn failed(error: rcgen::Error) -> Error {
+fn failed(error: &rcgen::Error) -> Error {
     Error::Impossible(error.to_string())
 }
 

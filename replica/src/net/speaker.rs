@@ -36,9 +36,10 @@ fn claimed(request: &Request) -> Option<u64> {
         Request::Append(append) => Some(append.vote.leader_id.node_id),
         Request::SnapshotInstall { vote, .. } => Some(vote.leader_id.node_id),
         Request::Hello { node } => Some(*node),
-        // Commands are their clients'; of a snapshot's parts only the install counts.
+        // Commands are their clients'; of a snapshot's parts only the install counts; whoever asks for a body changes nothing.
         Request::Propose { .. }
         | Request::ReadIndex
+        | Request::Body { .. }
         | Request::SnapshotOffer { .. }
         | Request::SnapshotChunk { .. } => None,
     }

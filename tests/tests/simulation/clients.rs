@@ -20,7 +20,7 @@ const POISON: u64 = 11;
 
 /// Whether nobody can consume a message.
 pub(crate) const fn is_poison(number: Number) -> bool {
-    (number & 0xffff_ffff) % POISON == 0
+    (number & 0xffff_ffff).is_multiple_of(POISON)
 }
 
 /// Sends until the storm is over.

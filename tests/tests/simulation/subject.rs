@@ -59,7 +59,7 @@ impl<const BUG: u8> Subject for Planted<BUG> {
 impl<const BUG: u8> Planted<BUG> {
     /// The answer of a command that the bug keeps from being applied.
     fn forged(&self, context: &Context, command: &Command) -> Option<Reply> {
-        let is_hit = context.index.0 % 7 == 0;
+        let is_hit = context.index.0.is_multiple_of(7);
         match command {
             Command::Send { messages, .. } if BUG == LOSES_SENDS && is_hit => {
                 let ids = (0..messages.len() as u64).map(|at| MessageId(context.index.0 << 20 | at)).collect();
@@ -112,8 +112,8 @@ impl<const BUG: u8> Machine for Planted<BUG> {
         }
         let lease = if let Command::Receive { lease_ms, .. } = &command { *lease_ms } else { None };
         let again = match &command {
-            Command::Send { .. } if BUG == DOUBLES_SENDS && context.index.0 % 7 == 0 => Some(command.clone()),
-            Command::Send { queue, .. } if BUG == DROPS_DEAD_LETTERS && context.index.0 % 7 == 0 => {
+            Command::Send { .. } if BUG == DOUBLES_SENDS && context.index.0.is_multiple_of(7) => Some(command.clone()),
+            Command::Send { queue, .. } if BUG == DROPS_DEAD_LETTERS && context.index.0.is_multiple_of(7) => {
                 self.0.queue_id("dead").filter(|dead| dead != queue).map(|queue| Command::Purge { queue })
             }
             _ => None,
@@ -124,7 +124,7 @@ impl<const BUG: u8> Machine for Planted<BUG> {
                 if BUG == CUTS_LEASES {
                     delivery.deadline = context.now.plus(lease.unwrap_or(0));
                 }
-                if BUG == REPEATS_NUMBERS && context.index.0 % 7 == 0 {
+                if BUG == REPEATS_NUMBERS && context.index.0.is_multiple_of(7) {
                     delivery.receipt = DeliveryNumber(delivery.receipt.0 - 3);
                 }
             }

@@ -88,7 +88,7 @@ impl Writer {
     fn next(&mut self, queue: &Receiver<Job>, failed: &mut Option<String>) -> Option<Job> {
         while failed.is_none() {
             let from = self.ahead.max(self.end);
-            let to = from + WRITE_AHEAD_STEP_BYTES;
+            let to = from + WRITE_AHEAD_STEP_BYTES as u64;
             if to > self.disk.segment_bytes().min(self.end + WRITE_AHEAD_BYTES) {
                 break;
             }
