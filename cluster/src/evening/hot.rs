@@ -216,7 +216,7 @@ mod tests {
         let table = [
             ("all is well, though one answer was lost", right.to_vec(), 0, 0),
             ("a share is missing", vec![("a", 60_000)], 40_000, 1),
-            ("a user has two", vec![("a", 60_000), ("a", 40_000), ("b", 0)], 0, 2),
+            ("a user has two", vec![("a", 60_000), ("a", 40_000), ("b", 0)], 0, 3),
             ("money is missing", right.to_vec(), 1, 1),
             ("another amount than was told", vec![("a", 50_000), ("b", 50_000)], 0, 1),
             ("a stranger has a share", vec![("a", 60_000), ("x", 40_000)], 0, 1),
