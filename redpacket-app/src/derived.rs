@@ -2,11 +2,11 @@
 //!
 //! Must never: be derived from parts that could be cut in two ways; only the last one may have any length.
 
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest, Sha256};
 
 /// The first 16 bytes of the SHA-256 of `parts`.
 pub(crate) fn derived(parts: &[&[u8]]) -> u128 {
-    let hash = parts.iter().fold(Sha256::new(), sha2::Digest::chain_update);
+    let hash = parts.iter().fold(Sha256::new(), Digest::chain_update);
     let digest: [u8; 32] = hash.finalize().into();
     digest.iter().take(16).fold(0, |id, byte| (id << 8) | u128::from(*byte))
 }
