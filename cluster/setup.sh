@@ -143,6 +143,30 @@ install_missing() {
         ask_operator "could not install"
 }
 
+# Installs a system that Tercet is measured beside, without starting its service: install_unstarted REASON PACKAGE
+# Debian starts a service with its package, unless the file of this name says no; it is taken away again.
+install_unstarted() {
+    local reason="$1" package="$2" policy=/usr/sbin/policy-rc.d has_policy="" code=0
+    local as_root=(env DEBIAN_FRONTEND=noninteractive) quiet=(-qq -o DPkg::Lock::Timeout=300)
+    has apt-get || die 2 "$package is missing; install what your system calls it"
+    if ((EUID != 0)); then
+        { has sudo && sudo -n true 2>/dev/null; } ||
+            die 2 "$package is missing; run: sudo apt-get install -y --no-install-recommends $package"
+        as_root=(sudo -n "${as_root[@]}")
+    fi
+    say "installing: $package ($reason; its service is not started)"
+    if [[ -e "$policy" ]]; then
+        has_policy=yes
+    else
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+        "${as_root[@]}" chmod +x "$policy"
+    fi
+    "${as_root[@]}" apt-get "${quiet[@]}" update >&2 || say "apt-get update failed; trying without"
+    "${as_root[@]}" apt-get "${quiet[@]}" install -y --no-install-recommends "$package" >&2 || code=$?
+    [[ -n "$has_policy" ]] || "${as_root[@]}" rm -f "$policy"
+    ((code == 0)) || die "$code" "could not install $package"
+}
+
 # Makes sure of Rust and of what RocksDB's build needs. Ends with 2 where it may not install.
 setup_tools() {
     has cargo || PATH="$HOME/.cargo/bin:$PATH"

@@ -110,6 +110,7 @@ impl App {
             marks: Marks::start(Arc::clone(&homes)),
             pending,
             gate: Arc::new(Mutex::new(Gate::default())),
+            switches: Arc::clone(&switches),
         };
         Ok(Self {
             replica,

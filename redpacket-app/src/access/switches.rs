@@ -4,11 +4,12 @@
 //!  file `switches` in the node's data folder, a switch a line, read anew every second; no file: nothing is given up
 //!    lists off      lists and looks are sent away
 //!    grabs 500      grabs are sent away beyond 500 a second
+//!    credits queued no share is credited while its user waits: all go by the queue, and opens cost the ledger nothing
 //! ```
 //!
 //! Why a file: it holds over a restart, it needs no door that could be forced, and whoever may write it is an operator.
 //!
-//! Must never: give up opens or money.
+//! Must never: give up opens or money; a credit that goes by the queue is late, not lost.
 
 use std::path::Path;
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub(crate) struct Thrown {
     pub(crate) is_without_lists: bool,
     /// Most grabs a second; `None`: as many as come.
     pub(crate) grabs_per_s: Option<u32>,
+    /// Credits go by the queue.
+    pub(crate) is_queueing_credits: bool,
 }
 
 #[derive(Debug)]
@@ -62,6 +65,11 @@ impl Switches {
             (Class::Grab, Thrown { grabs_per_s: Some(_), .. }) => set.grabs.take((), now),
             _ => Ok(()),
         }
+    }
+
+    /// Whether credits go by the queue.
+    pub(crate) fn is_queueing_credits(&self) -> bool {
+        self.0.lock().thrown.is_queueing_credits
     }
 
     /// Throws the switches so.
@@ -99,6 +107,7 @@ fn parse(text: &str) -> Result<Thrown, &str> {
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         match line.split_once(' ') {
             Some(("lists", "off")) => thrown.is_without_lists = true,
+            Some(("credits", "queued")) => thrown.is_queueing_credits = true,
             Some(("grabs", most)) => thrown.grabs_per_s = Some(most.trim().parse().map_err(|_| line)?),
             _ => return Err(line),
         }
@@ -113,15 +122,18 @@ mod tests {
     #[test]
     fn a_file_names_switches_line_by_line() {
         let table = [
-            ("", Ok((false, None))),
-            ("lists off\n", Ok((true, None))),
-            ("\n grabs 500 \nlists off", Ok((true, Some(500)))),
+            ("", Ok((false, None, false))),
+            ("lists off\n", Ok((true, None, false))),
+            ("\n grabs 500 \nlists off", Ok((true, Some(500), false))),
+            ("credits queued", Ok((false, None, true))),
             ("grabs none", Err("grabs none")),
+            ("credits off", Err("credits off")),
             ("lists on", Err("lists on")),
             ("opens off", Err("opens off")),
         ];
         for (text, expected) in table {
-            let said = parse(text).map(|thrown| (thrown.is_without_lists, thrown.grabs_per_s));
+            let said =
+                parse(text).map(|thrown| (thrown.is_without_lists, thrown.grabs_per_s, thrown.is_queueing_credits));
             assert_eq!(said, expected, "{text:?}");
         }
     }
@@ -133,9 +145,10 @@ mod tests {
         let all = || [Class::Money, Class::Open, Class::Grab, Class::List].map(passes);
         assert_eq!(all(), [10, 10, 10, 10]);
         let table = [
-            (Thrown { is_without_lists: true, grabs_per_s: None }, [10, 10, 10, 0]),
-            (Thrown { is_without_lists: true, grabs_per_s: Some(3) }, [10, 10, 3, 0]),
-            (Thrown { is_without_lists: false, grabs_per_s: Some(0) }, [10, 10, 0, 10]),
+            (Thrown { is_without_lists: true, ..Thrown::default() }, [10, 10, 10, 0]),
+            (Thrown { is_without_lists: true, grabs_per_s: Some(3), ..Thrown::default() }, [10, 10, 3, 0]),
+            (Thrown { grabs_per_s: Some(0), ..Thrown::default() }, [10, 10, 0, 10]),
+            (Thrown { is_queueing_credits: true, ..Thrown::default() }, [10, 10, 10, 10]),
             (Thrown::default(), [10, 10, 10, 10]),
         ];
         for (thrown, expected) in table {

@@ -17,6 +17,7 @@ use packets::read::{GrabAnswer, grab};
 use packets::{Command, Credit, CreditState, Gate, Known, Open, PacketId, PasswordHash, Refusal, Reply, UserId, read};
 use parking_lot::Mutex;
 
+use crate::access::switches::Switches;
 use crate::failure::{Failure, unexpected};
 use crate::homes::{Homes, PacketsShard};
 use crate::limits::{BOOK_AT_ONCE, COMMAND_DEADLINE};
@@ -35,6 +36,7 @@ pub(crate) struct Opening {
     pub(crate) marks: Marks,
     pub(crate) pending: Pending,
     pub(crate) gate: Arc<Mutex<Gate>>,
+    pub(crate) switches: Arc<Switches>,
 }
 
 /// What a grab finds.
@@ -153,6 +155,9 @@ impl Opening {
 
 impl Book for Opening {
     async fn has_landed(&self, credit: &Credit) -> bool {
+        if self.switches.is_queueing_credits() {
+            return false;
+        }
         let is_landed = match self.booking.credit(credit, BOOK_AT_ONCE).await {
             Ok(booked) => booked == Booked::Landed,
             Err(failure) => {
