@@ -27,12 +27,9 @@ use crate::homes::Homes;
 use crate::limits::{AUDIT_GRACE_MS, FUND_FEN_MAX, READY_LAG_MAX, STREAMS_MAX};
 use crate::packet::open::Opening;
 use crate::packet::people::People;
-use crate::pay::making::Making;
-use crate::pay::notices::Notices;
-use crate::pay::orders::Orders;
-use crate::pay::password::Passwords;
-use crate::pay::risk::{Judge, Risk};
-use crate::pay::send::Sending;
+use crate::pay::{
+    making::Making, notices::Notices, orders::Orders, password::Passwords, risk::Judge, risk::Risk, send::Sending,
+};
 use crate::queues::Queues;
 use crate::seals::Seals;
 use crate::tenpay::accounts::Accounts;
