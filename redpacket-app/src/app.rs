@@ -27,9 +27,7 @@ use crate::homes::Homes;
 use crate::limits::{AUDIT_GRACE_MS, FUND_FEN_MAX, READY_LAG_MAX, STREAMS_MAX};
 use crate::packet::open::Opening;
 use crate::packet::people::People;
-use crate::pay::{
-    making::Making, notices::Notices, orders::Orders, password::Passwords, risk::Judge, risk::Risk, send::Sending,
-};
+use crate::pay::{Judge, Making, Notices, Orders, Passwords, Risk, Sending};
 use crate::queues::Queues;
 use crate::seals::Seals;
 use crate::tenpay::accounts::Accounts;

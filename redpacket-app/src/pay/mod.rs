@@ -11,3 +11,10 @@ pub(crate) mod password;
 pub(crate) mod refunds;
 pub(crate) mod risk;
 pub(crate) mod send;
+
+pub(crate) use making::Making;
+pub(crate) use notices::Notices;
+pub(crate) use orders::Orders;
+pub(crate) use password::Passwords;
+pub(crate) use risk::{Judge, Risk};
+pub(crate) use send::Sending;
