@@ -18,30 +18,7 @@ use proto::packet::v1::{
 };
 use tonic::transport::Channel;
 
-use crate::node::Node;
-
-const START_DEADLINE: Duration = Duration::from_secs(30);
-
-async fn start(more: &[&str]) -> (Node, Channel) {
-    let node = Node::spawn(more);
-    let until = Instant::now() + START_DEADLINE;
-    let endpoint = tonic::transport::Endpoint::try_from(format!("http://{}", node.grpc)).expect("an address");
-    loop {
-        if let Ok(channel) = endpoint.connect().await {
-            let request = OrderRequest { order: id(1), sender: id(1) };
-            let asked = RedPacketClient::new(channel.clone()).order(request).await;
-            if asked.is_ok() || asked.is_err_and(|status| matches!(outcome_of(&status), Outcome::Refused { .. })) {
-                return (node, channel);
-            }
-        }
-        assert!(Instant::now() < until, "the node answers in time");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-fn id(number: u128) -> bytes::Bytes {
-    bytes::Bytes::copy_from_slice(&number.to_be_bytes())
-}
+use crate::node::{START_DEADLINE, id, start};
 
 fn new_packet(order: u128, sender: u128) -> SendPacketRequest {
     SendPacketRequest {

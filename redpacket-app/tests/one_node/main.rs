@@ -5,3 +5,4 @@
 mod grpc_doors;
 mod http_door;
 mod node;
+mod pending_credits;
