@@ -28,6 +28,15 @@ pub(crate) enum Position {
     Off,
 }
 
+/// How credits reach an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Way {
+    /// At once where they can be, as always.
+    Direct,
+    /// All by the queue.
+    Queued,
+}
+
 /// What to switch.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Switch {
@@ -45,6 +54,13 @@ pub(crate) enum Switch {
         /// A number, or `all`.
         #[arg(value_parser = most)]
         most: Most,
+    },
+    /// Credits of shares: booked while their user waits, or all sent by the queue.
+    Credits {
+        #[command(flatten)]
+        dir: Dir,
+        /// Direct, or by the queue.
+        way: Way,
     },
     /// Show what each node has given up.
     Show {
@@ -69,6 +85,7 @@ pub(crate) fn switch(verb: &Switch) -> Result<bool, Error> {
     match verb {
         Switch::Lists { dir, position } => throw(dir, "lists", (*position == Position::Off).then_some("off")),
         Switch::Grabs { dir, most } => throw(dir, "grabs", most.0.map(|most| most.to_string()).as_deref()),
+        Switch::Credits { dir, way } => throw(dir, "credits", (*way == Way::Queued).then_some("queued")),
         Switch::Show { dir } => show(dir),
     }
 }
