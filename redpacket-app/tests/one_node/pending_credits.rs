@@ -24,8 +24,8 @@ const CHAT: u128 = 9;
 const SHARE_FEN: i64 = 250;
 /// What everybody has at first.
 const FUND_FEN: i64 = 100_000;
-/// The ledger's "insufficient funds", as its door numbers it.
-const SHORT: u16 = 21_034;
+/// The ledger's "insufficient funds".
+const SHORT: u16 = 34;
 /// A condition that does not hold by then will not.
 const DEADLINE: Duration = Duration::from_secs(30);
 
