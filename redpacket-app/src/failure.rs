@@ -151,3 +151,11 @@ pub(crate) fn unexpected(reply: &impl std::fmt::Debug) -> Failure {
     tracing::error!(?reply, "a machine gave a reply that its command does not have");
     Failure::Unknown("the reply does not fit the command".to_owned())
 }
+/// Of what is read behind a step that was done: that it cannot be read does not undo the step.
+pub(crate) fn after_done(failure: Failure) -> Failure {
+    match failure {
+        Failure::NotApplied(reason) => Failure::Unknown(reason),
+        Failure::Busy { .. } => Failure::Unknown("it was done, and too much is under way to see it".to_owned()),
+        other => other,
+    }
+}

@@ -151,6 +151,8 @@ pub(crate) const GUESSES_MAX: u32 = 5;
 pub(crate) const LOCKOUT: Duration = Duration::from_secs(60);
 /// Payment passwords that a node checks at a time: each takes 19 MiB and some tens of milliseconds.
 pub(crate) const PASSWORD_CHECKS_MAX: usize = 2;
+/// Checks that wait for their turn; who comes beyond them is told to come back.
+pub(crate) const PASSWORDS_WAITING_MAX: usize = 100;
 /// A check of a password waits for its turn at most this long.
 pub(crate) const PASSWORD_WAIT_MAX: Duration = Duration::from_secs(5);
 /// KiB, rounds and lanes of a password's hash. Source: OWASP's sheet on storing passwords, its first choice for Argon2id.
@@ -174,6 +176,7 @@ pub(crate) const SWITCHES_EVERY: Duration = Duration::from_secs(1);
 /// Bytes of a phone's request.
 pub(crate) const REQUEST_BYTES_MAX: usize = 64 * 1024;
 
+const _: () = assert!(PASSWORDS_WAITING_MAX * 4 < REQUESTS_UNDER_WAY_MAX);
 const _: () =
     assert!(NEWS_ITEMS <= packets::limits::PAGE_ITEMS_MAX && NEWS_CHATS_MAX <= packets::limits::PAGE_ITEMS_MAX);
 const _: () = assert!(BOOK_AT_ONCE.as_millis() < QUEUE_DEADLINE.as_millis());

@@ -98,7 +98,8 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), N
         joined = join(&config, &replica) => Arc::new(joined?),
         reason = replica.failed() => return Err(NodeError::Failed(reason)),
     };
-    let judge = config.risk.as_deref().map(doors::grpc::judge).transpose().map_err(NodeError::Door)?;
+    let judge = config.risk.as_deref().map(|address| doors::grpc::judge(address, &seals.way()));
+    let judge = judge.transpose().map_err(NodeError::Door)?;
     let app = Arc::new(App::new(&config, Arc::clone(&replica), homes, seals.clone(), judge)?);
     let (stopping, stopped) = watch::channel(false);
     let mut workers = workers::start(&app, &stopped);

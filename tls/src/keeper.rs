@@ -124,8 +124,13 @@ impl Keeper {
                 watch.trouble = None;
             }
             Err(error) => {
-                tracing::error!(%error, "new certificates are not good; the old ones are used further");
-                watch.trouble = Some(error.to_string());
+                let error = error.to_string();
+                if watch.trouble.as_ref() != Some(&error) {
+                    tracing::error!(error, "new certificates are not good; the old ones are used further");
+                }
+                watch.trouble = Some(error);
+                // A clock behind, or no descriptor left: the same files may be good at the next look.
+                watch.seen = Seen::default();
             }
         }
     }

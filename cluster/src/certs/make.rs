@@ -71,6 +71,11 @@ impl Authority {
         if !issue.name.is_sound() {
             return Err(Error::Impossible("a client's name has lower-case letters, digits and hyphens".to_owned()));
         }
+        let is_reserved = |host: &&String| host.trim_end_matches('.').to_ascii_lowercase().ends_with(".tercet");
+        if let Some(host) = issue.hosts.iter().find(is_reserved) {
+            let text = format!("{host}: a name of the cluster is given by --node, --app or --client alone");
+            return Err(Error::Impossible(text));
+        }
         let key = KeyPair::generate().map_err(|error| failed(&error))?;
         let names: Vec<String> = std::iter::once(issue.name.dns()).chain(issue.hosts.iter().cloned()).collect();
         let mut params = CertificateParams::new(names).map_err(|error| failed(&error))?;

@@ -17,11 +17,11 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::limits::{ANSWER_BYTES_MAX, LINES_PER_NODE, PAGE_MAX, PHONE_PATIENCE};
+use crate::link;
 
 /// What a phone asks.
 #[derive(Clone, Debug)]
@@ -154,8 +154,7 @@ impl Node {
     }
 
     async fn dial(&self) -> Result<SendRequest<Full<Bytes>>, String> {
-        let stream = TcpStream::connect(&self.address).await.map_err(|error| error.to_string())?;
-        stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        let stream = link::http(&self.address).await.map_err(|error| error.to_string())?;
         let (line, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {

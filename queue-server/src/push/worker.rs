@@ -169,7 +169,13 @@ impl Pusher {
             // A post may hang; what comes meanwhile is looked for all the same.
             match timeout(LOOK_EVERY, under_way.next()).await {
                 Ok(Some(is_taken)) => width = if is_taken { WIDTH_MAX } else { 1 },
-                Ok(None) => return,
+                Ok(None) => {
+                    // Something may be ready that could not be taken: it is looked for again, but not at once.
+                    if self.group.read_stale(|view| view.machine.has_ready(queue)).unwrap_or(false) {
+                        sleep(SETTLE_AGAIN).await;
+                    }
+                    return;
+                }
                 Err(_) => {}
             }
         }
@@ -237,11 +243,12 @@ impl Pusher {
         posted.is_ok()
     }
 
-    /// Says what became of a post, again as long as its lease may live: settled twice is settled once, and without it
-    /// a message that was taken is posted again, and one that failed waits for its lease's end.
+    /// Says what became of a post to whoever leads, again as long as its lease may live: settled twice is settled once,
+    /// and without it a message that was taken is posted again, and one that failed waits for its lease's end.
     async fn settle(&self, command: Command) {
-        let deadline = Instant::now() + LEASE;
-        while let Err(error) = self.group.propose(RequestId::NONE, &command).await {
+        let deadline = Instant::now() + LEASE.saturating_sub(POST_TIMEOUT);
+        let left = || deadline.saturating_duration_since(Instant::now());
+        while let Err(error) = self.group.propose_anywhere(RequestId::NONE, &command, left()).await {
             if Instant::now() >= deadline {
                 tracing::debug!(%error, "a push could not be settled; it is made again when its lease has run out");
                 return;

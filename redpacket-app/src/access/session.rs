@@ -72,7 +72,7 @@ impl Sessions {
 
     /// What signs notices to `merchant`; it never travels but to him, once.
     pub(crate) fn notice_key(&self, merchant: AccountId) -> String {
-        URL_SAFE_NO_PAD.encode(self.sealed(b"notices", merchant))
+        URL_SAFE_NO_PAD.encode(self.sealed(b"notice key", merchant))
     }
 
     /// The signature of `notice` for `merchant`: HMAC-SHA256 under the notice key as it is written.
@@ -120,6 +120,13 @@ fn sealed_body(word: &[u8], merchant: AccountId) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_key_of_a_merchant_is_a_session_s_signature() {
+        for word in [&b"merchant"[..], b"notice key"] {
+            assert_ne!(sealed_body(word, AccountId(1)).len(), 24, "a token's body has 24 bytes");
+        }
+    }
 
     #[test]
     fn a_merchants_key_speaks_for_that_merchant_alone() {

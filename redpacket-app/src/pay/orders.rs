@@ -21,7 +21,7 @@ use machine::{GroupId, LoadError, RowSource, TimestampMs};
 use tokio::time::{Instant, timeout_at};
 
 use crate::derived::derived;
-use crate::failure::{Failure, unexpected};
+use crate::failure::{Failure, after_done, unexpected};
 use crate::homes::Homes;
 use crate::limits::{COMMAND_DEADLINE, LAND_DEADLINE};
 use crate::pay::risk::{Attempt, Risk};
@@ -87,7 +87,7 @@ impl Orders {
     pub(crate) async fn place(&self, place: PlaceOrder) -> Result<Found, Failure> {
         let (merchant, order) = (place.merchant, place.order);
         self.step(merchant, Verb::PlaceOrder(place), Done::Opened).await?;
-        self.get(merchant, order).await
+        self.get(merchant, order).await.map_err(after_done)
     }
 
     /// An order of `merchant`. Refuses: `OrderUnknown`, `MerchantDiffers`.
@@ -99,14 +99,13 @@ impl Orders {
 
     /// An order of whichever merchant. Refuses: `OrderUnknown`.
     pub(crate) async fn find(&self, order: OrderId) -> Result<Found, Failure> {
-        let mut merchant = None;
         for shard in self.homes.ledgers() {
-            merchant = merchant.or(shard.stale(|seen| look(seen.rows, seen.now, order))??);
+            // One that cannot be read here may not be the one; if it is, it is asked again below.
+            if let Ok(Ok(Some(found))) = shard.stale(|seen| look(seen.rows, seen.now, order)) {
+                return self.get(found.order.merchant, order).await;
+            }
         }
-        match merchant {
-            Some(found) => self.get(found.order.merchant, order).await,
-            None => self.find_freshly(order).await,
-        }
+        self.find_freshly(order).await
     }
 
     async fn find_freshly(&self, order: OrderId) -> Result<Found, Failure> {
@@ -121,7 +120,7 @@ impl Orders {
     /// Sees to it that an order is never paid. Refuses: `OrderUnknown`, `MerchantDiffers`, `OrderPaid`.
     pub(crate) async fn close(&self, merchant: AccountId, order: OrderId) -> Result<Found, Failure> {
         self.step(merchant, Verb::CloseOrder(CloseOrder { order, merchant }), Done::Closed).await?;
-        self.get(merchant, order).await
+        self.get(merchant, order).await.map_err(after_done)
     }
 
     /// Pays an order. A repeat is told what became of the first one.
@@ -146,7 +145,7 @@ impl Orders {
         let pay = PayOrder { id, order, payer, merchant, to_group, money };
         match self.pending.spend(&self.accounts, (payer, money.amount.0), Verb::PayOrder(pay)).await? {
             Done::Booked(_) => Ok(Progress::Arrived),
-            Done::Sent(_) => self.has_landed(&pay, until).await,
+            Done::Sent(_) => self.has_landed(&pay, until).await.map_err(after_done),
             other => Err(unexpected(&other)),
         }
     }

@@ -15,13 +15,13 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use bytes::Bytes;
 use ledger::{AccountId, Done, Fingerprint, LedgerView, SetVerifier, Verb, Verifier};
 use packets::UserId;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use crate::access::rates::Lockouts;
 use crate::failure::{DoorRefusal, Failure, unexpected};
 use crate::homes::Homes;
-use crate::limits::{COMMAND_DEADLINE, PASSWORD_CHECKS_MAX, PASSWORD_COST, PASSWORD_WAIT_MAX};
+use crate::limits::{COMMAND_DEADLINE, PASSWORD_CHECKS_MAX, PASSWORD_COST, PASSWORD_WAIT_MAX, PASSWORDS_WAITING_MAX};
 use crate::tenpay::accounts::wallet;
 use crate::tenpay::booking::Booking;
 
@@ -38,11 +38,14 @@ pub(crate) struct Passwords {
     guesses: Arc<Lockouts<UserId>>,
     /// Hashes at work: they would take the node's memory otherwise.
     places: Arc<Semaphore>,
+    /// Who waits for such a place: a rush of payments would take the places of all requests otherwise.
+    line: Arc<Semaphore>,
 }
 
 impl Passwords {
     pub(crate) fn new(homes: Arc<Homes>, booking: Booking) -> Self {
-        Self { homes, booking, guesses: Arc::default(), places: Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX)) }
+        let (places, line) = (Semaphore::new(PASSWORD_CHECKS_MAX), Semaphore::new(PASSWORDS_WAITING_MAX));
+        Self { homes, booking, guesses: Arc::default(), places: Arc::new(places), line: Arc::new(line) }
     }
 
     /// Whether `user` has one.
@@ -60,13 +63,13 @@ impl Passwords {
             match self.judge(user, known, former).await {
                 // A repeat of a change that was not answered finds the new one there.
                 Err(wrong) if wrong == DoorRefusal::PasswordWrong.into() => {
-                    return self.judge(user, known, password).await.map_err(|_| wrong);
+                    return self.judge(user, known, password).await;
                 }
                 judged => judged?,
             }
         }
         let salt: [u8; SALT_BYTES] = rand::random();
-        let hash = self.hash(password, salt).await?;
+        let hash = hash(self.place().await?, password, salt).await?;
         let verifier = Bytes::from([&[VERSION][..], &salt, &hash].concat());
         let former = known.map_or_else(Fingerprint::default, |known| known.fingerprint());
         let set = SetVerifier { account: wallet(user), former, verifier };
@@ -86,14 +89,20 @@ impl Passwords {
         if self.guesses.is_locked(&user, Instant::now()) {
             return Err(DoorRefusal::LockedOut.into());
         }
+        // Who finds no place has not guessed. Others may have guessed for this user meanwhile.
+        let place = self.place().await?;
+        if self.guesses.is_locked(&user, Instant::now()) {
+            return Err(DoorRefusal::LockedOut.into());
+        }
         // Counted before it is looked at: who guesses many at once gets no more than who guesses one by one.
         self.guesses.wrong(user, Instant::now());
         let unreadable = || Failure::NotApplied("a newer release has set the password".to_owned());
         let salt = known.0.get(1..1 + SALT_BYTES).and_then(|salt| <[u8; SALT_BYTES]>::try_from(salt).ok());
-        let (Some(&VERSION), Some(salt), Some(hash)) = (known.0.first(), salt, known.0.get(1 + SALT_BYTES..)) else {
+        let (Some(&VERSION), Some(salt), Some(known_hash)) = (known.0.first(), salt, known.0.get(1 + SALT_BYTES..))
+        else {
             return Err(unreadable());
         };
-        if !is_equal(&self.hash(password, salt).await?, hash) {
+        if !is_equal(&hash(place, password, salt).await?, known_hash) {
             return Err(DoorRefusal::PasswordWrong.into());
         }
         self.guesses.right(&user);
@@ -104,18 +113,30 @@ impl Passwords {
         Ok(self.homes.ledger(account).fresh(|seen| LedgerView::over(seen.rows).verifier(account)).await??)
     }
 
-    async fn hash(&self, password: &str, salt: [u8; SALT_BYTES]) -> Result<[u8; HASH_BYTES], Failure> {
-        let place = timeout(PASSWORD_WAIT_MAX, Arc::clone(&self.places).acquire_owned()).await;
-        let Ok(Ok(place)) = place else { return Err(Failure::Busy { after_ms: 1000 }) };
-        let password = password.to_owned();
-        let hashed = tokio::task::spawn_blocking(move || {
-            let hash = slow_hash(&password, salt);
-            drop(place);
-            hash
-        });
-        let failed = |reason: String| Failure::NotApplied(format!("the password cannot be checked: {reason}"));
-        hashed.await.map_err(|error| failed(error.to_string()))?.map_err(failed)
+    /// A place for one hash. Errors: `Busy`, if the line is long or does not move.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        let busy = || Failure::Busy { after_ms: 1000 };
+        let _in_line = self.line.try_acquire().map_err(|_| busy())?;
+        match timeout(PASSWORD_WAIT_MAX, Arc::clone(&self.places).acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(busy()),
+        }
     }
+}
+
+async fn hash(
+    place: OwnedSemaphorePermit,
+    password: &str,
+    salt: [u8; SALT_BYTES],
+) -> Result<[u8; HASH_BYTES], Failure> {
+    let password = password.to_owned();
+    let hashed = tokio::task::spawn_blocking(move || {
+        let hash = slow_hash(&password, salt);
+        drop(place);
+        hash
+    });
+    let failed = |reason: String| Failure::NotApplied(format!("the password cannot be checked: {reason}"));
+    hashed.await.map_err(|error| failed(error.to_string()))?.map_err(failed)
 }
 
 fn slow_hash(password: &str, salt: [u8; SALT_BYTES]) -> Result<[u8; HASH_BYTES], String> {

@@ -13,7 +13,7 @@ use machine::TimestampMs;
 use tokio::time::{Instant, timeout_at};
 
 use crate::derived::derived;
-use crate::failure::{DoorRefusal, Failure, unexpected};
+use crate::failure::{DoorRefusal, Failure, after_done, unexpected};
 use crate::limits::{COMMAND_DEADLINE, LAND_DEADLINE};
 use crate::pay::orders::{Orders, Progress, carried};
 
@@ -56,7 +56,7 @@ impl Orders {
         if booked.journal_number().is_none() {
             return Err(unexpected(&booked));
         }
-        self.refunded(merchant, (order, payment), number, LAND_DEADLINE).await
+        self.refunded(merchant, (order, payment), number, LAND_DEADLINE).await.map_err(after_done)
     }
 
     /// A refund of an order. Refuses: `OrderUnknown`, `MerchantDiffers`, `OrderUnpaid`, `RefundUnknown`.

@@ -46,7 +46,15 @@ pub(crate) async fn carry(shard: Arc<LedgerShard>, queues: Queues, notices: Noti
 
 /// Carries what one look finds. False: there was nothing.
 async fn carry_some(shard: &LedgerShard, queues: &Queues, notices: &Notices) -> Result<bool, String> {
-    let records = shard.group.outside_records().map_err(|error| error.to_string())?;
+    let mut records = shard.group.outside_records().map_err(|error| error.to_string())?;
+    // One kind at a time: what the one's queue keeps is acknowledged, though the other's may be away.
+    let is_news = |record: &machine::Record| {
+        let record = CourierRecord::from_bytes(&record.bytes);
+        matches!(record, Ok(CourierRecord::OrderPaid { .. } | CourierRecord::OrderRefunded { .. }))
+    };
+    let kind = records.first().map(is_news);
+    let run = records.iter().take_while(|record| Some(is_news(record)) == kind).count();
+    records.truncate(run);
     let Some(last) = records.last().map(|record| record.sequence) else { return Ok(false) };
     let (mut news, mut paid) = (Vec::new(), Vec::new());
     for record in records {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use proto::admin::v1::AuditRequest;
 use proto::admin::v1::admin_client::AdminClient;
 use proto::ledger::v1::ledger_client::LedgerClient;
-use proto::ledger::v1::{HoldRequest, TransferRequest, WithdrawRequest};
+use proto::ledger::v1::{AccountKind, HoldRequest, OpenAccountRequest, TransferRequest, WithdrawRequest};
 use proto::outcome::{Outcome, outcome_of};
 use proto::packet::v1::red_packet_client::RedPacketClient;
 use proto::packet::v1::{
@@ -63,6 +63,20 @@ async fn town(phone: &mut Phone, users: &[u128]) {
     }
 }
 
+/// An account in the shard of `account`: a hold does not leave it.
+async fn neighbour(ledger: &mut LedgerClient<Channel>, account: u128) -> u128 {
+    let mut home = None;
+    for number in std::iter::once(account).chain(0x800..) {
+        let open = OpenAccountRequest { account: id(number), kind: AccountKind::User.into(), currency: 0 };
+        let group = ledger.open_account(open).await.expect("opened").into_inner().group;
+        if number != account && home == Some(group) {
+            return number;
+        }
+        home.get_or_insert(group);
+    }
+    unreachable!("there are many accounts")
+}
+
 #[tokio::test]
 async fn a_payment_books_what_waits_for_the_payer_before_it_is_refused() {
     let (node, channel) = start(&["--open-registration"]).await;
@@ -107,7 +121,9 @@ async fn a_payment_books_what_waits_for_the_payer_before_it_is_refused() {
     assert_eq!(balance(&mut phone, payer).await.pending_fen, 2 * SHARE_FEN, "nothing is forced for what cannot do");
 
     ledger.transfer(transfer(0x701, payer, standing[0])).await.expect("both shares are booked first");
-    let hold = HoldRequest { transfer: Some(transfer(0x702, holder, standing[1])), timeout_ms: 60_000 };
+    let credit = id(neighbour(&mut ledger, holder).await);
+    let held = TransferRequest { credit, ..transfer(0x702, holder, standing[1]) };
+    let hold = HoldRequest { transfer: Some(held), timeout_ms: 60_000 };
     ledger.hold(hold).await.expect("the share is booked first");
     let packet = SendPacketRequest {
         order: id(0x90_0000),

@@ -53,6 +53,8 @@ struct Session {
     replies: BTreeMap<u64, LogIndex>,
     /// Of each row: what it counts for.
     rows: BTreeMap<LogIndex, Row>,
+    /// What they count for together.
+    bytes: usize,
 }
 
 /// A row of replies.
@@ -110,6 +112,7 @@ impl SessionTable {
                             session.replies.insert(*sequence, index);
                             row.live = row.live.saturating_add(1);
                         }
+                        session.bytes = session.bytes.saturating_add(bytes);
                         session.rows.insert(index, row);
                     }
                 }
@@ -186,9 +189,13 @@ impl SessionTable {
             let value = write_replies(replies);
             let row = Row { live: replies.len(), bytes: bytes_of(value.len(), replies.len()) };
             self.reply_bytes = self.reply_bytes.saturating_add(row.bytes);
+            session.bytes = session.bytes.saturating_add(row.bytes);
             session.rows.insert(index, row);
             rows.put(reply_key(*id, index), value);
-            while session.replies.len() > SESSION_WINDOW {
+            // Rows are kept whole: what few replies keep alive must not take the other sessions' room.
+            while session.replies.len() > SESSION_WINDOW
+                || (session.bytes > SESSION_REPLY_BYTES_MAX / 2 && session.replies.len() > 1)
+            {
                 let freed = session.drop_oldest(*id, rows);
                 self.reply_bytes = self.reply_bytes.saturating_sub(freed);
             }
@@ -225,7 +232,9 @@ impl Session {
             return 0;
         }
         rows.delete(reply_key(id, index));
-        self.rows.remove(&index).map_or(0, |row| row.bytes)
+        let freed = self.rows.remove(&index).map_or(0, |row| row.bytes);
+        self.bytes = self.bytes.saturating_sub(freed);
+        freed
     }
 }
 

@@ -41,7 +41,8 @@ enum Fetched {
 
 /// Runs on every replica: repairs what is set aside.
 pub(super) async fn repair<M: Machine>(group: Group<M>) {
-    let mut nowhere_since: Option<Instant> = None;
+    let (mut nowhere_since, mut handed_over): (Option<Instant>, Option<Instant>) = (None, None);
+    let mut turn = 0_usize;
     let mut look = tokio::time::interval(LOOK_EVERY);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -54,8 +55,12 @@ pub(super) async fn repair<M: Machine>(group: Group<M>) {
             nowhere_since = None;
             continue;
         };
-        let bodies: Vec<BodyRef> = damaged.iter().take(REPAIRS_AT_ONCE_MAX).map(|(body, _)| *body).collect();
-        let fetched = join_all(bodies.into_iter().map(|body| fetch(&group, body))).await;
+        // In turn: those that nobody can bring now must not stand before those that somebody can.
+        let from = turn % damaged.len();
+        let count = REPAIRS_AT_ONCE_MAX.min(damaged.len());
+        let bodies: Vec<BodyRef> = damaged.iter().cycle().skip(from).take(count).map(|(body, _)| *body).collect();
+        turn = from + count;
+        let fetched = join_all(bodies.iter().map(|body| fetch(&group, *body))).await;
         let whole = fetched.iter().filter(|fetched| **fetched == Fetched::Whole).count();
         if whole > 0 {
             tracing::warn!(group = group.0.id.0, whole, reason, "damaged bodies were brought back from a peer");
@@ -64,15 +69,35 @@ pub(super) async fn repair<M: Machine>(group: Group<M>) {
         }
         if !fetched.contains(&Fetched::Nowhere) {
             nowhere_since = None;
-        } else if nowhere_since.get_or_insert_with(Instant::now).elapsed() > REPAIR_MAX {
-            return stop(&group, &format!("{reason}; no member has it")).await;
+        } else if let Some(since) = nowhere_since {
+            if since.elapsed() > REPAIR_MAX && is_wanted(&group, &bodies, &fetched) {
+                return stop(&group, &format!("{reason}; no member has it")).await;
+            }
+        } else if has_caught_up(&group).await {
+            nowhere_since = Some(Instant::now());
         }
-        if whole == 0 && group.is_leader() {
+        // The next one may be damaged too, and a lead that is passed on at each look serves nobody.
+        let may_hand_over = handed_over.is_none_or(|at| at.elapsed() > REPAIR_MAX);
+        if whole == 0 && may_hand_over && group.is_leader() {
+            handed_over = Some(Instant::now());
             tracing::error!(group = group.0.id.0, reason, "a damaged leader hands its lead over");
             // Nobody may be there to take it; then the next attempt, or the stop, comes.
             let _ = group.transfer_leader(None).await;
         }
     }
+}
+
+/// Whether this replica knows what the others know: what they dropped by right is not lost, and one that lags, or is
+/// parked, still wants it.
+async fn has_caught_up<M: Machine>(group: &Group<M>) -> bool {
+    group.parked().is_none() && group.read_anywhere(REPAIR_MAX, |_| ()).await.is_ok()
+}
+
+/// Whether one of the bodies that no member has is still wanted here.
+fn is_wanted<M: Machine>(group: &Group<M>, bodies: &[BodyRef], fetched: &[Fetched]) -> bool {
+    let held = group.0.state.rows.quarantine();
+    let is_held = |body: &BodyRef| held.iter().any(|(other, _)| other == body);
+    bodies.iter().zip(fetched).any(|(body, fetched)| *fetched == Fetched::Nowhere && is_held(body))
 }
 
 /// Asks the other members for a body until one brings the right bytes.

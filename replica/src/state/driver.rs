@@ -147,7 +147,7 @@ impl<M: Machine> RaftStateMachine<Config> for Driver<M> {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<SnapshotData>>, io::Error> {
-        let held = self.current.lock().clone();
+        let held = self.current.lock().clone().filter(|held| !held.snapshot.has_failed());
         let nothing_applied = self.state.position.lock().applied.is_none();
         if held.is_some() || nothing_applied {
             return Ok(held);

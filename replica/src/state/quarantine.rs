@@ -20,7 +20,11 @@ pub(super) struct Quarantine(Mutex<BTreeMap<BodyRef, (Kept, String)>>);
 impl Quarantine {
     /// Sets a body aside.
     pub(super) fn add(&self, body: BodyRef, kept: Kept, failure: &StoreFailure) {
-        self.0.lock().entry(body).or_insert_with(|| (kept, failure.0.clone()));
+        let mut held = self.0.lock();
+        // One more than is borne says all that there is to say.
+        if held.len() <= QUARANTINE_MAX {
+            held.entry(body).or_insert_with(|| (kept, failure.0.clone()));
+        }
     }
 
     /// What is set aside, each with the reason.

@@ -117,10 +117,12 @@ impl RocksRows {
             match read_kept_body(&self.log, body, &kept) {
                 Ok(None) => {}
                 Ok(bytes) => return Ok(bytes),
-                Err(failure) => {
+                Err(failure) if db.get_cf(family(&db, PLACES)?, key).map_err(failed)?.is_some() => {
                     self.quarantine.add(body, kept, &failure);
                     return Err(failure);
                 }
+                // It was dropped or repaired meanwhile: the store knows.
+                Err(_) => return Ok(db.get_cf(family(&db, BODIES)?, key).map_err(failed)?.map(Bytes::from)),
             }
         }
         // It was never in the log, or was moved while it was looked for there.

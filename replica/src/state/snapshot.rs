@@ -40,13 +40,21 @@ enum Place {
 /// Adds the files that a snapshot lacks: called when it is sent, for most are never sent.
 type Completion = dyn Fn() -> io::Result<()> + Send + Sync;
 
+/// What became of the files that a snapshot lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Untried,
+    Failed,
+    Added,
+}
+
 /// A snapshot.
 #[derive(Clone)]
 pub(crate) struct SnapshotData {
     pub files: Vec<SnapshotFile>,
     place: Place,
-    /// The mutex is true once the rest was added.
-    rest: Option<Arc<(Mutex<bool>, Box<Completion>)>>,
+    /// What became of the rest, and what adds it.
+    rest: Option<Arc<(Mutex<Rest>, Box<Completion>)>>,
 }
 
 impl std::fmt::Debug for SnapshotData {
@@ -64,18 +72,25 @@ impl SnapshotData {
 
     /// This snapshot, with files that `completion` adds to its folder before it is sent.
     pub(crate) fn completed_by(self, completion: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Self {
-        Self { rest: Some(Arc::new((Mutex::new(false), Box::new(completion)))), ..self }
+        Self { rest: Some(Arc::new((Mutex::new(Rest::Untried), Box::new(completion)))), ..self }
     }
 
     /// The snapshot with all its files. Blocks. Errors: what it lacks cannot be read any more; a newer one is asked for.
     pub(crate) fn complete(&self) -> io::Result<Self> {
         let (Some(rest), Place::Folder(folder)) = (&self.rest, &self.place) else { return Ok(self.clone()) };
-        let mut is_added = rest.0.lock();
-        if !*is_added {
+        let mut state = rest.0.lock();
+        if *state != Rest::Added {
+            *state = Rest::Failed;
             (rest.1)()?;
-            *is_added = true;
+            *state = Rest::Added;
         }
         Ok(Self { files: files_of(&folder.0)?, place: self.place.clone(), rest: None })
+    }
+
+    /// Whether it was tried to complete it, in vain: a newer one may be whole. False while somebody is at it.
+    pub(crate) fn has_failed(&self) -> bool {
+        let failed = |state: parking_lot::MutexGuard<'_, Rest>| *state == Rest::Failed;
+        self.rest.as_ref().is_some_and(|rest| rest.0.try_lock().is_some_and(failed))
     }
 
     pub(crate) fn of_memory(files: BTreeMap<String, Bytes>) -> Self {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use queue_client::{Client, ClientConfig, Credentials, Keeper, NewMessage, QueueAttributes, Receive};
@@ -226,14 +227,14 @@ async fn strangers_get_a_reason_and_nothing_else(cluster: &LocalCluster, operato
         assert!(ended.is_err() && answer.is_empty(), "{door}: {ended:?} {answer:?}");
     }
     let address = file["queue"][0]["http"].as_str().expect("an address");
-    let page = page(&way, address, "/metrics").await;
+    let page = page(&way, address, "/metrics", "").await;
     assert!(page.contains("tercet_tls_seconds_left") && page.contains("tercet_tls_refused_total{door=\"http\"} "));
 }
 
 /// What a node's HTTP address answers.
-async fn page(way: &Way, address: &str, path: &str) -> String {
+async fn page(way: &Way, address: &str, path: &str, headers: &str) -> String {
     let mut stream = way.stream(address, Protocol::Http).await.expect("it is believed");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("it is asked");
     stream.flush().await.expect("it is asked");
     let mut page = String::new();
@@ -299,12 +300,18 @@ async fn where_keys_are_asked_for_every_verb_signs_and_unsigned_none_is_done() {
     // By its folder the operator needs to say nothing; a node that joins is asked, and asks, in the same way.
     cluster.must(&["add"]);
     cluster.must(&["remove", "4"]);
-    // The console of each node asks its peers.
+    // The console of each node asks its peers, with the operator's rights: so it asks for a key, too.
+    let pair = std::fs::read_to_string(&key).expect("the operator's key");
+    let pair: Vec<&str> = pair.split_whitespace().collect();
+    let basic = base64::engine::general_purpose::STANDARD.encode(pair.join(":"));
+    let signed = format!("Authorization: Basic {basic}\r\n");
     let until = Instant::now() + DEADLINE;
     for node in file["queue"].as_array().expect("nodes") {
         let address = node["http"].as_str().expect("an address");
+        let unsigned = page(&Way::default(), address, "/console/api/cluster", "").await;
+        assert!(unsigned.starts_with("HTTP/1.1 401"), "{unsigned}");
         loop {
-            let shown = page(&Way::default(), address, "/console/api/cluster").await;
+            let shown = page(&Way::default(), address, "/console/api/cluster", &signed).await;
             if shown.contains("\"healthy\"") {
                 break;
             }

@@ -1,8 +1,9 @@
 //! The guard of the console: who may look, and who may act.
 //!
 //! ```text
-//!  listener on loopback   who names this machine in `Host`      (a foreign page that points its own name here does not)
-//!  any other listener     a key pair that may manage everything, and only over TLS: the node's own, or a proxy's in front
+//!  on loopback, keyless   who names this machine in `Host`      (a foreign page that points its own name here does not)
+//!  on loopback, keys on   a key pair that may manage everything (the console itself acts with the operator's)
+//!  any other listener     the same, and only over TLS: the node's own, or a proxy's in front
 //!  POST, on both          from the page itself: same origin, and JSON, which no foreign form can send
 //! ```
 //!
@@ -23,7 +24,7 @@ use crate::doors::keys::KeyRing;
 /// Admits callers.
 pub(super) struct Guard {
     is_local: bool,
-    /// Whether the listener speaks TLS by itself.
+    /// Whether nobody else can read what is sent: the listener speaks TLS by itself, or stays on this machine.
     is_sealed: bool,
     keys: Arc<KeyRing>,
 }

@@ -64,11 +64,14 @@ impl Console {
     pub(crate) fn new(node: Arc<Node>, keys: Arc<KeyRing>, config: &Config) -> Result<Self, String> {
         let credentials = config.operator_key.as_deref().map(Credentials::read).transpose();
         let credentials = credentials.map_err(|error| error.to_string())?;
+        // Who borrows the operator's rights shows a key pair; what stays on this machine needs no TLS for that.
+        let is_loopback = config.http.ip().is_loopback();
+        let is_local = is_loopback && credentials.is_none();
+        let is_sealed = is_loopback || !node.seals().http.is_plain();
         let asker = Asker { way: node.seals().way(), credentials, clock: system_wall_clock() };
-        let is_sealed = !node.seals().http.is_plain();
         Ok(Self {
             node,
-            guard: Guard::new(config.http.ip().is_loopback(), is_sealed, keys),
+            guard: Guard::new(is_local, is_sealed, keys),
             peers: Peers::new(config.members(), asker),
             apps: config.apps.clone(),
             look: Mutex::default(),

@@ -8,6 +8,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use proto::pay::v1::JudgeRequest;
 use proto::pay::v1::risk_client::RiskClient;
+use tls::Way;
 use tonic::transport::{Channel, Endpoint};
 
 use super::convert::wire_id;
@@ -17,10 +18,11 @@ use crate::pay::risk::{Attempt, Judge};
 /// A risk system at an address; the connection is made when it is first asked.
 struct Remote(RiskClient<Channel>);
 
-/// The risk system at `address`. Errors: it is none.
-pub(crate) fn judge(address: &str) -> Result<Arc<dyn Judge>, String> {
+/// The risk system at `address`, asked as the queue's nodes are: over TLS where this node has certificates. Errors: it is
+/// none.
+pub(crate) fn judge(address: &str, way: &Way) -> Result<Arc<dyn Judge>, String> {
     let endpoint = Endpoint::try_from(format!("http://{address}")).map_err(|error| error.to_string())?;
-    let channel = endpoint.connect_timeout(RISK_DEADLINE).connect_lazy();
+    let channel = way.channel(&endpoint.connect_timeout(RISK_DEADLINE));
     Ok(Arc::new(Remote(RiskClient::new(channel))))
 }
 

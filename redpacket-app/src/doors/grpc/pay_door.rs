@@ -82,7 +82,7 @@ async fn register(app: &App, request: &RegisterMerchantRequest) -> Result<Regist
     if !request.notice_url.is_empty() {
         app.notices.post_to(merchant, &request.notice_url).await.map_err(|error| match error {
             queue_client::Error::Refused { .. } => DoorRefusal::BadField.into(),
-            error => Failure::NotApplied(error.to_string()),
+            error => Failure::Unknown(error.to_string()),
         })?;
     }
     let (key, notice_key) = (app.sessions.merchant_key(merchant), app.sessions.notice_key(merchant));

@@ -99,6 +99,24 @@ fn replies_of_one_entry_share_a_row_that_goes_with_the_last_of_them() {
 }
 
 #[test]
+fn a_session_that_keeps_rows_by_single_replies_takes_no_room_of_others() {
+    let mut desk = Desk::new();
+    let (quiet, greedy) = (open(&mut desk, 1), open(&mut desk, 1));
+    let first = add(&mut desk, quiet, 1);
+    // Each entry has one reply that stays in the window and as many as can be that leave it.
+    let (many, high) = (4_095_u64, 1_u64 << 40);
+    for round in 0..200 {
+        let low = round * many + 1..=(round + 1) * many;
+        let named = low.chain([high + round]).map(|sequence| RequestId { session: greedy, sequence });
+        let commands: Vec<_> = named.map(|request| (request, told(Told::Add(1)))).collect();
+        desk.batch(&[entry(1_000, &commands)]);
+    }
+    assert_eq!(add(&mut desk, quiet, 1), first, "the other session is remembered");
+    desk.reload();
+    assert_eq!(add(&mut desk, quiet, 1), first, "after a restart too");
+}
+
+#[test]
 fn a_row_of_replies_is_pinned() {
     let mut desk = Desk::new();
     let session = open(&mut desk, 1);
