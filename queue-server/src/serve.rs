@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use replica::{Replica, ReplicaConfig, StartError, Timers, system_wall_clock};
+use replica::{Replica, ReplicaConfig, Seal, StartError, Timers, system_wall_clock};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -80,13 +80,13 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         members: config.members(),
         timers: Timers::default(),
         wall: system_wall_clock(),
-        seal: seals.of_replica(),
+        seal: Seal::of(&seals.identity),
     })?);
     if let Some(backup) = &config.restore {
         restore(&replica, backup, config.groups).await?;
     }
     let node = Arc::new(Node::new(&config, Arc::clone(&replica), Arc::clone(&seals)));
-    tokio::spawn(Arc::clone(&seals).watch());
+    tokio::spawn(seals.identity.clone().watch());
     let (stop, stopped) = watch::channel(false);
     let keys = Arc::new(KeyRing::new(Arc::clone(&node), operator, config.local_key));
     let entrance = Entrance::new(Arc::clone(&keys), config.hosts(), system_wall_clock(), config.keyless);

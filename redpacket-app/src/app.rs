@@ -83,7 +83,7 @@ impl App {
     ) -> Result<Self, Error> {
         let switches = Arc::new(Switches::default());
         let booking = Booking::start(Arc::clone(&homes));
-        let queues = Queues::new(&config.queues, config.queue_key.as_deref(), seals.keeper())?;
+        let queues = Queues::new(&config.queues, config.queue_key.as_deref(), seals.identity.keeper())?;
         let pending = Pending::new(Arc::clone(&homes), booking.clone());
         let accounts = Accounts { homes: Arc::clone(&homes), booking: booking.clone() };
         let making = Making { homes: Arc::clone(&homes), booking: booking.clone(), queues: queues.clone() };

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use machine::GroupId;
-use replica::{Replica, ReplicaConfig, StartError, Timers, system_wall_clock};
+use replica::{Replica, ReplicaConfig, Seal, StartError, Timers, system_wall_clock};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -79,14 +79,14 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), N
         return Err(NodeError::Config(fault));
     }
     let seals = Seals::new(&config).map_err(|error| NodeError::Config(error.to_string()))?;
-    tokio::spawn(seals.clone().watch());
+    tokio::spawn(seals.identity.clone().watch());
     let replica = Arc::new(Replica::open(ReplicaConfig {
         node: config.node,
         folder: config.data.clone(),
         members: config.member_map(),
         timers: Timers::default(),
         wall: system_wall_clock(),
-        seal: seals.of_replica(),
+        seal: Seal::of(&seals.identity),
     })?);
     let slot = Slot::default();
     let grpc = listen(&config.grpc.to_string()).await?;
@@ -98,7 +98,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), N
         joined = join(&config, &replica) => Arc::new(joined?),
         reason = replica.failed() => return Err(NodeError::Failed(reason)),
     };
-    let judge = config.risk.as_deref().map(|address| doors::grpc::judge(address, &seals.way()));
+    let judge = config.risk.as_deref().map(|address| doors::grpc::judge(address, &seals.identity.way()));
     let judge = judge.transpose().map_err(NodeError::Door)?;
     let app = Arc::new(App::new(&config, Arc::clone(&replica), homes, seals.clone(), judge)?);
     let (stopping, stopped) = watch::channel(false);
@@ -107,7 +107,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), N
         let words = (topic.as_str(), doors::grpc::journal_words as Words);
         workers::start_feeds(&mut workers, &app, words, &stopped);
     }
-    workers.spawn(doors::grpc::lead::spread(replica.clone(), seals.way(), stopped));
+    workers.spawn(doors::grpc::lead::spread(replica.clone(), seals.identity.way(), stopped));
     // The slot was empty: it is filled here alone.
     let _ = slot.set(app);
     tracing::info!(node = config.node, grpc = %config.grpc, http = %config.http, "the node serves");

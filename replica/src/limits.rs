@@ -18,11 +18,6 @@ pub const APPEND_WINDOW: usize = 64;
 pub const FSYNC_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// A segment of the log is full from this many bytes on; the write that fills it may reach over.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
-/// Bytes of a new segment that are written with zeros ahead of its records while nothing else is to be written: a sync of
-/// blocks that were written before needs no word in the file system's journal, and takes half as long.
-pub const WRITE_AHEAD_BYTES: u64 = 8 * 1024 * 1024;
-/// Of those, what is written at a time: a record that comes meanwhile waits for it.
-pub const WRITE_AHEAD_STEP_BYTES: usize = 512 * 1024;
 /// Dropped segments whose blocks are kept for new ones.
 pub const SPARE_SEGMENTS_MAX: usize = 2;
 /// Bytes of the newest entries of all groups of a process kept in memory, for followers that are up to date and for apply.
@@ -75,7 +70,6 @@ pub const ROWS_MEMORY_BYTES: usize = 48 * 1024 * 1024;
 /// Write buffers of all row stores of a process together. When they are full, all are flushed.
 pub const WRITE_BUFFERS_BYTES: usize = 24 * 1024 * 1024;
 
-const _: () = assert!(WRITE_AHEAD_STEP_BYTES as u64 <= WRITE_AHEAD_BYTES && WRITE_AHEAD_BYTES <= SEGMENT_BYTES);
 const _: () = assert!(WRITE_BUFFERS_BYTES < ROWS_MEMORY_BYTES);
 const _: () = assert!(PROPOSALS_WAITING_BYTES_MAX > machine::limits::COMMAND_BYTES_MAX);
 const _: () = assert!(ENTRIES_IN_FLIGHT_BYTES_MAX >= machine::limits::ENTRY_BYTES_SOFT);

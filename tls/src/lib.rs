@@ -4,6 +4,7 @@
 //!  FOLDER/ca.crt, tls.crt, tls.key ─> papers (checked) ─> Keeper (the newest that were good)
 //!                                                            ├─> Door  connections that come in ─┐
 //!                                                            └─> Way   connections that go out ──┴─> Stream, Met
+//!  a node's papers and its number ─> Identity: its doors, its way, its standing
 //! ```
 //!
 //! Why one room: nodes, clients and the operators' command must agree on whom they believe, and a rule that stood in each
@@ -14,6 +15,7 @@
 mod der;
 mod door;
 mod error;
+mod identity;
 mod incoming;
 mod keeper;
 mod limits;
@@ -24,6 +26,7 @@ mod way;
 
 pub use door::{Door, Protocol};
 pub use error::TlsError;
+pub use identity::Identity;
 pub use incoming::Incoming;
 pub use keeper::{Keeper, Standing};
 pub use limits::LOOK_EVERY;

@@ -43,11 +43,20 @@ impl Process {
         fs::read(format!("/proc/{}/cmdline", self.pid)).is_ok_and(|line| is_node(&line, self.binary, &self.data))
     }
 
+    /// Whether it is being started: its program may have to come from the disk before there is a command line of it.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.is_without_words(|stat| named_and_alive(stat).is_some())
+    }
+
     /// Whether it has been killed and still holds its files: its command line goes first, its locks and ports later.
     fn is_leaving(&self) -> bool {
+        self.is_without_words(|stat| holds_files(stat, self.binary))
+    }
+
+    /// Whether it has no command line, and its `stat` is as asked.
+    fn is_without_words(&self, is_so: impl FnOnce(&str) -> bool) -> bool {
         let read = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", self.pid));
-        read("cmdline").is_ok_and(|line| line.is_empty())
-            && read("stat").is_ok_and(|stat| holds_files(&stat, self.binary))
+        read("cmdline").is_ok_and(|line| line.is_empty()) && read("stat").is_ok_and(|stat| is_so(&stat))
     }
 
     /// Sends a signal. Errors: `Dead`.
@@ -86,12 +95,18 @@ fn is_node(line: &[u8], binary: &str, data: &Path) -> bool {
         && words.skip_while(|word| *word != OsStr::new("--data")).nth(1).is_some_and(|word| Path::new(word) == data)
 }
 
-/// Whether a line of `/proc/PID/stat` (`pid (name) state ...`) is of a process of `binary` that is more than a zombie.
+/// Whether a line of `/proc/PID/stat` is of a process of `binary` that is more than a zombie.
 fn holds_files(stat: &str, binary: &str) -> bool {
-    let parts = stat.rsplit_once(") ").and_then(|(head, tail)| Some((head.split_once(" (")?.1, tail)));
     // The system cuts names.
     let name = binary.get(..NAME_BYTES_MAX).unwrap_or(binary);
-    parts.is_some_and(|(found, tail)| found == name && !tail.starts_with(['Z', 'X']))
+    named_and_alive(stat) == Some(name)
+}
+
+/// The name in a line of `/proc/PID/stat` (`pid (name) state ...`). `None`: it is a zombie's, or no such line.
+fn named_and_alive(stat: &str) -> Option<&str> {
+    let (head, tail) = stat.rsplit_once(") ")?;
+    let (_, name) = head.split_once(" (")?;
+    (!tail.starts_with(['Z', 'X'])).then_some(name)
 }
 
 /// A signal by its number or its name, with or without SIG.
@@ -143,6 +158,8 @@ mod tests {
             assert_eq!(holds_files(stat, "queue-server"), expected, "{stat:?}");
         }
         assert!(holds_files("7 (a-name-that-is-) S 1", "a-name-that-is-cut"));
+        // Until its program is there, a new process bears the name of whoever starts it.
+        assert_eq!(named_and_alive("7 (tokio-rt-worker) D 1"), Some("tokio-rt-worker"));
     }
 
     #[test]

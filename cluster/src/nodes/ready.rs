@@ -35,8 +35,9 @@ pub(crate) async fn is_ready(folder: &Folder, kind: Kind, entry: &NodeEntry) -> 
         if timeout(STATUS_MAX, says_yes(&entry.http)).await.unwrap_or(false) {
             return Ok(());
         }
-        // For a moment while a program is started the system shows no command line of it.
-        missed = if process.is_running() { 0 } else { missed + 1 };
+        // It may pass from one to the other between two looks.
+        let is_there = process.is_running() || process.is_starting();
+        missed = if is_there { 0 } else { missed + 1 };
         if missed >= MISSED_MAX {
             return Err(failed("has ended".to_owned()));
         }

@@ -138,23 +138,8 @@ async fn seven(two: &mut Two, load: Load) -> Result<Outcome, Failure> {
         // A connection that broke between PREPARE and its answer is owed a decision, too: all of these are told now.
         two.prepared().await? == 0 && two.is_conserved().await?
     };
-    let ((credits, failures), (p50_us, p99_us)) = (meter.counts(), meter.quantiles_us());
-    let Load { clients, is_hot, fault, .. } = load;
-    let way = "seven steps, two-phase commit";
-    Ok(Outcome {
-        way,
-        is_hot,
-        clients,
-        fault,
-        credits,
-        secs,
-        p50_us,
-        p99_us,
-        failures,
-        stuck_most,
-        stuck_left,
-        is_conserved,
-    })
+    let run = measured("seven steps, two-phase commit", load, secs, &meter);
+    Ok(Outcome { stuck_most, stuck_left, is_conserved, ..run })
 }
 
 /// Tells what is owed to a database that was away, again and again, as a coordinator does.
@@ -185,12 +170,16 @@ async fn poll(two: &mut Two, load: Load) -> Result<Outcome, Failure> {
     polled.is_last.store(true, Ordering::Relaxed);
     while pollers.join_next().await.is_some() {}
     let secs = began.elapsed().as_secs_f64();
+    let run = measured("polled table", load, secs, &meter);
+    let failures = run.failures + polled.failed.load(Ordering::Relaxed);
+    Ok(Outcome { failures, is_conserved: two.is_conserved().await?, ..run })
+}
+
+/// What a meter has seen of a run in which nothing got stuck; whether money was conserved is not known yet.
+fn measured(way: &'static str, load: Load, secs: f64, meter: &Meter) -> Outcome {
     let ((credits, failures), (p50_us, p99_us)) = (meter.counts(), meter.quantiles_us());
-    let failures = failures + polled.failed.load(Ordering::Relaxed);
-    let Load { is_hot, fault, .. } = load;
-    let is_conserved = two.is_conserved().await?;
-    let (way, clients) = ("polled table", load.clients);
-    Ok(Outcome {
+    let Load { clients, is_hot, fault, .. } = load;
+    Outcome {
         way,
         is_hot,
         clients,
@@ -202,8 +191,8 @@ async fn poll(two: &mut Two, load: Load) -> Result<Outcome, Failure> {
         failures,
         stuck_most: 0,
         stuck_left: 0,
-        is_conserved,
-    })
+        is_conserved: false,
+    }
 }
 
 /// Kills the payees' database in the middle of a run, and starts it again.

@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use futures::stream::{BoxStream, Fuse};
 use futures::{Stream, StreamExt as _};
 use parking_lot::Mutex;
-use tls::{Keeper, Met, Name, Way};
+use tls::{Identity, Keeper, Met, Name, Way};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tonic::transport::{Channel, Endpoint};
@@ -49,6 +49,12 @@ pub struct Seal {
 }
 
 impl Seal {
+    /// The seal of a node. `None`: it has no certificates, and neither have its peers.
+    #[must_use]
+    pub fn of(identity: &Identity) -> Option<Self> {
+        identity.keeper().map(|keeper| Self { keeper, house: identity.house() })
+    }
+
     /// The node that a certificate was shown of. `None`: none of these nodes.
     fn node(&self, met: &Met) -> Option<u64> {
         met.names.iter().find_map(|name| match name {

@@ -13,7 +13,6 @@ use tokio::time::Instant;
 
 use crate::history::Span;
 use crate::play::Run;
-use crate::subject::Subject;
 
 /// How long one attempt waits for its answer.
 const CALL: Duration = Duration::from_millis(1_500);
@@ -41,7 +40,7 @@ impl Caller {
     }
 
     /// One request until its outcome is known. `None`: it was given up, and may or may not have happened.
-    pub(crate) async fn call<S: Subject>(&mut self, run: &Run<S>, command: &Command) -> Option<Answered> {
+    pub(crate) async fn call(&mut self, run: &Run, command: &Command) -> Option<Answered> {
         let (after, mut is_first) = (run.latest(), true);
         loop {
             if run.is_too_late() {
@@ -79,11 +78,11 @@ impl Caller {
         }
     }
 
-    fn gives_up<S: Subject>(&mut self, run: &Run<S>) -> bool {
+    fn gives_up(&mut self, run: &Run) -> bool {
         self.may_give_up && !run.is_calm() && self.dice.random_range(0..1_000) < GIVEN_UP_IN_THOUSAND
     }
 
-    async fn open<S: Subject>(&mut self, run: &Run<S>) {
+    async fn open(&mut self, run: &Run) {
         let Some(group) = run.cluster.leader().and_then(|leader| run.cluster.group(leader)) else { return };
         let until = Instant::now() + CALL;
         if let Ok(Ok(session)) = tokio::time::timeout_at(until, group.open_session()).await {

@@ -13,7 +13,6 @@ use rand::Rng as _;
 use crate::caller::Caller;
 use crate::history::{Delivered, End, Ended, Extended, Line, Number, Sent, Span};
 use crate::play::Run;
-use crate::subject::Subject;
 
 /// Every so-manieth message of the plain queue fails whenever it is tried.
 const POISON: u64 = 11;
@@ -24,7 +23,7 @@ pub(crate) const fn is_poison(number: Number) -> bool {
 }
 
 /// Sends until the storm is over.
-pub(crate) async fn produce<S: Subject>(run: Arc<Run<S>>, me: u64, mut caller: Caller) {
+pub(crate) async fn produce(run: Arc<Run>, me: u64, mut caller: Caller) {
     let mut count = 0;
     while !run.is_calm() {
         let line = if caller.dice.random_range(0..2) == 0 { Line::Plain } else { Line::Orders };
@@ -77,7 +76,7 @@ fn message(caller: &mut Caller, number: Number, group: Option<u64>) -> NewMessag
 }
 
 /// Receives and settles until the storm is over.
-pub(crate) async fn consume<S: Subject>(run: Arc<Run<S>>, mut caller: Caller) {
+pub(crate) async fn consume(run: Arc<Run>, mut caller: Caller) {
     while !run.is_calm() {
         let line = [Line::Plain, Line::Orders][caller.dice.random_range(0..2)];
         let lease_ms = caller.dice.random_range(300..3_000);
@@ -93,13 +92,7 @@ pub(crate) async fn consume<S: Subject>(run: Arc<Run<S>>, mut caller: Caller) {
 }
 
 /// Takes leases, and notes what came.
-pub(crate) async fn receive<S: Subject>(
-    run: &Run<S>,
-    caller: &mut Caller,
-    line: Line,
-    count: u32,
-    lease_ms: u64,
-) -> Vec<Delivered> {
+pub(crate) async fn receive(run: &Run, caller: &mut Caller, line: Line, count: u32, lease_ms: u64) -> Vec<Delivered> {
     let queue = run.queue(line);
     // A receive that would find nothing is not proposed: it would fill the log.
     if !run.has_ready(queue) {
@@ -124,14 +117,14 @@ pub(crate) async fn receive<S: Subject>(
     }
 }
 
-fn noted<S: Subject>(run: &Run<S>, line: Line, at: Span, lease_ms: u64, delivery: Delivery) -> Delivered {
+fn noted(run: &Run, line: Line, at: Span, lease_ms: u64, delivery: Delivery) -> Delivered {
     let Delivery { id, receipt, deadline, .. } = delivery;
     let stamp = deadline.minus(lease_ms);
     run.check_time(stamp);
     Delivered { line, id, number: run.number_of(id, at.to), receipt, at, stamp, deadline }
 }
 
-async fn settle<S: Subject>(run: &Run<S>, caller: &mut Caller, line: Line, delivery: &Delivered, lease_ms: u64) {
+async fn settle(run: &Run, caller: &mut Caller, line: Line, delivery: &Delivered, lease_ms: u64) {
     let queue = run.queue(line);
     let is_poison = line == Line::Plain && delivery.number.is_some_and(is_poison);
     let choice = if is_poison { caller.dice.random_range(6..8) } else { caller.dice.random_range(0..12) };
@@ -152,7 +145,7 @@ async fn settle<S: Subject>(run: &Run<S>, caller: &mut Caller, line: Line, deliv
     }
 }
 
-async fn release<S: Subject>(run: &Run<S>, caller: &mut Caller, queue: QueueId, delivery: &Delivered) {
+async fn release(run: &Run, caller: &mut Caller, queue: QueueId, delivery: &Delivered) {
     let (id, receipt) = (delivery.id, delivery.receipt);
     let delay_ms = caller.dice.random_range(0..800);
     let command = Command::Release { queue, receipts: vec![receipt], delay_ms, failed: true };
@@ -161,23 +154,13 @@ async fn release<S: Subject>(run: &Run<S>, caller: &mut Caller, queue: QueueId, 
 }
 
 /// Acks, and notes what became of it.
-pub(crate) async fn acknowledge<S: Subject>(
-    run: &Run<S>,
-    caller: &mut Caller,
-    queue: QueueId,
-    held: &[(MessageId, DeliveryNumber)],
-) {
+pub(crate) async fn acknowledge(run: &Run, caller: &mut Caller, queue: QueueId, held: &[(MessageId, DeliveryNumber)]) {
     let receipts = held.iter().map(|(_, receipt)| *receipt).collect();
     let answered = caller.call(run, &Command::Ack { queue, receipts }).await;
     note_ends(run, held, End::Ack, answered.map(|answered| (answered.at, answered.reply)));
 }
 
-fn note_ends<S: Subject>(
-    run: &Run<S>,
-    held: &[(MessageId, DeliveryNumber)],
-    end: End,
-    answered: Option<(Span, Reply)>,
-) {
+fn note_ends(run: &Run, held: &[(MessageId, DeliveryNumber)], end: End, answered: Option<(Span, Reply)>) {
     let ended = |(id, receipt): &(MessageId, DeliveryNumber), at| Ended { id: *id, receipt: *receipt, end, at };
     match answered {
         None => run.history.lock().ended.extend(held.iter().map(|held| ended(held, None))),
@@ -189,7 +172,7 @@ fn note_ends<S: Subject>(
     }
 }
 
-async fn extend<S: Subject>(run: &Run<S>, caller: &mut Caller, queue: QueueId, receipt: DeliveryNumber, lease_ms: u64) {
+async fn extend(run: &Run, caller: &mut Caller, queue: QueueId, receipt: DeliveryNumber, lease_ms: u64) {
     let command = Command::Extend { queue, receipts: vec![receipt], lease_ms };
     let at = match caller.call(run, &command).await {
         None => None,

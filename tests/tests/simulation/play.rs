@@ -33,8 +33,8 @@ const LONG_LEASE_MS: u64 = 600_000;
 const TRIES_MAX: u32 = 2;
 
 /// A run under way.
-pub(crate) struct Run<S: Subject> {
-    pub(crate) cluster: SimulatedCluster<S>,
+pub(crate) struct Run {
+    pub(crate) cluster: SimulatedCluster<Subject>,
     pub(crate) history: Mutex<History>,
     queues: Mutex<Vec<(Line, QueueId)>>,
     is_calm: AtomicBool,
@@ -53,7 +53,7 @@ pub(crate) struct Tally {
     pub(crate) unknown: u64,
 }
 
-impl<S: Subject> Run<S> {
+impl Run {
     /// A law was broken.
     pub(crate) fn broke(&self, law: String) {
         let mut history = self.history.lock();
@@ -207,10 +207,10 @@ impl<S: Subject> Run<S> {
 }
 
 /// Plays `seed`: what must come after the storm comes within `patience`. Errors: every law that was broken.
-pub(crate) async fn play<S: Subject>(
+pub(crate) async fn play(
     seed: u64,
     patience: Duration,
-    storm: impl AsyncFnOnce(&Run<S>, &mut StdRng),
+    storm: impl AsyncFnOnce(&Run, &mut StdRng),
 ) -> Result<Tally, String> {
     let cluster = SimulatedCluster::start(seed, 3).await.map_err(|error| error.to_string())?;
     let run = Arc::new(Run {

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use queue_core::QueueMachine;
 
 use crate::play::{PATIENCE, Tally, in_simulated_time, play};
 use crate::storm;
@@ -24,7 +23,7 @@ fn cores() -> u64 {
 }
 
 fn check(name: &str, seed: u64) -> Result<Tally, String> {
-    let verdict = in_simulated_time(seed, play::<QueueMachine>(seed, PATIENCE, storm::of_faults));
+    let verdict = in_simulated_time(seed, play(seed, PATIENCE, storm::of_faults));
     verdict.map_err(|broken| format!("seed {seed} ({name}); repeat it: TERCET_SEEDS=1 TERCET_FROM={seed}\n{broken}"))
 }
 

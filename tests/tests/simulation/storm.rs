@@ -9,7 +9,6 @@ use rand::rngs::StdRng;
 use tokio::time::Instant;
 
 use crate::play::Run;
-use crate::subject::Subject;
 
 /// How long it lasts, in simulated time.
 const STORM: Duration = Duration::from_secs(12);
@@ -21,7 +20,7 @@ const HOUR_MS: i64 = 3_600_000;
 const FAULTS: u32 = 18;
 
 /// A storm of everything.
-pub(crate) async fn of_faults<S: Subject>(run: &Run<S>, dice: &mut StdRng) {
+pub(crate) async fn of_faults(run: &Run, dice: &mut StdRng) {
     let until = Instant::now() + STORM;
     let wrong_clock = dice.random_range(1..=3);
     while Instant::now() < until {
@@ -33,12 +32,12 @@ pub(crate) async fn of_faults<S: Subject>(run: &Run<S>, dice: &mut StdRng) {
 }
 
 /// Still air, for a bug that needs no fault to be seen.
-pub(crate) async fn of_nothing<S: Subject>(_: &Run<S>, _: &mut StdRng) {
+pub(crate) async fn of_nothing(_: &Run, _: &mut StdRng) {
     tokio::time::sleep(STILL).await;
 }
 
 /// A process that says it has failed ends.
-async fn bury<S: Subject>(run: &Run<S>) {
+async fn bury(run: &Run) {
     for node in 1..=3 {
         if run.cluster.failed(node).is_some() {
             run.cluster.kill(node).await;
@@ -47,7 +46,7 @@ async fn bury<S: Subject>(run: &Run<S>) {
 }
 
 /// One fault, or the end of one.
-async fn fault<S: Subject>(run: &Run<S>, dice: &mut StdRng, wrong_clock: u64) {
+async fn fault(run: &Run, dice: &mut StdRng, wrong_clock: u64) {
     let (node, other) = (dice.random_range(1..=3), dice.random_range(1..=3));
     let (cluster, weather) = (&run.cluster, run.cluster.weather());
     match dice.random_range(0..FAULTS) {

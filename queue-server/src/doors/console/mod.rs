@@ -68,7 +68,7 @@ impl Console {
         let is_loopback = config.http.ip().is_loopback();
         let is_local = is_loopback && credentials.is_none();
         let is_sealed = is_loopback || !node.seals().http.is_plain();
-        let asker = Asker { way: node.seals().way(), credentials, clock: system_wall_clock() };
+        let asker = Asker { way: node.seals().identity.way(), credentials, clock: system_wall_clock() };
         Ok(Self {
             node,
             guard: Guard::new(is_local, is_sealed, keys),

@@ -43,7 +43,7 @@ impl Admin for AdminDoor {
             uptime_ms: u64::try_from(self.node.uptime().as_millis()).unwrap_or(u64::MAX),
             quarantined: String::new(),
             drained: self.node.replica().is_drained(),
-            certificate: self.node.seals().standing().map(|standing| CertificateStatus {
+            certificate: self.node.seals().identity.standing().map(|standing| CertificateStatus {
                 seconds_left: standing.seconds_left,
                 renewed: standing.renewed,
                 trouble: standing.trouble.unwrap_or_default(),

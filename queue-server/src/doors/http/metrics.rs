@@ -34,7 +34,7 @@ pub(super) fn render(node: &Node) -> String {
     line(&mut page, "tercet_fsync_us", "quantile=\"0.99\"", p99);
     line(&mut page, "tercet_disk_free_bytes", "", node.replica().disk().0);
     line(&mut page, "tercet_disk_sends_refused", "", u64::from(node.room_to_send().is_err()));
-    if let Some(standing) = node.seals().standing() {
+    if let Some(standing) = node.seals().identity.standing() {
         line(&mut page, "tercet_tls_seconds_left", "", standing.seconds_left);
         line(&mut page, "tercet_tls_renewed_total", "", standing.renewed);
         line(&mut page, "tercet_tls_trouble", "", u64::from(standing.trouble.is_some()));

@@ -38,7 +38,7 @@ impl Admin for Door {
             disk_free_bytes,
             disk_bytes,
             uptime_ms: u64::try_from(app.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            certificate: app.seals.standing().map(|standing| CertificateStatus {
+            certificate: app.seals.identity.standing().map(|standing| CertificateStatus {
                 seconds_left: standing.seconds_left,
                 renewed: standing.renewed,
                 trouble: standing.trouble.unwrap_or_default(),

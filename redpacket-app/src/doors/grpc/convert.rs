@@ -9,7 +9,7 @@ use machine::{DecodeError, Layout, TimestampMs};
 use packets::lists::Cursor;
 use packets::{ChatId, PacketId, UserId};
 use proto::outcome::{self, DOOR_REFUSALS, Hint};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Response, Status};
 
 use crate::access::admission::Class;
 use crate::app::App;
@@ -50,6 +50,14 @@ pub(in crate::doors) fn packet_status(failure: impl Into<Failure>) -> Status {
 /// A failure of the ledger's service.
 pub(super) fn ledger_status(failure: impl Into<Failure>) -> Status {
     status(&failure.into(), Contract::Ledger)
+}
+
+/// What a door answers.
+pub(super) type Reply<T> = Result<Response<T>, Status>;
+
+/// What a role answered, or the status of its failure, as phones and merchants are told it.
+pub(super) fn reply<T>(answer: Result<T, Failure>) -> Reply<T> {
+    answer.map(Response::new).map_err(packet_status)
 }
 
 fn number(refusal: Refusal, contract: Contract) -> u16 {

@@ -18,14 +18,12 @@ use proto::ledger::v1::{
 use tonic::{Request, Response, Status};
 
 use super::Door;
-use super::convert::{self, ledger_status};
+use super::convert::{self, Reply, ledger_status};
 use super::{
     ledger_accounts as accounts, ledger_booking as booking, ledger_limits as limits, ledger_reading as reading,
 };
 use crate::app::App;
 use crate::failure::{DoorRefusal, Failure};
-
-type Reply<T> = Result<Response<T>, Status>;
 
 fn reply<T>(answer: Result<T, Failure>) -> Reply<T> {
     answer.map(Response::new).map_err(ledger_status)

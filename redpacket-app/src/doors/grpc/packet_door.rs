@@ -16,21 +16,14 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use super::Door;
-use super::convert::{self, enter, id, packet_status, wire_cursor, wire_id};
+use super::convert::{self, Reply, enter, id, packet_status, reply, wire_cursor, wire_id};
 use super::convert_packet as words;
 use crate::access::admission::Class;
-use crate::failure::{DoorRefusal, Failure};
+use crate::failure::DoorRefusal;
 use crate::packet::open::Grabbed;
 use crate::packet::{lists, show};
 use crate::pay::order;
 use crate::tenpay::accounts::wallet;
-
-type Reply<T> = Result<Response<T>, Status>;
-
-/// What a role answered, or the status of its failure.
-fn reply<T>(answer: Result<T, Failure>) -> Reply<T> {
-    answer.map(Response::new).map_err(packet_status)
-}
 
 #[tonic::async_trait]
 impl RedPacket for Door {

@@ -11,20 +11,14 @@ use proto::pay::v1::{
     CloseOrderRequest, GetOrderRequest, GetRefundRequest, Order, PlaceOrderRequest, Refund, RefundOrderRequest,
     RegisterMerchantReply, RegisterMerchantRequest,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Status};
 
 use super::Door;
-use super::convert::{self, packet_status};
+use super::convert::{self, Reply, packet_status, reply};
 use super::convert_pay as words;
 use crate::app::App;
 use crate::failure::{DoorRefusal, Failure};
 use crate::pay::orders::fen;
-
-type Reply<T> = Result<Response<T>, Status>;
-
-fn reply<T>(answer: Result<T, Failure>) -> Reply<T> {
-    answer.map(Response::new).map_err(packet_status)
-}
 
 #[tonic::async_trait]
 impl Merchants for Door {

@@ -10,10 +10,10 @@ use proto::pay::v1::{
     PayOrderReply, PayOrderRequest, SetPayPasswordReply, SetPayPasswordRequest, ShowOrderReply, ShowOrderRequest,
     TakeOutReply, TakeOutRequest, TopUpReply, TopUpRequest,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Status};
 
 use super::Door;
-use super::convert::{self, enter, id, packet_status};
+use super::convert::{self, Reply, enter, id, packet_status, reply};
 use super::convert_pay as words;
 use crate::access::admission::Class;
 use crate::app::App;
@@ -21,12 +21,6 @@ use crate::derived::derived;
 use crate::failure::{Failure, unexpected};
 use crate::limits::COMMAND_DEADLINE;
 use crate::tenpay::accounts::wallet;
-
-type Reply<T> = Result<Response<T>, Status>;
-
-fn reply<T>(answer: Result<T, Failure>) -> Reply<T> {
-    answer.map(Response::new).map_err(packet_status)
-}
 
 #[tonic::async_trait]
 impl Wallet for Door {

@@ -52,7 +52,7 @@ fn metrics(app: &App) -> String {
     page.family("fsync_microseconds", "gauge", "Time of an fsync, by quantile.");
     page.value("fsync_microseconds", "{quantile=\"0.5\"}", p50);
     page.value("fsync_microseconds", "{quantile=\"0.99\"}", p99);
-    if let Some(standing) = app.seals.standing() {
+    if let Some(standing) = app.seals.identity.standing() {
         page.family("tls_seconds_left", "gauge", "Seconds until the first of certificate and authority ends.");
         page.value("tls_seconds_left", "", standing.seconds_left);
         page.family("tls_trouble", "gauge", "Whether the newest certificates are not good, and the old ones are used.");

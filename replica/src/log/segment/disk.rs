@@ -21,7 +21,7 @@ use rustix::fs::{FallocateFlags, fallocate};
 
 use super::footer::{self, GroupFooter, TAIL_BYTES};
 use super::record::{SEGMENT_HEAD_BYTES, SegmentHead};
-use crate::limits::{SPARE_SEGMENTS_MAX, WRITE_AHEAD_STEP_BYTES};
+use crate::limits::SPARE_SEGMENTS_MAX;
 
 /// Slices of one system call.
 const SLICES_MAX: usize = 1024;
@@ -36,9 +36,6 @@ pub(super) struct Segment {
     pub head: SegmentHead,
     /// Bytes of the log before this segment: places of the whole log can be compared.
     pub base: u64,
-    /// Bytes that an earlier life of the file has written: to sync what is written over them the file system has nothing
-    /// to say of itself.
-    pub written: u64,
     path: PathBuf,
     file: File,
 }
@@ -139,7 +136,7 @@ impl Disk {
     pub(super) fn segment(&self, number: u64, base: u64) -> io::Result<Segment> {
         let path = self.path(number);
         let file = File::options().read(true).write(true).open(&path)?;
-        let mut segment = Segment { head: SegmentHead { number, salt: 0 }, base, written: 0, path, file };
+        let mut segment = Segment { head: SegmentHead { number, salt: 0 }, base, path, file };
         let head = segment.read(0, SEGMENT_HEAD_BYTES).map_err(|error| segment.damaged(error))?;
         let head = SegmentHead::read(&head).map_err(|error| segment.damaged(error))?;
         if head.number != number {
@@ -153,14 +150,12 @@ impl Disk {
     pub(super) fn create(&self, head: SegmentHead, base: u64, facts: &[Bytes]) -> io::Result<Segment> {
         let new = self.folder.join(NEW);
         let spare = (0..SPARE_SEGMENTS_MAX).map(|which| self.spare(which)).find(|path| path.exists());
-        let is_spare = spare.is_some();
         match spare {
             Some(spare) => fs::rename(spare, &new)?,
             None => allocate(&new, self.segment_bytes)?,
         }
         let file = File::options().read(true).write(true).open(&new)?;
-        let written = if is_spare { file.metadata()?.len() } else { 0 };
-        let segment = Segment { head, base, written, path: self.path(head.number), file };
+        let segment = Segment { head, base, path: self.path(head.number), file };
         segment.write(0, &[head.to_bytes()])?;
         segment.write(SEGMENT_HEAD_BYTES as u64, facts)?;
         self.before_sync()?;
@@ -209,16 +204,6 @@ impl Disk {
             _ => fs::remove_file(path)?,
         }
         self.sync_folder()
-    }
-
-    /// Writes zeros where no record is yet, and syncs them. They promise nothing, so nobody watches this sync.
-    pub(super) fn write_ahead(&self, segment: &Segment, from: u64) -> io::Result<()> {
-        static ZEROS: [u8; WRITE_AHEAD_STEP_BYTES] = [0; WRITE_AHEAD_STEP_BYTES];
-        // No room for what nobody asked for is no failure. A sync that fails is one.
-        if segment.file.write_all_at(&ZEROS, from).is_err() {
-            return Ok(());
-        }
-        segment.file.sync_data()
     }
 
     fn sync_folder(&self) -> io::Result<()> {

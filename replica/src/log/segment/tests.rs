@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use machine::GroupId;
@@ -26,7 +25,6 @@ use tempfile::TempDir;
 use super::SegmentLog;
 use super::disk::SyncWatch;
 use crate::codec;
-use crate::limits::WRITE_AHEAD_BYTES;
 use crate::log::engine::{Job, LogEngine as _, LogOp};
 use crate::raft_types::{Entry, LogId, Payload, Vote};
 
@@ -309,34 +307,6 @@ fn reads_cross_segments_and_stop_at_their_limit() {
     assert_eq!(log.first_within(GROUPS[1], u64::MAX), Some(0));
     let within = log.first_within(GROUPS[1], 1000).expect("some lie within");
     assert!((36..40).contains(&within), "{within} is among the last 1000 bytes");
-}
-
-/// Whether the file system holds written blocks, not merely allocated ones, at `place` of the newest segment.
-fn is_written(folder: &Path, place: u64) -> bool {
-    let items = fs::read_dir(folder.join("log")).expect("the log").map(|item| item.expect("an item").path());
-    let file = fs::File::open(items.max().expect("a log has a segment")).expect("the segment opens");
-    rustix::fs::seek(&file, rustix::fs::SeekFrom::Data(place)).is_ok_and(|found| found == place)
-}
-
-#[test]
-fn a_quiet_log_is_written_ahead_and_what_was_written_ahead_is_no_record() {
-    let work = folder();
-    let open = |folder: &Path| SegmentLog::open_small(&folder.join("log"), 4 * WRITE_AHEAD_BYTES);
-    let log = open(work.path()).expect("a new log opens");
-    submit(&log, GROUPS[0], vec![append(1, 0, 3000)]).expect("written");
-    let until = Instant::now() + Duration::from_secs(30);
-    while !is_written(work.path(), WRITE_AHEAD_BYTES / 2) {
-        assert!(Instant::now() < until, "nothing is written ahead");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    assert!(!is_written(work.path(), 2 * WRITE_AHEAD_BYTES), "no further than it should");
-    submit(&log, GROUPS[0], vec![append(1, 1, 3000)]).expect("written over the zeros");
-    let image = folder();
-    copy(work.path(), image.path());
-    let crashed = open(image.path()).expect("what a crash leaves opens");
-    assert_eq!(crashed.read(GROUPS[0], 0, 9, usize::MAX).expect("read").len(), 2);
-    submit(&crashed, GROUPS[0], vec![append(1, 2, 3000)]).expect("it goes on");
-    assert_eq!(crashed.read(GROUPS[0], 0, 9, usize::MAX).expect("read").len(), 3);
 }
 
 #[test]

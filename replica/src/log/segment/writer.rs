@@ -3,7 +3,6 @@
 //! ```text
 //!  jobs ─> Batch ─> pwritev ─> fdatasync ─> index, mark ─> done(job) …
 //!                     └ the segment is full: footer, sync, a new segment
-//!  no job for a while: zeros ahead of the records, so that the next syncs are short
 //! ```
 //!
 //! Must never: go on after a failed write or sync. What the disk holds then is known only to the next start.
@@ -11,8 +10,8 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
 
 use parking_lot::RwLock;
 use rand::TryRngCore as _;
@@ -22,13 +21,10 @@ use super::disk::{Disk, Segment};
 use super::index::Index;
 use super::record::{SEGMENT_HEAD_BYTES, SegmentHead};
 use super::scan::{Found, read_log};
-use crate::limits::{FSYNC_BYTES_MAX, WRITE_AHEAD_BYTES, WRITE_AHEAD_STEP_BYTES};
+use crate::limits::FSYNC_BYTES_MAX;
 use crate::log::engine::{Job, LogOp};
 use crate::log::gauge::FsyncGauge;
 use crate::log::mark::SyncMark;
-
-/// Nothing came for so long: the disk is free for what can wait.
-const QUIET: Duration = Duration::from_millis(20);
 
 pub(super) struct Writer {
     disk: Disk,
@@ -37,8 +33,6 @@ pub(super) struct Writer {
     segment: Arc<Segment>,
     /// Where the next record goes.
     end: u64,
-    /// How far the segment's blocks were written, now or in an earlier life of its file.
-    ahead: u64,
 }
 
 impl Writer {
@@ -52,7 +46,7 @@ impl Writer {
         }
         let number = newest.map_or(1, |newest| newest.head.number + 1);
         let (segment, end) = create(&disk, &index, number)?;
-        let mut writer = Self { disk, mark, index: Arc::new(RwLock::new(index)), segment, end, ahead: end };
+        let writer = Self { disk, mark, index: Arc::new(RwLock::new(index)), segment, end };
         writer.begin()?;
         Ok(writer)
     }
@@ -64,7 +58,7 @@ impl Writer {
     /// Writes jobs until their queue ends. After a failure every job fails.
     pub(super) fn run(mut self, queue: &Receiver<Job>, gauge: &FsyncGauge) {
         let mut failed: Option<String> = None;
-        while let Some(first) = self.next(queue, &mut failed) {
+        while let Ok(first) = queue.recv() {
             let mut bytes = first.bytes();
             let mut jobs = vec![first];
             while bytes < FSYNC_BYTES_MAX {
@@ -82,27 +76,6 @@ impl Writer {
                 done(failed.as_ref().map_or(Ok(()), |text| Err(io::Error::other(text.clone()))));
             }
         }
-    }
-
-    /// The next job. While none comes, the segment is written ahead. `None`: the queue has ended.
-    fn next(&mut self, queue: &Receiver<Job>, failed: &mut Option<String>) -> Option<Job> {
-        while failed.is_none() {
-            let from = self.ahead.max(self.end);
-            let to = from + WRITE_AHEAD_STEP_BYTES as u64;
-            if to > self.disk.segment_bytes().min(self.end + WRITE_AHEAD_BYTES) {
-                break;
-            }
-            match queue.recv_timeout(QUIET) {
-                Ok(job) => return Some(job),
-                Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => {
-                    let written = self.disk.write_ahead(&self.segment, from);
-                    *failed = written.err().map(|error| error.to_string());
-                    self.ahead = to;
-                }
-            }
-        }
-        queue.recv().ok()
     }
 
     fn write(&mut self, jobs: &[Job], gauge: &FsyncGauge) -> io::Result<()> {
@@ -158,8 +131,7 @@ impl Writer {
     }
 
     /// Goes on in the segment that was just made.
-    fn begin(&mut self) -> io::Result<()> {
-        self.ahead = self.segment.written;
+    fn begin(&self) -> io::Result<()> {
         {
             let mut index = self.index.write();
             index.end += self.end;
