@@ -245,18 +245,23 @@ impl<'a, V: Verb> Journey<'a, V> {
             // What a node answers says where or when to try again; this came of the connection.
             self.road.cluster.suspect(node);
         }
-        if let Some(group) = group
+        if hint.group.is_some() && hint.group != group {
+            self.move_home(hint.group);
+        } else if let Some(group) = group
             && !self.road.cluster.failed(group, node, hint.leader.as_deref())
         {
             hint.retry_after = Some(BACKOFF_FIRST);
         }
-        if let Some((named, name)) = self.home.name()
-            && hint.group.is_some()
-            && hint.group != group
-        {
-            self.road.forget(named, name);
-        }
         Ok(hint)
+    }
+
+    /// Another group decides this call. A name is looked up again; what has no place of its own goes where it was sent.
+    fn move_home(&mut self, group: Option<u32>) {
+        match (self.home.name(), group) {
+            (Some((named, name)), _) => self.road.forget(named, name),
+            (None, Some(group)) => self.home = Home::Group(group),
+            (None, None) => {}
+        }
     }
 
     /// How long to wait before the next try: not at all while there are nodes that were not tried since the last pause.

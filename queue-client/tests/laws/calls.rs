@@ -280,6 +280,19 @@ async fn moved_queue_is_located_again_and_numbered_in_its_new_group() {
 }
 
 #[tokio::test]
+async fn a_deletion_in_doubt_is_repeated_under_an_id_of_the_group_that_decides_it() {
+    let node = Node::start();
+    let client = client(&[&node]);
+    let elsewhere = outcome::not_applied("the id belongs to another group", Hint { group: Some(2), ..Hint::default() });
+    node.play("DeleteQueue", Play::Fail(elsewhere));
+    node.play("DeleteQueue", Play::Fail(outcome::unknown("no majority answered in time", Hint::default())));
+    in_time(client.delete_queue("q")).await.expect("the repeat gets the former reply");
+    let requests: Vec<_> = node.calls("DeleteQueue").iter().map(|call| call.request).collect();
+    assert_eq!(requests.iter().map(|request| request.group).collect::<Vec<_>>(), [0, 2, 2]);
+    assert_eq!(requests[1], requests[2], "one call, one id");
+}
+
+#[tokio::test]
 async fn window_waits_for_the_lowest_unanswered_number() {
     const CALLS: usize = 1500;
     let node = Node::start();

@@ -4,7 +4,10 @@
 //! memory only counts them by spans of about a second. The start of the first span is never later than the first due time,
 //! and early by less than a span.
 //!
-//! Must never: end a delay. The row's own due time does.
+//! A purge forgets the spans at once and leaves their rows, which name the epoch that it ended; each row goes with the
+//! first message of its span that is erased.
+//!
+//! Must never: end a delay. The row's own due time does. Write all spans in one entry: there may be a million.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,10 +60,16 @@ impl Delays {
         }
     }
 
-    /// Forgets them all. Answers: how many.
+    /// Forgets them all, for an epoch begins. Answers: how many.
     pub(crate) fn clear(&mut self) -> u64 {
-        self.dirty.extend(std::mem::take(&mut self.spans).into_keys());
+        self.dirty.clear();
+        self.spans.clear();
         std::mem::take(&mut self.count)
+    }
+
+    /// A message of a former epoch was erased: what its span's row says is written anew.
+    pub(crate) fn erased(&mut self, due: TimestampMs) {
+        self.dirty.insert(due.0 >> DELAY_SPAN_BITS);
     }
 
     /// Takes in the row of a span.
@@ -70,30 +79,34 @@ impl Delays {
         self.count = self.count.saturating_add(u64::from(more));
     }
 
-    /// Writes the spans that were touched since the last time.
-    pub(crate) fn write(&mut self, queue: QueueId, rows: &mut Rows) {
+    /// Writes the spans that were touched since the last time, as spans of `epoch`.
+    pub(crate) fn write(&mut self, queue: QueueId, epoch: u32, rows: &mut Rows) {
         for span in std::mem::take(&mut self.dirty) {
             let key = keys::delays(queue, span);
             match self.spans.get(&span) {
-                Some(count) => rows.put(key, SpanRow(*count).to_bytes()),
+                Some(count) => rows.put(key, SpanRow { epoch, count: *count }.to_bytes()),
                 None => rows.delete(key),
             }
         }
     }
 }
 
-/// How many delays end within a span.
+/// How many delays end within a span. A row of a former epoch counts nothing: its messages were purged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SpanRow(pub(crate) u32);
+pub(crate) struct SpanRow {
+    pub(crate) epoch: u32,
+    pub(crate) count: u32,
+}
 
 impl Layout for SpanRow {
     fn encode(&self, out: &mut Writer) {
         put_version(out);
-        out.u32(self.0);
+        out.u32(self.epoch);
+        out.u32(self.count);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
         check_version(input, "span of delays")?;
-        Ok(Self(input.u32()?))
+        Ok(Self { epoch: input.u32()?, count: input.u32()? })
     }
 }

@@ -51,7 +51,10 @@ pub(crate) fn load(rows: &dyn RowSource) -> Result<QueueMachine, LoadError> {
         Ok(())
     })?;
     each(rows, keys::DELAYS, &mut machine, |queue, span, value| {
-        queue.delays.load(span, SpanRow::from_bytes(value)?.0);
+        let row = SpanRow::from_bytes(value)?;
+        if row.epoch == queue.counters.delay_epoch {
+            queue.delays.load(span, row.count);
+        }
         Ok(())
     })?;
     load_life(&mut machine, rows)?;

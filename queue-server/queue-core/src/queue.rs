@@ -245,7 +245,7 @@ impl Queue {
         rows.put(keys::counters(self.id), row.to_bytes());
         self.lanes.write(self.id, rows);
         self.places.write(self.id, rows);
-        self.delays.write(self.id, rows);
+        self.delays.write(self.id, self.counters.delay_epoch, rows);
         self.done.write(self.id, rows);
     }
 }

@@ -162,6 +162,7 @@ impl Queue {
         let key = keys::delayed(self.id, epoch, due, row.id);
         if epoch < self.counters.delay_epoch {
             self.counters.stale_delays = self.counters.stale_delays.saturating_sub(1);
+            self.delays.erased(due);
             rows.delete(key);
             rows.drop_body(row.id.body());
             return Moved::Done;

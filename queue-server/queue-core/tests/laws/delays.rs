@@ -99,3 +99,28 @@ fn a_tick_that_comes_early_ends_no_delay() {
     assert_eq!(room.run(&tick), Reply::Ticked { moved: 1, readied: vec![queue] });
     assert_eq!(room.run(&tick), Reply::Ticked { moved: 0, readied: vec![] }, "a repeat finds nothing to move");
 }
+
+/// The rows of a queue, by the tag of their kind.
+fn rows_of(room: &Room, tag: u8) -> usize {
+    room.store.rows().filter(|(key, _)| key.first() == Some(&tag)).count()
+}
+
+#[test]
+fn a_purge_of_many_delays_writes_few_rows_and_its_remains_go_bit_by_bit() {
+    const SPANS: u8 = 0x19;
+    let (mut room, queue) = Room::with_queue(Attributes::default());
+    for second in 0..500 {
+        room.send(queue, &[("a", 60_000 + second * 2_000); 2]);
+    }
+    let (all, spans) = (room.store.rows().count(), rows_of(&room, SPANS));
+    assert_eq!(spans, 500);
+    assert_eq!(room.run(&Command::Purge { queue }), Reply::Purged { messages: 1_000 });
+    assert!(all.abs_diff(room.store.rows().count()) < 10, "one entry does not erase them all");
+    room.send(queue, &[("new", 60_000)]);
+    assert_eq!((room.counts(queue), room.status(queue).footprint.spans), ((0, 0, 1), 1));
+    while room.tick() > 0 {}
+    assert_eq!((rows_of(&room, SPANS), room.counts(queue)), (1, (0, 0, 1)), "the new message's span stays");
+    assert_eq!(room.run(&Command::DeleteQueue { name: "orders".to_owned() }), Reply::Done);
+    while room.tick() > 0 {}
+    assert_eq!(rows_of(&room, SPANS), 0);
+}

@@ -187,7 +187,7 @@ fn a_send_is_refused_by_what_only_a_great_queue_reaches() {
     let span = |count: u64| {
         let key = [vec![0x19], queue.0.to_be_bytes().to_vec(), u64::MAX.to_be_bytes().to_vec()].concat();
         let count = u32::try_from(count).expect("the limit fits the row");
-        [(key, [vec![1], count.to_be_bytes().to_vec()].concat())]
+        [(key, [vec![1], 0_u32.to_be_bytes().to_vec(), count.to_be_bytes().to_vec()].concat())]
     };
     room.plant(span(DELAYED_PER_QUEUE_MAX - 1));
     refused(&mut room, &Command::Send { queue, messages: vec![message("x", 1); 2] }, Refusal::TooManyDelayed);

@@ -50,8 +50,9 @@ pub(super) async fn create(node: &Node, call: CreateQueueRequest) -> Result<Crea
     let placed = node.place_new(&call.queue, beside).await.map_err(propose_failed)?;
     let place = placed.map_err(not_placed)?;
     let group = group_of(node, place.group)?;
+    let request = request_id(call.request.as_ref(), place.group)?;
     let command = Command::CreateQueue { name: call.queue, attributes };
-    match settle(&group, &command).await? {
+    match settle(&group, request, &command).await? {
         Reply::Created { queue } => Ok(CreateQueueReply { queue_id: queue.0, group: place.group.0 }),
         Reply::Refused(refusal) => Err(machine_refused(refusal)),
         other => Err(unexpected(&other)),
@@ -84,17 +85,18 @@ async fn wanted(node: &Node, attributes: Option<&QueueAttributes>) -> Result<Att
 pub(super) async fn delete(node: &Node, call: DeleteQueueRequest) -> Result<DeleteQueueReply, Status> {
     let place = node.place(&call.queue).await.map_err(locate_failed)?;
     let group = group_of(node, place.group)?;
-    match settle(&group, &Command::DeleteQueue { name: call.queue }).await? {
+    let request = request_id(call.request.as_ref(), place.group)?;
+    match settle(&group, request, &Command::DeleteQueue { name: call.queue }).await? {
         Reply::Done => Ok(DeleteQueueReply {}),
         Reply::Refused(refusal) => Err(machine_refused(refusal)),
         other => Err(unexpected(&other)),
     }
 }
 
-/// Creates and deletes go to the group's leader from any node. Their request ids belong to the directory's group, which
-/// decides nothing about them: the name is their identity, and a repeat says `QueueExists` or `QueueMissing`.
-async fn settle(group: &Group<QueueMachine>, command: &Command) -> Result<Reply, Status> {
-    let applied = group.propose_anywhere(RequestId::NONE, command, MANAGE_DEADLINE).await.map_err(propose_failed)?;
+/// Creates and deletes go to the group's leader from any node. A place outlives its queue, so that a repeat finds the
+/// group that knows its request id, and gets the former reply.
+async fn settle(group: &Group<QueueMachine>, request: RequestId, command: &Command) -> Result<Reply, Status> {
+    let applied = group.propose_anywhere(request, command, MANAGE_DEADLINE).await.map_err(propose_failed)?;
     Ok(applied.reply)
 }
 

@@ -149,8 +149,9 @@ async fn create(node: &Node, call: CreateTopicRequest) -> Result<CreateTopicRepl
     let attributes = Attributes { filter, ..Attributes::default() }.changed(wanted);
     let place = node.place_new_topic(&call.topic).await.map_err(propose_failed)?;
     let group = serve(node, place.map_err(super::manage::not_placed)?.group)?;
+    let request = request_id(call.request.as_ref(), group.id())?;
     let command = TopicCommand::Create { name: call.topic, attributes };
-    match settle(&group, command).await? {
+    match settle(&group, request, command).await? {
         Reply::TopicCreated { topic } => Ok(CreateTopicReply { topic_id: topic.0, group: group.id().0 }),
         Reply::Refused(refusal) => Err(machine_refused(refusal)),
         other => Err(unexpected(&other)),
@@ -159,7 +160,8 @@ async fn create(node: &Node, call: CreateTopicRequest) -> Result<CreateTopicRepl
 
 async fn delete(node: &Node, call: DeleteTopicRequest) -> Result<DeleteTopicReply, Status> {
     let group = group_of(node, &call.topic).await?;
-    match settle(&group, TopicCommand::Delete { name: call.topic }).await? {
+    let request = request_id(call.request.as_ref(), group.id())?;
+    match settle(&group, request, TopicCommand::Delete { name: call.topic }).await? {
         Reply::Done => Ok(DeleteTopicReply {}),
         Reply::Refused(Refusal::TopicMissing) => Err(topic_missing()),
         Reply::Refused(refusal) => Err(machine_refused(refusal)),
@@ -167,10 +169,10 @@ async fn delete(node: &Node, call: DeleteTopicRequest) -> Result<DeleteTopicRepl
     }
 }
 
-/// Creates and deletes go to the group's leader from any node; the name is their identity.
-async fn settle(group: &Group<QueueMachine>, command: TopicCommand) -> Result<Reply, Status> {
+/// Creates and deletes go to the group's leader from any node.
+async fn settle(group: &Group<QueueMachine>, request: RequestId, command: TopicCommand) -> Result<Reply, Status> {
     let command = Command::Topic(command);
-    Ok(group.propose_anywhere(RequestId::NONE, &command, DEADLINE).await.map_err(propose_failed)?.reply)
+    Ok(group.propose_anywhere(request, &command, DEADLINE).await.map_err(propose_failed)?.reply)
 }
 
 async fn list(node: &Node, call: ListTopicsRequest) -> Result<ListTopicsReply, Status> {
