@@ -21,8 +21,8 @@ use machine::{BodyChange, BodyRef, Key, Layout as _, LogIndex, RowSource, Rows, 
 use parking_lot::{Mutex, RwLock};
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, DB, DBCompressionType, Direction, IteratorMode, Options, ReadOptions,
-    WriteBatch, WriteBufferManager,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, DB, DBCompressionType, Direction, IteratorMode,
+    LruCacheOptions, Options, ReadOptions, WriteBatch, WriteBufferManager,
 };
 
 use super::bodies::{BODIES_FILE, Kept, Payloads, read_kept};
@@ -30,7 +30,7 @@ use super::engine::{Position, RowEngine, read_position};
 use super::quarantine::Quarantine;
 use super::settle::{Commits, complete, ingest, move_batch, no_wal, read_kept_body, settle};
 use super::snapshot::{SnapshotData, SnapshotWriter};
-use crate::limits::{BODY_STORED_BYTES_MAX, ROWS_MEMORY_BYTES, WRITE_BUFFERS_BYTES};
+use crate::limits::{BODY_STORED_BYTES_MAX, ROWS_CACHE_SHARD_BITS, ROWS_MEMORY_BYTES, WRITE_BUFFERS_BYTES};
 use crate::log::GroupLog;
 
 pub(super) const ROWS: &str = "rows";
@@ -48,7 +48,10 @@ pub(crate) struct RocksBudget {
 
 impl Default for RocksBudget {
     fn default() -> Self {
-        let cache = Cache::new_lru_cache(ROWS_MEMORY_BYTES);
+        let mut shape = LruCacheOptions::default();
+        shape.set_capacity(ROWS_MEMORY_BYTES);
+        shape.set_num_shard_bits(ROWS_CACHE_SHARD_BITS);
+        let cache = Cache::new_lru_cache_opts(&shape);
         let buffers =
             WriteBufferManager::new_write_buffer_manager_with_cache(WRITE_BUFFERS_BYTES, false, cache.clone());
         Self { cache, buffers }
@@ -331,7 +334,12 @@ fn open_db(path: &Path, budget: &RocksBudget) -> Result<DB, rocksdb::Error> {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(&budget.cache);
     table.set_bloom_filter(10.0, false);
+    // The index and the filter of a file are read by parts: as one block each they outgrow a shard of a small cache, and
+    // would be read and checked whole for every lookup.
+    table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    table.set_partition_filters(true);
     table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_top_level_index_and_filter(true);
     let mut family = Options::default();
     family.set_block_based_table_factory(&table);
     family.set_compression_type(DBCompressionType::Lz4);
