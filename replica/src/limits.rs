@@ -66,7 +66,7 @@ pub const COURIER_BYTES_MAX: usize = 1024 * 1024;
 /// Courier tracks of a group that are offered records at the same time.
 pub const COURIER_TRACKS_AT_ONCE: usize = 8;
 /// Memory of all row stores of a process together: their write buffers, and the blocks of their files in what is left.
-pub const ROWS_MEMORY_BYTES: usize = 48 * 1024 * 1024;
+pub const ROWS_MEMORY_BYTES: usize = 40 * 1024 * 1024;
 /// The cache of that memory has two to this many shards. Each holds whole blocks, and a charge of 256 KiB for each piece of
 /// a write buffer: of a small cache few shards waste little.
 pub const ROWS_CACHE_SHARD_BITS: i32 = 2;
