@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(60);
 /// A node answers within this, or says that it cannot.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Users enough that each group of the ledger holds some.
