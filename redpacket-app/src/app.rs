@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use machine::TimestampMs;
-use packets::{Gate, UserId};
+use packets::{Gate, Terms, UserId};
 use parking_lot::Mutex;
 use queue_client::Error;
 use replica::Replica;
@@ -27,7 +27,7 @@ use crate::homes::Homes;
 use crate::limits::{AUDIT_GRACE_MS, FUND_FEN_MAX, READY_LAG_MAX, STREAMS_MAX};
 use crate::packet::open::Opening;
 use crate::packet::people::People;
-use crate::pay::{Judge, Making, Notices, Orders, Passwords, Risk, Sending};
+use crate::pay::{Judge, Making, Notices, Orders, Paid, Passwords, Risk, Sending};
 use crate::queues::Queues;
 use crate::seals::Seals;
 use crate::tenpay::accounts::Accounts;
@@ -87,8 +87,13 @@ impl App {
         let pending = Pending::new(Arc::clone(&homes), booking.clone());
         let accounts = Accounts { homes: Arc::clone(&homes), booking: booking.clone() };
         let making = Making { homes: Arc::clone(&homes), booking: booking.clone(), queues: queues.clone() };
-        let sending =
-            Sending { homes: Arc::clone(&homes), accounts: accounts.clone(), pending: pending.clone(), making };
+        let sending = Sending {
+            homes: Arc::clone(&homes),
+            accounts: accounts.clone(),
+            pending: pending.clone(),
+            making,
+            allowed: config.allowed(),
+        };
         let sessions = Sessions::new(config.session_key.as_deref().unwrap_or_default(), config.open_registration);
         let orders = Orders {
             homes: Arc::clone(&homes),
@@ -141,6 +146,16 @@ impl App {
         self.people.register(user, name).await?;
         self.accounts.open_wallet(user, fund_fen).await?;
         Ok(self.sessions.issue(user, self.now()?))
+    }
+
+    /// Pays for a packet and makes it, if the sender's payment password lets it.
+    ///
+    /// Refuses: as [`Sending::lets`]; `PasswordNeeded`, `LockedOut`, `PasswordWrong`; then as [`Sending::send`].
+    pub(crate) async fn send(&self, terms: Terms, password: &str, level: u32) -> Result<Paid, Failure> {
+        // What no packet may be costs nobody a guess.
+        self.sending.lets(&terms, level)?;
+        self.passwords.allow(terms.sender, password).await?;
+        self.sending.send(terms).await
     }
 
     /// Refuses: `BadField`, `FundingClosed`, `FundTooLarge`.

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use crate::limits::GROUPS_MAX;
+use crate::pay::Allowed;
 
 /// Calls that one user may make in a second, unless said otherwise.
 const USER_RATE: u32 = 20;
@@ -69,6 +70,15 @@ pub struct Config {
     /// Calls from one address in a second, but from this machine; 0: as many as come.
     #[arg(long, default_value_t = 2000)]
     pub address_rate: u32,
+    /// Most fen of a share that a packet is sent with; the machines allow no more than 20,000.
+    #[arg(long, default_value_t = packets::limits::SHARE_FEN_MAX, value_parser = clap::value_parser!(i64).range(1..=packets::limits::SHARE_FEN_MAX))]
+    pub share_fen_max: i64,
+    /// Least fen that a share of a packet holds on the mean.
+    #[arg(long, default_value_t = packets::limits::SHARE_FEN_MIN, value_parser = clap::value_parser!(i64).range(packets::limits::SHARE_FEN_MIN..=packets::limits::SHARE_FEN_MAX))]
+    pub share_fen_min: i64,
+    /// Most shares that a packet is sent with; the machines allow no more than 100.
+    #[arg(long, default_value_t = packets::limits::SHARES_MAX, value_parser = clap::value_parser!(u16).range(1..=i64::from(packets::limits::SHARES_MAX)))]
+    pub shares_max: u16,
     /// gRPC address of a risk system that is asked before each payment of an order, as HOST:PORT; none: nobody is.
     #[arg(long)]
     pub risk: Option<String>,
@@ -100,6 +110,12 @@ impl Config {
                  --plain if that network is trusted"
             )
         })
+    }
+
+    /// What may be sent here.
+    pub(crate) const fn allowed(&self) -> Allowed {
+        let Self { share_fen_min, share_fen_max, shares_max, .. } = *self;
+        Allowed { share_fen_min, share_fen_max, shares_max }
     }
 
     /// Calls that one user may make in a second; 0: as many as come.

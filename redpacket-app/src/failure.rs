@@ -60,6 +60,9 @@ pub(crate) enum DoorRefusal {
     /// The rules against fraud, or the risk system, will not have the payment.
     #[error("the payment was stopped for its risk")]
     TooRisky = 27,
+    /// The user has a payment password, and none was given.
+    #[error("the payment password is asked for")]
+    PasswordNeeded = 29,
     /// The order has no refund of that number.
     #[error("no such refund")]
     RefundUnknown = 28,
@@ -128,6 +131,7 @@ impl From<ProposeError> for Failure {
     fn from(error: ProposeError) -> Self {
         match error {
             ProposeError::Unknown(reason) => Self::Unknown(reason),
+            ProposeError::TurnedAway { .. } => Self::Busy { after_ms: 1000 },
             other => Self::NotApplied(other.to_string()),
         }
     }
@@ -151,11 +155,12 @@ pub(crate) fn unexpected(reply: &impl std::fmt::Debug) -> Failure {
     tracing::error!(?reply, "a machine gave a reply that its command does not have");
     Failure::Unknown("the reply does not fit the command".to_owned())
 }
-/// Of what is read behind a step that was done: that it cannot be read does not undo the step.
+
+/// Of what follows a step that was done, or may have been: that it failed does not undo the step.
 pub(crate) fn after_done(failure: Failure) -> Failure {
     match failure {
         Failure::NotApplied(reason) => Failure::Unknown(reason),
-        Failure::Busy { .. } => Failure::Unknown("it was done, and too much is under way to see it".to_owned()),
+        Failure::Busy { .. } => Failure::Unknown("too much is under way to see what became of it".to_owned()),
         other => other,
     }
 }

@@ -86,7 +86,7 @@ pub(crate) const FEED_MESSAGES_MAX: usize = 8;
 pub(crate) const FEED_REST: Duration = Duration::from_secs(1);
 /// What a claim may be late beyond the time after which it is put into the queue again, before the audit objects.
 pub(crate) const AUDIT_GRACE_MS: u64 = 60_000;
-/// Accounts, packets and claims that an audit holds at a time, about: some hundred megabytes.
+/// Accounts, packets, orders and claims that an audit holds at a time, about: some hundred megabytes.
 pub(crate) const AUDIT_RECORDS_MAX: u64 = 1_000_000;
 /// Rows that the patrol reads before it lets the shard go on.
 pub(crate) const PATROL_ROWS: usize = 512;
@@ -98,7 +98,7 @@ pub(crate) const PATROL_EVERY: Duration = Duration::from_secs(10);
 pub(crate) const ROUND_EVERY: Duration = Duration::from_secs(60);
 /// It rests so many times as long as the last one took.
 pub(crate) const ROUND_REST_FACTOR: u32 = 50;
-/// Accounts, packets, claims and postings beyond which the whole is audited only when an operator asks: shards wait
+/// Accounts, packets, orders, claims and postings beyond which the whole is audited only when an operator asks: shards wait
 /// while their rows are read.
 pub(crate) const ROUND_RECORDS_MAX: u64 = 100_000;
 /// Differences that one item of an audit spells out.
@@ -126,6 +126,9 @@ pub(crate) const LEAD_LOOK_EVERY: Duration = Duration::from_secs(3);
 pub(crate) const REQUESTS_UNDER_WAY_MAX: usize = 1024;
 /// A request that has waited this long for its turn is sent away.
 pub(crate) const ADMISSION_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// What a group's leader has said of its admission is believed for so long: two of its windows.
+pub(crate) const HEARD_FOR: Duration = Duration::from_secs(2);
 
 /// Streams of news that a node serves at a time.
 pub(crate) const LISTENERS_MAX: usize = 20_000;
@@ -155,6 +158,8 @@ pub(crate) const PASSWORD_CHECKS_MAX: usize = 2;
 pub(crate) const PASSWORDS_WAITING_MAX: usize = 100;
 /// A check of a password waits for its turn at most this long.
 pub(crate) const PASSWORD_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Who sends a packet is judged by the payment password of this long ago, or a newer one.
+pub(crate) const VERIFIER_AGE_MAX: Duration = Duration::from_secs(1);
 /// KiB, rounds and lanes of a password's hash. Source: OWASP's sheet on storing passwords, its first choice for Argon2id.
 pub(crate) const PASSWORD_COST: (u32, u32, u32) = (19 * 1024, 2, 1);
 /// A payment waits for the judgement of a risk system at most this long.
@@ -169,6 +174,8 @@ pub(crate) const RISK_BURST: Duration = Duration::from_secs(10);
 pub(crate) const ORDER_MS_DEFAULT: u64 = 2 * 3_600_000;
 /// A payment or a refund that crosses shards is seen to land within this, or the caller is told that it is under way.
 pub(crate) const LAND_DEADLINE: Duration = Duration::from_secs(3);
+/// How often one payer may try to pay one order; each attempt but the last has come back.
+pub(crate) const PAYMENT_ATTEMPTS_MAX: u32 = 16;
 /// Notices to merchants that are handed over at a time.
 pub(crate) const NOTICES_UNDER_WAY_MAX: usize = 16;
 /// How often the operator's switches are read.

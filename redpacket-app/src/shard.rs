@@ -12,18 +12,20 @@
 //!
 //! Must never: repeat a command whose repeat is not the same command.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ledger::LedgerMachine;
 use machine::{Machine, RequestId, RowSource, TimestampMs};
 use packets::PacketsMachine;
-use replica::{Applied, Group, ReadError, View};
+use replica::{Applied, Group, ProposeError, ReadError, View};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::access::callee::Callee;
 use crate::budget::Budget;
-use crate::failure::Failure;
+use crate::failure::{Failure, after_done};
 use crate::limits::{COMMAND_ATTEMPT, COMMAND_PAUSE, READ_DEADLINE};
 
 /// A machine that has a command which changes nothing.
@@ -64,6 +66,8 @@ impl<'a, M> From<&View<'a, M>> for Seen<'a, M> {
 pub(crate) struct Shard<M: Machine> {
     /// The group itself, for status and for what only a leader does.
     pub group: Group<M>,
+    /// What the group's leader takes at present; what this node takes, where it leads.
+    pub callee: Arc<Callee>,
     /// Repeats to a group that does not answer.
     budget: Budget,
     asked: AtomicU64,
@@ -74,8 +78,11 @@ pub(crate) struct Shard<M: Machine> {
 
 impl<M: Barrier> Shard<M> {
     pub(crate) fn new(group: Group<M>) -> Self {
+        let callee = Arc::new(Callee::new(Instant::now()));
+        group.place(callee.clone());
         Self {
             group,
+            callee,
             budget: Budget::new(Instant::now()),
             asked: AtomicU64::new(0),
             answered: Mutex::new(0),
@@ -85,24 +92,37 @@ impl<M: Barrier> Shard<M> {
 
     /// Proposes `command` wherever the group is led, and repeats it until it is answered. Errors: never `Refused`.
     pub(crate) async fn command(&self, command: &M::Command, deadline: Duration) -> Result<Applied<M::Reply>, Failure> {
+        self.command_as(0, command, deadline).await
+    }
+
+    /// As [`Self::command`], for a request of `level`. Errors: `Busy`, the leader has too much to do for it.
+    pub(crate) async fn command_as(
+        &self,
+        level: u32,
+        command: &M::Command,
+        deadline: Duration,
+    ) -> Result<Applied<M::Reply>, Failure> {
         let until = Instant::now() + deadline;
         let mut may_have_happened = false;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let attempt = left.min(COMMAND_ATTEMPT);
-            let failure = match self.group.propose_anywhere(RequestId::NONE, command, attempt).await {
+            let note = self.callee.note(level);
+            let failure = match self.group.propose_noted(note, RequestId::NONE, command, attempt).await {
                 Ok(applied) => {
                     self.budget.answered();
+                    self.callee.heard(applied.word, Instant::now());
                     return Ok(applied);
+                }
+                Err(ProposeError::TurnedAway { word }) if !may_have_happened => {
+                    self.callee.heard(word, Instant::now());
+                    return Err(Failure::Busy { after_ms: Callee::come_back_ms(word, level) });
                 }
                 Err(error) => Failure::from(error),
             };
             may_have_happened |= matches!(failure, Failure::Unknown(_));
             if left <= COMMAND_PAUSE {
-                return Err(match failure {
-                    Failure::NotApplied(reason) if may_have_happened => Failure::Unknown(reason),
-                    failure => failure,
-                });
+                return Err(if may_have_happened { after_done(failure) } else { failure });
             }
             sleep(COMMAND_PAUSE).await;
             // Whoever finds the budget empty waits his turn, as long as his deadline lets him.
@@ -167,3 +187,6 @@ impl<M: Barrier> Shard<M> {
 fn too_late() -> Failure {
     Failure::NotApplied("this node has not caught up in time".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,7 @@ fn messages() -> Vec<Bytes> {
         Request::Append(append),
         Request::SnapshotOffer { id: 4, files },
         Request::SnapshotChunk { id: 4, name: "000007.sst".to_owned(), offset: 0, chunk: Bytes::from_static(b"chunk") },
-        Request::Propose { request: RequestId::NONE, is_system: true, command: Bytes::from_static(&[0]) },
+        Request::Propose { request: RequestId::NONE, note: 7, is_system: true, command: Bytes::from_static(&[0]) },
         Request::Hello { node: 2 },
         Request::ReadIndex,
         Request::Body { body: BodyRef(7) },
@@ -49,6 +49,7 @@ fn messages() -> Vec<Bytes> {
     let mut found: Vec<Bytes> = requests.iter().map(|request| request.encode(GroupId(1))).collect();
     found.push(Hello::default().to_bytes());
     found.push(ProposeAnswer::Unknown("no".to_owned()).to_bytes());
+    found.push(ProposeAnswer::TurnedAway { word: 7 }.to_bytes());
     found.push(Position::default().to_bytes());
     found
 }

@@ -30,8 +30,8 @@ pub use backup::GroupBackup;
 pub use clock::{WallClock, system_wall_clock};
 pub use errors::StartError;
 pub use group::{
-    Applied, Group, GroupStatus, Leader, MemberChange, MemberError, ProposeError, ReadError, Receipt, Role, View,
-    Waiting,
+    Applied, Group, GroupStatus, Leader, MemberChange, MemberError, ProposeError, ReadError, Receipt, Role, Usher,
+    View, Waiting,
 };
 pub use net::{Carrier, GrpcTransport, Lane, ReplicationService, Seal, Transport, TransportError, wire};
 pub use process::{Replica, ReplicaConfig, Timers};

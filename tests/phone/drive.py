@@ -277,6 +277,33 @@ def take_out(page, password):
     page.press(".sheet .do")
 
 
+def send_with_password(evening, page, chat):
+    """Who has a payment password is asked for it: wrong, given up, then by keyboard alone."""
+    before = fen(page)
+    send(page, chat, "0.50", 1, "With a password")
+    page.press(".sheet .do")
+    page.until("document.activeElement.matches('#secret[open] input')")
+    evening.picture(page, "secret")
+    page.call("Input.insertText", text="000000")
+    page.key("Enter")
+    page.shows("The payment password is wrong")
+    evening.picture(page, "secret-wrong")
+    page.key("Escape")
+    page.until("!document.querySelector('#secret').open")
+    page.shows("No payment password was given, and nothing was paid")
+    must(fen(page) == before, "nothing was paid")
+    send(page, chat, "0.50", 1, "With a password")
+    page.press(".sheet .do")
+    page.until("document.activeElement.matches('#secret[open] input')")
+    page.call("Input.insertText", text="135790")
+    page.tab_to("#secret .do")
+    page.key("Enter")
+    page.until(f"location.hash === '#chat/{chat}'")
+    must(fen(page) == before - 50, "the packet is paid")
+    must(page.run("!JSON.stringify(localStorage).includes('135790')"), "the password is kept nowhere")
+    evening.seen["asked for the payment password"] = True
+
+
 def led_elsewhere(home):
     """Waits until another node than the phones' own leads the ledger: leads go back to where they belong."""
     end = time.monotonic() + 60
@@ -356,9 +383,10 @@ def main():
         by_keyboard(evening, cid, chat)
         for_one(evening, ann, ben)
         lists(evening, ann, ben)
-        money_in_and_out(evening, ann)
         broken_line(evening, ann, ben, chat)
         dead_leader(evening, home, [ann, ben, cid], chat)
+        money_in_and_out(evening, ann)
+        send_with_password(evening, ann, chat)
         complaints = [line for page in (ann, ben, cid) for line in page.complaints()]
         must(not complaints, f"the console is quiet: {complaints}")
         evening.seen["quiet console"] = True

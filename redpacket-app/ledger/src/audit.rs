@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Why: the invariants of the money must be checkable by someone who trusts none of the code that kept them. It reads
-//! all rows once (bills and transfers look into the journal) and holds one record per account and packet of its part: an
+//! all rows once (bills and transfers look into the journal) and holds one record per account, packet and order of its part: an
 //! audit of a large shard is made in parts, one after the other, so that its memory is bounded whatever the shard holds.
 //!
 //! Must never: be run where a reply waits for it.
@@ -55,7 +55,7 @@ struct Around {
     packets: u32,
 }
 
-/// The accounts, packets and transfers that an audit takes a closer look at: one of `of` parts of about the same size.
+/// The accounts, packets, orders and transfers that an audit takes a closer look at: one of `of` parts of about the same size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
     /// Which, from 0.
@@ -131,9 +131,10 @@ pub(crate) fn audit(source: &dyn RowSource, part: Part) -> Result<Audit, LoadErr
     auditor.holds()?;
     auditor.waiting()?;
     auditor.accounts()?;
-    auditor.memory()?;
     let orders = core::mem::take(&mut auditor.orders).check(source, part)?;
-    auditor.audit.differences.extend(orders);
+    auditor.counts.orders = orders.rows;
+    auditor.audit.differences.extend(orders.differences);
+    auditor.memory()?;
     auditor.audit.facts.sums = auditor.sums;
     Ok(auditor.audit)
 }

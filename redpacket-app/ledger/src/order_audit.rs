@@ -14,7 +14,7 @@ use crate::ids::{JournalNumber, OrderId};
 use crate::journal::JournalEntry;
 use crate::order::{Order, OrderState, PAYMENT_CODE, REFUND_CODE};
 use crate::read::each;
-use crate::rows;
+use crate::rows::ORDER;
 
 /// What the journal says of one order.
 #[derive(Debug, Default)]
@@ -24,7 +24,16 @@ struct Told {
     entry: JournalNumber,
 }
 
-/// What the journal says of the orders of this shard's merchants.
+/// What an audit of orders found.
+#[derive(Debug, Default)]
+pub(crate) struct Checked {
+    /// Orders whose rows differ from the journal.
+    pub(crate) differences: Vec<Difference>,
+    /// Orders there are, of all parts.
+    pub(crate) rows: u64,
+}
+
+/// What the journal says of the orders of this shard's merchants: one record for each of the part's orders.
 #[derive(Debug, Default)]
 pub(crate) struct OrderSums(BTreeMap<OrderId, Told>);
 
@@ -46,10 +55,11 @@ impl OrderSums {
         }
     }
 
-    /// Holds the rows against it; answers the orders that differ.
-    pub(crate) fn check(mut self, source: &dyn RowSource, part: Part) -> Result<Vec<Difference>, LoadError> {
-        let mut differences = Vec::new();
-        each(source, &[rows::ORDER], &prefix_end(&[rows::ORDER]), &mut |order: OrderId, row: Order| {
+    /// Holds the rows against it.
+    pub(crate) fn check(mut self, source: &dyn RowSource, part: Part) -> Result<Checked, LoadError> {
+        let Checked { mut differences, mut rows } = Checked::default();
+        each(source, &[ORDER], &prefix_end(&[ORDER]), &mut |order: OrderId, row: Order| {
+            rows = rows.saturating_add(1);
             if part.has(order.0) {
                 let told = self.0.remove(&order).unwrap_or_default();
                 let (paid, refunded, entry) = match row.state {
@@ -64,6 +74,6 @@ impl OrderSums {
             true
         })?;
         differences.extend(self.0.into_keys().map(|order| Difference::OrderDiffers { order }));
-        Ok(differences)
+        Ok(Checked { differences, rows })
     }
 }

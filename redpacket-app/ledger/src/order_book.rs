@@ -68,6 +68,7 @@ impl Book<'_> {
             state: OrderState::Open,
         };
         self.put(rows::order(order), placed.to_bytes());
+        self.state.counts.orders = self.state.counts.orders.saturating_add(1);
         Ok(Done::Opened)
     }
 

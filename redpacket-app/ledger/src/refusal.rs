@@ -26,6 +26,15 @@ macro_rules! refusals {
                     $(Self::$name => $number,)+
                 }
             }
+
+            /// The refusal of this number, if there is one.
+            #[must_use]
+            pub const fn numbered(number: u16) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)+
+                    _ => None,
+                }
+            }
         }
 
         impl core::fmt::Display for Refusal {
@@ -153,8 +162,6 @@ impl Layout for Refusal {
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
-        let number = input.u16()?;
-        let place = usize::from(number).checked_sub(1);
-        place.and_then(|place| Self::ALL.get(place)).copied().ok_or(DecodeError::Invalid("refusal"))
+        Self::numbered(input.u16()?).ok_or(DecodeError::Invalid("refusal"))
     }
 }

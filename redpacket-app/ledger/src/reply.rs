@@ -17,35 +17,69 @@ use crate::limits::BATCH_STEPS_MAX;
 use crate::packed;
 use crate::refusal::Refusal;
 
-/// What a step did. The journal holds the rest, under the number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Done {
-    /// The money stands where it should.
-    Booked(JournalNumber),
-    /// The credit left its escrow and is under way to another group.
-    Sent(JournalNumber),
-    /// The credit's account cannot take it: the money is in suspense, and an operator was alarmed.
-    Parked(JournalNumber),
-    /// The money is held.
-    Held,
-    /// The hold is gone; nothing was paid.
-    Voided,
-    /// The order will never be debited.
-    Cancelled,
-    /// The account is open; the order is placed.
-    Opened,
-    /// The account, or the order, is closed.
-    Closed,
-    /// The claim stands in the account's index.
-    Announced,
-    /// The claim does not stand in the account's index.
-    Forgotten,
-    /// The account has these bounds, or this verifier.
-    Restricted,
-    /// The payment from another group could not land, and is on its way back.
-    Bounced(JournalNumber),
-    /// Of a hold that was posted: by which entry. Never an answer: a repeat of the hold is told that it is held.
-    Posted(JournalNumber),
+macro_rules! dones {
+    (
+        numbered { $($(#[$doc:meta])* $name:ident = $tag:literal;)+ }
+        plain { $($(#[$plain_doc:meta])* $plain:ident = $plain_tag:literal;)+ }
+    ) => {
+        /// What a step did. The journal holds the rest, under the number.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Done {
+            $($(#[$doc])* $name(JournalNumber),)+
+            $($(#[$plain_doc])* $plain,)+
+        }
+
+        impl Done {
+            /// Its tag, and the number behind it.
+            const fn parts(self) -> (u8, Option<JournalNumber>) {
+                match self {
+                    $(Self::$name(number) => ($tag, Some(number)),)+
+                    $(Self::$plain => ($plain_tag, None),)+
+                }
+            }
+
+            fn decode_tagged(tag: u8, input: &mut Reader) -> Result<Self, DecodeError> {
+                match tag {
+                    $($tag => packed::get(input).map(JournalNumber).map(Self::$name),)+
+                    $($plain_tag => Ok(Self::$plain),)+
+                    tag => Err(DecodeError::Unknown { what: "answer", tag }),
+                }
+            }
+        }
+    };
+}
+
+dones! {
+    numbered {
+        /// The money stands where it should.
+        Booked = 1;
+        /// The credit left its escrow and is under way to another group.
+        Sent = 2;
+        /// The credit's account cannot take it: the money is in suspense, and an operator was alarmed.
+        Parked = 3;
+        /// The payment from another group could not land, and is on its way back.
+        Bounced = 12;
+        /// Of a hold that was posted: by which entry. Never an answer: a repeat of the hold is told that it is held.
+        Posted = 13;
+    }
+    plain {
+        /// The money is held.
+        Held = 4;
+        /// The hold is gone; nothing was paid.
+        Voided = 5;
+        /// The order will never be debited.
+        Cancelled = 6;
+        /// The account is open; the order is placed.
+        Opened = 7;
+        /// The account, or the order, is closed.
+        Closed = 8;
+        /// The claim stands in the account's index.
+        Announced = 9;
+        /// The claim does not stand in the account's index.
+        Forgotten = 10;
+        /// The account has these bounds, or this verifier.
+        Restricted = 11;
+    }
 }
 
 impl Done {
@@ -53,57 +87,18 @@ impl Done {
     #[must_use]
     pub const fn journal_number(self) -> Option<JournalNumber> {
         match self {
-            Self::Booked(number) | Self::Sent(number) | Self::Parked(number) | Self::Bounced(number) => Some(number),
-            _ => None,
-        }
-    }
-
-    const fn tag(self) -> u8 {
-        match self {
-            Self::Booked(_) => 1,
-            Self::Sent(_) => 2,
-            Self::Parked(_) => 3,
-            Self::Held => 4,
-            Self::Voided => 5,
-            Self::Cancelled => 6,
-            Self::Opened => 7,
-            Self::Closed => 8,
-            Self::Announced => 9,
-            Self::Forgotten => 10,
-            Self::Restricted => 11,
-            Self::Bounced(_) => 12,
-            Self::Posted(_) => 13,
-        }
-    }
-
-    fn decode_tagged(tag: u8, input: &mut Reader) -> Result<Self, DecodeError> {
-        let number = |input: &mut Reader| packed::get(input).map(JournalNumber);
-        match tag {
-            1 => number(input).map(Self::Booked),
-            2 => number(input).map(Self::Sent),
-            3 => number(input).map(Self::Parked),
-            4 => Ok(Self::Held),
-            5 => Ok(Self::Voided),
-            6 => Ok(Self::Cancelled),
-            7 => Ok(Self::Opened),
-            8 => Ok(Self::Closed),
-            9 => Ok(Self::Announced),
-            10 => Ok(Self::Forgotten),
-            11 => Ok(Self::Restricted),
-            12 => number(input).map(Self::Bounced),
-            13 => number(input).map(Self::Posted),
-            tag => Err(DecodeError::Unknown { what: "answer", tag }),
+            // A posted hold's entry bears the posting's identity.
+            Self::Posted(_) => None,
+            done => done.parts().1,
         }
     }
 }
 
 impl Layout for Done {
     fn encode(&self, out: &mut Writer) {
-        out.u8(self.tag());
-        if let Self::Posted(number) = self {
-            packed::put(out, number.0);
-        }
-        if let Some(number) = self.journal_number() {
+        let (tag, number) = self.parts();
+        out.u8(tag);
+        if let Some(number) = number {
             packed::put(out, number.0);
         }
     }

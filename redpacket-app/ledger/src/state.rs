@@ -1,8 +1,8 @@
 //! What a shard holds in memory: the end of its journal, sums and counts. Everything else is rows.
 //!
 //! ```text
-//!  row 0x1f -> version u8=2 | last u64 | link | published u64
-//!              | accounts, packets, holds, claims, parked u64
+//!  row 0x1f -> version u8=3 | last u64 | link | published u64
+//!              | accounts, packets, holds, claims, parked, orders u64
 //!              | count u32, count x { currency | issue, customers, held, escrow, clearing, suspense i128 }
 //! ```
 //!
@@ -18,7 +18,7 @@ use crate::ids::JournalNumber;
 use crate::journal::Link;
 use crate::rows;
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Sums of the balances of one currency. Units: fen. Invariant: all of them but `held` add up to zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,16 +94,19 @@ pub struct Counts {
     pub claims: u64,
     /// Parked credits; more than none is an alarm.
     pub parked: u64,
+    /// Orders ever placed.
+    pub orders: u64,
 }
 
 impl Counts {
-    pub(crate) const fn all(&self) -> [(&'static str, u64); 5] {
+    pub(crate) const fn all(&self) -> [(&'static str, u64); 6] {
         [
             ("accounts", self.accounts),
             ("packets", self.packets),
             ("holds", self.holds),
             ("claims", self.claims),
             ("parked", self.parked),
+            ("orders", self.orders),
         ]
     }
 }
@@ -122,6 +125,7 @@ impl Layout for Counts {
             holds: input.u64()?,
             claims: input.u64()?,
             parked: input.u64()?,
+            orders: input.u64()?,
         })
     }
 }

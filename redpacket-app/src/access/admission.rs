@@ -3,7 +3,8 @@
 //! ```text
 //!  level = class | shuffled user          low passes first: levels below the limit are taken
 //!  a window ends after 1 s or 2,000 requests
-//!    mean wait > 20 ms ─> the limit falls until 95 % of what got its turn would have passed, or half of what was taken
+//!    mean wait > 20 ms ─> the limit falls until 95 % of what got its turn would have passed, or half of what was taken;
+//!                         not where fewer than 50 asked: those wait for something else, and are no crowd
 //!    else              ─> it rises by 1 % of what was taken, by twice that after each calm window; at once to where 80 % of
 //!                         what got its turn in the last overload would pass: when the crowd has gone, all do
 //!
@@ -21,9 +22,14 @@
 //! Why a pause that grows: a refusal costs a good part of what an answer costs. At ten times the capacity phones that all
 //! come back after a second leave no time for those that are taken.
 //!
+//! A callee has one, too: a group's leader tells its limit with every reply, and who calls it (`access/callee.rs`) sends
+//! away what it would. What callers have sent away they tell with the next call, so the callee knows what is asked for.
+//!
 //! Must never: see a credit or a refund; those do not pass here and are never shed.
 //! Source: Zhou and others, "Overload control for scaling WeChat microservices", SoCC 2018 (DAGOR).
 
+#[cfg(test)]
+mod callers;
 #[cfg(test)]
 mod pressed;
 #[cfg(test)]
@@ -51,6 +57,8 @@ const LEVELS: u32 = (Class::List as u32 + 1) * USER_LEVELS;
 const WINDOW_REQUESTS: u32 = 2000;
 const WINDOW_MS: u64 = 1000;
 const WAIT_US_MAX: u64 = 20_000;
+/// Requests of a window that are a crowd. Fewer wait for something else, an election say, and sending them away helps nobody.
+const CROWD_MIN: u32 = 50;
 /// What is kept of what got its turn, and at the least of what was taken.
 const FALL_PERCENT: u64 = 95;
 const FALL_PERCENT_MIN: u64 = 50;
@@ -88,7 +96,50 @@ const fn mix(z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The controller of one node.
+/// What a callee takes at present, as it tells its callers.
+///
+/// Shape: u64 = limit u16, from the lowest bits; then a u8 for each class: tenths of a second until who is sent away shall
+/// come back. 0: nothing is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Levels below it pass.
+    pub(crate) limit: u32,
+    pauses: [u8; CLASSES],
+}
+
+impl Taken {
+    pub(crate) fn word(self) -> u64 {
+        let pauses = self.pauses.iter().rev().fold(0, |word, pause| (word << 8) | u64::from(*pause));
+        (pauses << 16) | u64::from(self.limit)
+    }
+
+    /// `None`: the callee says nothing.
+    pub(crate) fn of_word(word: u64) -> Option<Self> {
+        let [low, high, pauses @ .., _, _] = word.to_le_bytes();
+        let limit = u32::from(u16::from_le_bytes([low, high]));
+        // Money always passes; what says otherwise is no callee's word.
+        (USER_LEVELS..=LEVELS).contains(&limit).then_some(Self { limit, pauses })
+    }
+
+    /// When somebody who was sent away with a request of `level` should come back. Units: milliseconds.
+    pub(crate) fn come_back_ms(self, level: u32) -> u64 {
+        let pause =
+            self.pauses.get((level / USER_LEVELS) as usize).map_or(COME_BACK_MS, |tenths| 100 * u64::from(*tenths));
+        apart(pause, level)
+    }
+}
+
+/// A pause, up to half as long again, so that not all come back at once.
+fn apart(pause: u64, level: u32) -> u64 {
+    pause + pause * u64::from(level % USER_LEVELS) / u64::from(2 * USER_LEVELS)
+}
+
+/// The class of a level.
+pub(crate) const fn class_of(level: u32) -> usize {
+    (level / USER_LEVELS) as usize
+}
+
+/// The controller of one node, or of one callee.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Admission {
     /// Levels below it pass.
@@ -109,6 +160,8 @@ pub(crate) struct Admission {
     pressure: [u64; CLASSES],
     /// Requests sent away since the start, by class.
     shed: [u64; CLASSES],
+    /// Where the next request that callers have sent away is put: they say of which class it was, not of which level.
+    spread: u32,
 }
 
 impl Default for Admission {
@@ -125,6 +178,7 @@ impl Default for Admission {
             rise: RISE_PERCENT,
             pressure: [NO_PRESSURE; CLASSES],
             shed: [0; CLASSES],
+            spread: 0,
         }
     }
 }
@@ -139,7 +193,7 @@ impl Admission {
         }
         let is_taken = level < self.limit;
         let counts = if is_taken { &mut self.taken } else { &mut self.shed };
-        if let Some(count) = counts.get_mut((level / USER_LEVELS) as usize) {
+        if let Some(count) = counts.get_mut(class_of(level)) {
             *count = count.saturating_add(1);
         }
         is_taken
@@ -147,11 +201,42 @@ impl Admission {
 
     /// When somebody who was sent away with a request of `level` should come back. Units: milliseconds.
     pub(crate) fn come_back_ms(&self, level: u32) -> u64 {
-        let class = (level / USER_LEVELS) as usize;
-        let known = self.pressure.get(class).zip(COME_BACK_MS_MAX.get(class));
-        let pause = known.map_or(COME_BACK_MS, |(pressure, most)| (COME_BACK_MS * pressure / NO_PRESSURE).min(*most));
-        // Up to half as long again, so that not all come back at once.
-        pause + pause * u64::from(level % USER_LEVELS) / u64::from(2 * USER_LEVELS)
+        apart(self.pauses_ms().get(class_of(level)).copied().unwrap_or(COME_BACK_MS), level)
+    }
+
+    /// Without what sets users apart, by class.
+    fn pauses_ms(&self) -> [u64; CLASSES] {
+        let mut pauses = COME_BACK_MS_MAX;
+        for (pause, pressure) in pauses.iter_mut().zip(self.pressure) {
+            *pause = (COME_BACK_MS * pressure / NO_PRESSURE).min(*pause);
+        }
+        pauses
+    }
+
+    /// What callers are told.
+    pub(crate) fn told(&self) -> Taken {
+        let tenths = |ms: u64| u8::try_from(ms / 100).unwrap_or(u8::MAX);
+        Taken { limit: self.limit, pauses: self.pauses_ms().map(tenths) }
+    }
+
+    /// Callers have sent away so many requests of a class by what they were told: they were asked for, and are spread
+    /// evenly over what is not taken, as users are.
+    pub(crate) fn was_shed(&mut self, class: usize, count: u32) {
+        let end = (u32::try_from(class).unwrap_or(u32::MAX)).saturating_add(1).saturating_mul(USER_LEVELS).min(LEVELS);
+        let from = self.limit.clamp(end - USER_LEVELS, end - 1);
+        let levels = end - from;
+        let (each, rest) = (count / levels, count % levels);
+        for place in 0..levels {
+            // The rest goes on where the last one ended, so that the lowest levels do not get all of it.
+            let is_more = (place + levels - self.spread % levels) % levels < rest;
+            if let Some(asked) = self.asked.get_mut((from + place) as usize) {
+                *asked = asked.saturating_add(each + u32::from(is_more));
+            }
+        }
+        self.spread = (self.spread % levels + rest) % levels;
+        if let Some(shed) = self.shed.get_mut(class) {
+            *shed = shed.saturating_add(u64::from(count));
+        }
     }
 
     /// A request that was taken has waited this long for its turn. Units: microseconds; milliseconds of any steady clock.
@@ -184,7 +269,8 @@ impl Admission {
         self.press();
         let passed_ms = now_ms.saturating_sub(self.began_ms).max(1);
         let turned_per_s = u64::from(self.requests) * 1000 / passed_ms;
-        if mean > WAIT_US_MAX {
+        let is_crowd = self.asked.iter().fold(0, |sum: u32, count| sum.saturating_add(*count)) >= CROWD_MIN;
+        if mean > WAIT_US_MAX && is_crowd {
             let done = taken.min(u64::from(self.requests)) * FALL_PERCENT / 100;
             // Money always passes.
             self.limit = self.limit_for(done.max(taken * FALL_PERCENT_MIN / 100)).max(USER_LEVELS);

@@ -25,6 +25,13 @@ use crate::access::switches::Switches;
 use crate::failure::Failure;
 use crate::limits::{ADMISSION_WAIT_MAX, RATE_BURST, REQUESTS_UNDER_WAY_MAX};
 
+/// A request's turn to be worked on: a place until it is dropped, and how urgent the request is.
+pub(crate) struct Turn {
+    _place: OwnedSemaphorePermit,
+    /// The request's level, for those who are called for it.
+    pub(crate) level: u32,
+}
+
 /// The entrance of one node.
 pub(crate) struct Entrance {
     admission: Mutex<Admission>,
@@ -53,8 +60,8 @@ impl Entrance {
         if address.is_loopback() { Ok(()) } else { self.addresses.take(address, Instant::now()) }
     }
 
-    /// A place to be worked on, held until it is dropped. Errors: `Busy`.
-    pub(crate) async fn enter(&self, class: Class, user: UserId) -> Result<OwnedSemaphorePermit, Failure> {
+    /// A turn to be worked on. Errors: `Busy`.
+    pub(crate) async fn enter(&self, class: Class, user: UserId) -> Result<Turn, Failure> {
         let began = Instant::now();
         self.users.take(user, began)?;
         self.switches.pass(class, began)?;
@@ -71,7 +78,7 @@ impl Entrance {
         let wait_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.admission.lock().waited(wait_us, self.now_ms());
         match place {
-            Ok(Ok(place)) => Ok(place),
+            Ok(Ok(place)) => Ok(Turn { _place: place, level }),
             _ => Err(Failure::Busy { after_ms: self.admission.lock().come_back_ms(level) }),
         }
     }

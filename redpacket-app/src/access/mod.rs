@@ -3,6 +3,7 @@
 //! Must never: shed a credit or a refund; they do not pass here.
 
 pub(crate) mod admission;
+pub(crate) mod callee;
 pub(crate) mod entrance;
 pub(crate) mod listeners;
 pub(crate) mod rates;

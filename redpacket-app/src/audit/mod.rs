@@ -46,7 +46,7 @@ fn parts(homes: &Homes) -> Result<u32, Failure> {
     for shard in homes.ledgers() {
         records += shard.stale(|seen| {
             let counts = seen.machine.counts();
-            counts.accounts + counts.holds + counts.packets
+            counts.accounts + counts.holds + counts.packets + counts.orders
         })?;
     }
     for shard in homes.packet_shards() {

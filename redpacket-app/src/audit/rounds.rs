@@ -67,7 +67,7 @@ fn records(homes: &Homes) -> Result<u64, Failure> {
     for shard in homes.ledgers() {
         records += shard.stale(|seen| {
             let counts = seen.machine.counts();
-            counts.accounts + counts.holds + counts.packets + seen.machine.journal_end().0.0
+            counts.accounts + counts.holds + counts.packets + counts.orders + seen.machine.journal_end().0.0
         })?;
     }
     for shard in homes.packet_shards() {

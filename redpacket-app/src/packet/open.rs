@@ -16,6 +16,7 @@ use std::sync::Arc;
 use packets::read::{GrabAnswer, grab};
 use packets::{Command, Credit, CreditState, Gate, Known, Open, PacketId, PasswordHash, Refusal, Reply, UserId, read};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::access::switches::Switches;
 use crate::failure::{Failure, unexpected};
@@ -53,6 +54,17 @@ pub(crate) enum Grabbed {
     Claimed(Credit),
 }
 
+/// Who wants to open what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// The packet.
+    pub(crate) packet: PacketId,
+    /// Who wants a share.
+    pub(crate) user: UserId,
+    /// How urgent it is, as the admission counts it.
+    pub(crate) level: u32,
+}
+
 /// A share that a user has, and how its credit stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Opened {
@@ -63,11 +75,13 @@ pub(crate) struct Opened {
 }
 
 impl Opening {
-    /// Whether a share is left for `user`, or this user has one. Reserves nothing. Refuses: as [`grab`].
-    pub(crate) async fn grab(&self, packet: PacketId, user: UserId) -> Result<Grabbed, Failure> {
+    /// Whether a share is left for `user`, or this user has one. Reserves nothing. Refuses: as [`grab`]. Errors: `Busy`,
+    /// the packet's group would not take the open.
+    pub(crate) async fn grab(&self, packet: PacketId, user: UserId, level: u32) -> Result<Grabbed, Failure> {
         if let Some(Known::Over(refusal)) = self.known(packet, user) {
             return Err(refusal.into());
         }
+        self.homes.packet(packet).callee.lets(level, Instant::now())?;
         match self.look(packet, user).await? {
             GrabAnswer::Left { shares, needs_password, .. } => Ok(Grabbed::Left { shares, needs_password }),
             GrabAnswer::Claimed(credit) => Ok(Grabbed::Claimed(credit)),
@@ -75,26 +89,23 @@ impl Opening {
         }
     }
 
-    /// Takes a share for `user`; a repeat gets the same one. Refuses: as [`Command::Open`].
-    pub(crate) async fn open(
-        &self,
-        packet: PacketId,
-        user: UserId,
-        password: Option<PasswordHash>,
-    ) -> Result<Opened, Failure> {
+    /// Takes a share; a repeat gets the same one. Refuses: as [`Command::Open`]. Errors: `Busy`, too.
+    pub(crate) async fn open(&self, asked: Asked, password: Option<PasswordHash>) -> Result<Opened, Failure> {
+        let Asked { packet, user, level } = asked;
         match self.known(packet, user) {
             Some(Known::Claimed(credit)) => return self.again(credit).await,
             Some(Known::Over(refusal)) => return Err(refusal.into()),
             None => {}
         }
+        let shard = self.homes.packet(packet);
+        shard.callee.lets(level, Instant::now())?;
         let chat = match self.look(packet, user).await? {
             GrabAnswer::Claimed(credit) => return self.again(credit).await,
             GrabAnswer::Refused(refusal) => return Err(refusal.into()),
             GrabAnswer::Left { chat, .. } => chat,
         };
-        let shard = self.homes.packet(packet);
         let open = Command::Open(Open { packet, user, chat, password });
-        match shard.command(&open, COMMAND_DEADLINE).await?.reply {
+        match shard.command_as(level, &open, COMMAND_DEADLINE).await?.reply {
             Reply::Opened(credit) => {
                 self.gate.lock().learn_claim(&credit);
                 let standing = settle(&credit, self, self).await;

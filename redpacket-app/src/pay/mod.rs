@@ -17,4 +17,4 @@ pub(crate) use notices::Notices;
 pub(crate) use orders::Orders;
 pub(crate) use password::Passwords;
 pub(crate) use risk::{Judge, Risk};
-pub(crate) use send::Sending;
+pub(crate) use send::{Allowed, Paid, Sending};

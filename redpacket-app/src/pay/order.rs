@@ -1,10 +1,11 @@
 //! Orders: what became of a payment.
 //!
-//! Must never: call a payment absent that may have gone through; it asks the payer's own shard, freshly.
+//! Must never: call a payment absent that may have gone through, it asks the payer's own shard, freshly; or tell of somebody
+//! else's.
 
 use std::sync::Arc;
 
-use ledger::{AccountKey, Done, LedgerView, TransferKey};
+use ledger::{AccountId, AccountKey, Done, LedgerView, TransferKey};
 use machine::{LoadError, RowSource, TimestampMs};
 use packets::{OrderId, PacketId, UserId, read};
 
@@ -48,7 +49,7 @@ const NOTHING: OrderStanding =
 /// What became of `order`, which `sender` pays.
 pub(crate) async fn look_up(homes: &Arc<Homes>, order: OrderId, sender: UserId) -> Result<OrderStanding, Failure> {
     let shard = homes.ledger(wallet(sender));
-    let mut standing = shard.fresh(|seen| in_ledger(seen.rows, order)).await??;
+    let mut standing = shard.fresh(|seen| in_ledger(seen.rows, order, wallet(sender))).await??;
     if let (OrderStage::Paid, Some(packet)) = (standing.stage, standing.packet) {
         let shard = homes.packet(packet);
         let is_made = shard.stale(|seen| read::packet(seen.rows, packet).map(|view| view.is_some()))??;
@@ -59,7 +60,7 @@ pub(crate) async fn look_up(homes: &Arc<Homes>, order: OrderId, sender: UserId) 
     Ok(standing)
 }
 
-fn in_ledger(rows: &dyn RowSource, order: OrderId) -> Result<OrderStanding, LoadError> {
+fn in_ledger(rows: &dyn RowSource, order: OrderId, payer: AccountId) -> Result<OrderStanding, LoadError> {
     let view = LedgerView::over(rows);
     let number = match view.transfer(TransferKey::Order(ledger::OrderId(order.0)))?.map(|stored| stored.done) {
         Some(Done::Booked(number)) => number,
@@ -67,7 +68,12 @@ fn in_ledger(rows: &dyn RowSource, order: OrderId) -> Result<OrderStanding, Load
         None => return Ok(NOTHING),
     };
     let Some(entry) = view.journal_entry(number)? else { return Ok(NOTHING) };
-    let AccountKey::Escrow(packet) = entry.credit else { return Ok(NOTHING) };
+    let (AccountKey::Customer(by), AccountKey::Escrow(packet)) = (entry.debit, entry.credit) else {
+        return Ok(NOTHING);
+    };
+    if by != payer {
+        return Ok(NOTHING);
+    }
     let refund = view.transfer(TransferKey::Refund(packet))?.and_then(|stored| stored.done.journal_number());
     let refund = refund.map(|number| view.journal_entry(number)).transpose()?.flatten();
     Ok(OrderStanding {

@@ -21,7 +21,9 @@ use tokio::time::{Instant, timeout};
 use crate::access::rates::Lockouts;
 use crate::failure::{DoorRefusal, Failure, unexpected};
 use crate::homes::Homes;
-use crate::limits::{COMMAND_DEADLINE, PASSWORD_CHECKS_MAX, PASSWORD_COST, PASSWORD_WAIT_MAX, PASSWORDS_WAITING_MAX};
+use crate::limits::{
+    COMMAND_DEADLINE, PASSWORD_CHECKS_MAX, PASSWORD_COST, PASSWORD_WAIT_MAX, PASSWORDS_WAITING_MAX, VERIFIER_AGE_MAX,
+};
 use crate::tenpay::accounts::wallet;
 use crate::tenpay::booking::Booking;
 
@@ -83,6 +85,21 @@ impl Passwords {
     pub(crate) async fn check(&self, user: UserId, password: &str) -> Result<(), Failure> {
         let known = self.verifier(wallet(user)).await?.ok_or(DoorRefusal::PasswordMissing)?;
         self.judge(user, &known, password).await
+    }
+
+    /// Whether `user` may send with what was given as `password`: it is asked of who has one. Refuses: `PasswordNeeded`,
+    /// `LockedOut`, `PasswordWrong`. Errors: `Busy`.
+    ///
+    /// Why not the newest row: sends are many, and one that comes within a second of a change may be judged by the one before.
+    pub(crate) async fn allow(&self, user: UserId, password: &str) -> Result<(), Failure> {
+        let account = wallet(user);
+        let read = self.homes.ledger(account);
+        let known = read.within(VERIFIER_AGE_MAX, |seen| LedgerView::over(seen.rows).verifier(account)).await??;
+        match known {
+            None => Ok(()),
+            Some(_) if password.is_empty() => Err(DoorRefusal::PasswordNeeded.into()),
+            Some(known) => self.judge(user, &known, password).await,
+        }
     }
 
     async fn judge(&self, user: UserId, known: &Verifier, password: &str) -> Result<(), Failure> {

@@ -10,12 +10,13 @@ use ledger::{
     TransferKey, Verb,
 };
 use machine::TimestampMs;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::derived::derived;
 use crate::failure::{DoorRefusal, Failure, after_done, unexpected};
 use crate::limits::{COMMAND_DEADLINE, LAND_DEADLINE};
 use crate::pay::orders::{Orders, Progress, carried};
+use crate::tenpay::landing::landed;
 
 /// A refund as it is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,18 +102,12 @@ impl Orders {
             Done::Sent(_) => {}
             other => return Err(unexpected(&other)),
         }
-        let there = self.homes.ledger(payment.payer);
-        let mut applied = there.group.applied_index();
-        loop {
-            applied.mark_unchanged();
-            let key = TransferKey::Crossing(home.group.id(), id);
-            let landed = there.stale(|seen| LedgerView::over(seen.rows).transfer(key))??;
-            match landed.map(|stored| stored.done) {
-                Some(Done::Parked(_)) => return Ok(told(Progress::Parked)),
-                Some(_) => return Ok(told(Progress::Arrived)),
-                None if matches!(timeout_at(until, applied.changed()).await, Ok(Ok(()))) => {}
-                None => return Ok(told(Progress::UnderWay)),
-            }
-        }
+        let (there, key) = (self.homes.ledger(payment.payer), TransferKey::Crossing(home.group.id(), id));
+        let look = || Ok(there.stale(|seen| LedgerView::over(seen.rows).transfer(key))??);
+        Ok(told(match landed((there, there), until, look).await?.map(|stored| stored.done) {
+            Some(Done::Parked(_)) => Progress::Parked,
+            Some(_) => Progress::Arrived,
+            None => Progress::UnderWay,
+        }))
     }
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use ledger::{Done, Money, PayPacket, Verb};
 use machine::{Layout as _, LoadError, RowSource, TimestampMs};
 use packets::{ChatId, Kind, PacketId, Refusal, Terms, UserId, check_terms, lists, read};
+use tokio::time::Instant;
 
 use crate::failure::{self, Failure, unexpected};
 use crate::homes::Homes;
@@ -31,6 +32,33 @@ pub(crate) struct Paid {
     pub(crate) expires: Option<TimestampMs>,
 }
 
+/// What a cluster's operator allows of what the machines do. New packets alone are held against it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Allowed {
+    /// Least fen of a share, on the mean.
+    pub(crate) share_fen_min: i64,
+    /// Most fen of a share, on the mean.
+    pub(crate) share_fen_max: i64,
+    /// Most shares.
+    pub(crate) shares_max: u16,
+}
+
+impl Allowed {
+    /// Refuses, as the machines do: `TooManyShares`, `ShareBelowOneFen`, `ShareAboveLimit`.
+    fn check(&self, terms: &Terms) -> Result<(), Refusal> {
+        let shares = i64::from(terms.shares);
+        if terms.shares > self.shares_max {
+            Err(Refusal::TooManyShares)
+        } else if terms.total.0 < shares.saturating_mul(self.share_fen_min) {
+            Err(Refusal::ShareBelowOneFen)
+        } else if terms.total.0 > shares.saturating_mul(self.share_fen_max) {
+            Err(Refusal::ShareAboveLimit)
+        } else {
+            Ok(())
+        }
+    }
+}
+
 /// Takes payments.
 #[derive(Clone)]
 pub(crate) struct Sending {
@@ -38,14 +66,14 @@ pub(crate) struct Sending {
     pub(crate) accounts: Accounts,
     pub(crate) pending: Pending,
     pub(crate) making: Making,
+    pub(crate) allowed: Allowed,
 }
 
 impl Sending {
     /// Pays for a packet and makes it. A repeat with the same order and terms gets the same packet.
     ///
-    /// Refuses: as [`check_terms`]; `UserUnknown`, `ChatUnknown`, `NotMember`; then as the ledger's `PayPacket`.
+    /// Refuses: `UserUnknown`, `ChatUnknown`, `NotMember`; then as the ledger's `PayPacket`.
     pub(crate) async fn send(&self, terms: Terms) -> Result<Paid, Failure> {
-        check_terms(&terms)?;
         let packet = PacketId::of_order(terms.order);
         self.check_parties(packet, &terms).await?;
         self.pay(packet, &terms).await?;
@@ -57,6 +85,17 @@ impl Sending {
                 Ok(Paid { packet, expires: None })
             }
         }
+    }
+
+    /// Whether such a packet is sent here, and the payer's shard and the packet's group would take a request of `level`.
+    ///
+    /// Refuses: as [`check_terms`], with the operator's limits too. Errors: `Busy`.
+    pub(crate) fn lets(&self, terms: &Terms, level: u32) -> Result<(), Failure> {
+        check_terms(terms)?;
+        self.allowed.check(terms)?;
+        let now = Instant::now();
+        self.homes.ledger(booking::account(terms.payer)).callee.lets(level, now)?;
+        self.homes.packet(PacketId::of_order(terms.order)).callee.lets(level, now)
     }
 
     /// In the packet's own group: who is there once stays there, so what is allowed now is allowed when it is made.
@@ -118,4 +157,38 @@ fn parties(rows: &dyn RowSource, terms: &Terms) -> Result<Result<(), failure::Fa
 pub(crate) fn is_member(rows: &dyn RowSource, chat: ChatId, user: UserId) -> Result<bool, LoadError> {
     let before = user.0.checked_sub(1).map(UserId);
     Ok(lists::members(rows, chat, before, 1)?.first() == Some(&user))
+}
+
+#[cfg(test)]
+mod tests {
+    use packets::{AccountId, Fen, OrderId};
+
+    use super::*;
+
+    #[test]
+    fn an_operator_allows_less_than_the_machines_do() {
+        let allowed = Allowed { share_fen_min: 5, share_fen_max: 100, shares_max: 10 };
+        let table = [
+            (50, 10, Ok(())),
+            (49, 10, Err(Refusal::ShareBelowOneFen)),
+            (1000, 10, Ok(())),
+            (1001, 10, Err(Refusal::ShareAboveLimit)),
+            (110, 11, Err(Refusal::TooManyShares)),
+        ];
+        for (total, shares, expected) in table {
+            let terms = Terms {
+                order: OrderId(1),
+                sender: UserId(1),
+                payer: AccountId(1),
+                kind: Kind::GroupLucky { chat: ChatId(9) },
+                total: Fen(total),
+                shares,
+                greeting: String::new(),
+                cover: String::new(),
+                password: None,
+                life_ms: 1,
+            };
+            assert_eq!(allowed.check(&terms), expected, "{total} fen in {shares} shares");
+        }
+    }
 }

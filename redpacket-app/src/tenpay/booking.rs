@@ -16,11 +16,12 @@ use std::time::Duration;
 use ledger::{CreditShare, Done, LedgerView, Money, RefundPacket, ShareId, Step, TransferKey, Verb};
 use machine::GroupId;
 use packets::{Credit, Refund};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::failure::{DoorRefusal, Failure, unexpected};
 use crate::homes::Homes;
 use crate::tenpay::batcher::{Batcher, Told};
+use crate::tenpay::landing::landed;
 
 /// How far a credit has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,17 +127,8 @@ impl Booking {
 
     /// Waits until a credit that was sent on has been applied in its user's shard, as far as this node sees.
     async fn has_arrived(&self, source: GroupId, step: &CreditShare, until: Instant) -> Result<bool, Failure> {
-        let shard = self.homes.ledger(step.account);
-        let key = TransferKey::Arrival(source, step.share);
-        let mut applied = shard.group.applied_index();
-        loop {
-            applied.mark_unchanged();
-            if shard.stale(|seen| LedgerView::over(seen.rows).transfer(key))??.is_some() {
-                return Ok(true);
-            }
-            if !matches!(timeout_at(until, applied.changed()).await, Ok(Ok(()))) {
-                return Ok(false);
-            }
-        }
+        let (shard, key) = (self.homes.ledger(step.account), TransferKey::Arrival(source, step.share));
+        let look = || Ok(shard.stale(|seen| LedgerView::over(seen.rows).transfer(key))??);
+        Ok(landed((shard, shard), until, look).await?.is_some())
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod booking;
 pub(crate) mod credits;
 pub(crate) mod feed;
 pub(crate) mod journal;
+pub(crate) mod landing;
 pub(crate) mod marks;
 pub(crate) mod outbox;
 pub(crate) mod pending;

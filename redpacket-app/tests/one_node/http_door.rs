@@ -13,20 +13,20 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What an answer said.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     head: String,
-    body: Value,
+    pub(crate) body: Value,
 }
 
 impl Answer {
-    fn refusal(&self) -> (u16, u64) {
+    pub(crate) fn refusal(&self) -> (u16, u64) {
         (self.status, self.body["refusal"].as_u64().unwrap_or_default())
     }
 }
 
 impl Node {
-    fn start(more: &[&str]) -> Self {
+    pub(crate) fn start(more: &[&str]) -> Self {
         let node = Self::spawn(more);
         node.until("the node is ready", || {
             TcpStream::connect(&node.http).is_ok() && node.ask("GET", "/readyz", "", &[]).status == 200
@@ -43,7 +43,7 @@ impl Node {
     }
 
     /// One request on a connection of its own.
-    fn ask(&self, how: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) fn ask(&self, how: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
         let mut stream = TcpStream::connect(&self.http).expect("the node listens");
         stream.set_read_timeout(Some(DEADLINE)).expect("a time-out can be set");
         let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
@@ -59,20 +59,20 @@ impl Node {
         Answer { status, head: head.to_ascii_lowercase(), body: serde_json::from_str(text).unwrap_or_default() }
     }
 
-    fn post(&self, path: &str, body: &Value, token: Option<&str>) -> Answer {
+    pub(crate) fn post(&self, path: &str, body: &Value, token: Option<&str>) -> Answer {
         let bearer = token.map(|token| format!("Bearer {token}"));
         let headers: Vec<_> = bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
         self.ask("POST", path, &body.to_string(), &headers)
     }
 
-    fn get(&self, path: &str, token: Option<&str>) -> Answer {
+    pub(crate) fn get(&self, path: &str, token: Option<&str>) -> Answer {
         let bearer = token.map(|token| format!("Bearer {token}"));
         let headers: Vec<_> = bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
         self.ask("GET", path, "", &headers)
     }
 
     /// Registers a user; says the token.
-    fn register(&self, user: u128, fund_fen: i64) -> String {
+    pub(crate) fn register(&self, user: u128, fund_fen: i64) -> String {
         let answer =
             self.post("/api/register", &json!({ "user": id(user), "name": "one", "fund_fen": fund_fen }), None);
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -80,7 +80,7 @@ impl Node {
     }
 }
 
-fn id(number: u128) -> String {
+pub(crate) fn id(number: u128) -> String {
     format!("{number:032x}")
 }
 

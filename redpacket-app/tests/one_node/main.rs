@@ -2,7 +2,9 @@
 //!
 //! Must never: need a queue that answers; what waits for one is looked at by the tests of whole clusters.
 
+mod bad_inputs;
 mod grpc_doors;
 mod http_door;
 mod node;
+mod paying;
 mod pending_credits;

@@ -3,14 +3,18 @@
  *
  * Must never: keep a password, or send the same top-up under two numbers.
  */
-import { get, post } from "./api.js";
-import { amount, el, fen, field, say, yuan } from "./dom.js";
+import { Failed, get, post } from "./api.js";
+import { amount, button, el, fen, field, say, yuan } from "./dom.js";
 import { go } from "./main.js";
 import { newId } from "./state.js";
 import { reason, t } from "./words.js";
 
 const PAY_MS = 40_000;
 const PASSWORD_MISSING = 20_024;
+const PASSWORD_WRONG = 20_025;
+const LOCKED_OUT = 20_023;
+/** The server asks for the payment password. */
+export const PASSWORD_NEEDED = 20_029;
 
 /** Six digits that nobody beside sees. */
 function secret(label) {
@@ -44,6 +48,53 @@ function form(inside, words, fault, send) {
 }
 
 const isSecret = (text) => /^\d{6}$/.test(text);
+
+/**
+ * Asks for the payment password in a dialog and tries with it until it is right, or given up.
+ * @param {string} words what it is for
+ * @param {(password: string) => Promise<*>} attempt
+ * @returns {Promise<*>} what the attempt has answered
+ * @throws {Failed} as the attempt; `PASSWORD_NEEDED`, given up
+ */
+export function withSecret(words, attempt) {
+  const dialog = document.getElementById("secret");
+  const input = secret(t("pay_password"));
+  const wrong = el("p", { class: "wrong", role: "alert" });
+  const press = el("button", { class: "do", text: t("confirm") });
+  return new Promise((resolve, reject) => {
+    let end = () => reject(new Failed("refused", PASSWORD_NEEDED, "given up", null));
+    const submit = async (event) => {
+      event.preventDefault();
+      if (press.disabled) return;
+      wrong.textContent = isSecret(input.input.value) ? "" : t("six_digits");
+      if (wrong.textContent) return input.input.focus();
+      [press.disabled, press.textContent] = [true, t("sending")];
+      try {
+        const answer = await attempt(input.input.value);
+        end = () => resolve(answer);
+        dialog.close();
+      } catch (failed) {
+        if (failed.refusal === PASSWORD_WRONG || failed.refusal === LOCKED_OUT) {
+          [wrong.textContent, input.input.value] = [reason(failed), ""];
+          input.input.focus();
+          return;
+        }
+        end = () => reject(failed);
+        dialog.close();
+      } finally {
+        [press.disabled, press.textContent] = [false, t("confirm")];
+      }
+    };
+    // While it is tried nobody knows how it ends, so it cannot be given up.
+    dialog.oncancel = (event) => press.disabled && event.preventDefault();
+    dialog.onclose = () => end();
+    const give = button(t("cancel"), () => !press.disabled && dialog.close(), { class: "quiet" });
+    dialog.replaceChildren(el("form", { class: "secret", novalidate: true, on: { submit } }, el("h2", { id: "secret-title", text: t("secret_title") }),
+      el("p", { id: "secret-for", text: words }), input.field, wrong, press, give));
+    dialog.showModal();
+    input.input.focus();
+  });
+}
 
 /** The payment password, set for the first time: then `next`. */
 function firstPassword(title, back, next) {

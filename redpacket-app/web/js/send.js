@@ -1,12 +1,13 @@
 /**
  * Sending: a sheet for a packet, and payments whose end is not known yet.
  *
- * Must never: pay twice. A sheet has one order, which is remembered before it is asked for and asked for until its end
+ * Must never: keep a payment password; or pay twice. A sheet has one order, which is remembered before it is asked for and asked for until its end
  * is known, over reloads too.
  */
 import { get, post } from "./api.js";
 import { avatar, el, fen, field, say, yuan } from "./dom.js";
 import { go } from "./main.js";
+import { PASSWORD_NEEDED, withSecret } from "./pay.js";
 import { forget, me, newId, outbox, remember } from "./state.js";
 import { reason, t } from "./words.js";
 
@@ -26,17 +27,27 @@ function choice(legend, name, options, look, chosen) {
   return { set, value: () => set.querySelector("input:checked")?.value ?? "" };
 }
 
-/** Pays until the end is known. */
+/** Pays until the end is known; asks for the payment password where the server does. */
 async function pay(fields) {
   const { user, ...rest } = fields;
+  const attempt = (password) => post("/api/send", password ? { ...rest, pay_password: password } : rest, PAY_MS);
   try {
-    const reply = await post("/api/send", rest, PAY_MS);
+    const reply = await attempt("").catch((failed) => {
+      if (failed.refusal !== PASSWORD_NEEDED) throw failed;
+      return withSecret(t("secret_for", yuan(fields.total_fen)), attempt);
+    });
     forget(fields.order);
     return reply;
   } catch (failed) {
     if (failed.outcome === "refused") forget(fields.order);
     throw failed;
   }
+}
+
+/** Whether a payment was made after all: one that was tried with a password may be given up without knowing. */
+async function isPaid(order) {
+  const { state } = await get("/api/order", { order });
+  return state === "paid" || state === "sent";
 }
 
 /** Asks again for payments of former visits. */
@@ -47,7 +58,8 @@ export async function resume() {
       await pay(fields);
       say(t("sent"));
     } catch (failed) {
-      if (failed.outcome === "refused") say(reason(failed));
+      if (failed.refusal === PASSWORD_NEEDED) say((await isPaid(fields.order).catch(() => false)) ? t("sent") : reason(failed));
+      else if (failed.outcome === "refused") say(reason(failed));
       else setTimeout(resume, ASK_AGAIN_MS);
     }
   }

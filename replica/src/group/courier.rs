@@ -113,7 +113,7 @@ async fn carry_one<M: Machine>(
 /// Proposes a delivery to a group of this process, which forwards it to its leader.
 pub(super) async fn deliver_to<M: Machine>(group: &Group<M>, deliver: System) -> Result<Delivery, String> {
     let text = |error: ProposeError| error.to_string();
-    let answer = group.submit_anywhere(RequestId::NONE, Command::System(deliver), DELIVER_TIMEOUT).await;
+    let answer = group.submit_anywhere(0, RequestId::NONE, Command::System(deliver), DELIVER_TIMEOUT).await;
     match answer.map_err(text)?.0 {
         Answer::Reply(reply) => Delivery::from_bytes(&reply).map_err(|error| error.to_string()),
         Answer::Refused(refusal) => Err(refusal.to_string()),

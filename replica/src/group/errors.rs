@@ -23,6 +23,12 @@ pub enum ProposeError {
         /// The leader, if one is known.
         leader: Option<Leader>,
     },
+    /// Surely not applied: the leader's usher did not let it on, and says this.
+    #[error("turned away")]
+    TurnedAway {
+        /// The usher's word.
+        word: u64,
+    },
     /// Surely not applied, for another reason (too much waits, the command is too large, the replica is stopping).
     #[error("not applied: {0}")]
     NotApplied(String),

@@ -14,11 +14,13 @@ use openraft::{Raft, ReadPolicy};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::courier::HeldTracks;
 use super::errors::{Leader, ProposeError, ReadError};
 use super::road::{Proposal, bytes_of};
 use super::standing::Standing;
+use super::usher::{Post, Usher};
 use crate::backup::GroupBackup;
 use crate::clock::MachineClock;
 use crate::limits::COURIER_BYTES_MAX;
@@ -44,6 +46,8 @@ pub struct Applied<R> {
     pub reply: R,
     /// Where it stands in the log.
     pub receipt: Receipt,
+    /// What the leader's usher says; 0, where there is none.
+    pub word: u64,
 }
 
 /// The proof that a command is durable.
@@ -81,6 +85,8 @@ pub(super) struct Inner<M: Machine> {
     pub standing: Arc<Standing>,
     pub transport: Arc<dyn Transport>,
     pub proposals: mpsc::Sender<Proposal>,
+    /// Whom the process lets on here while this node leads.
+    pub post: Post,
     /// Bytes of proposals that may still wait.
     pub room: Arc<Semaphore>,
     pub closed: watch::Sender<bool>,
@@ -107,7 +113,12 @@ impl<M: Machine> Group<M> {
     /// Proposes a machine command to this node, which must lead. Errors: [`ProposeError`].
     pub async fn propose(&self, request: RequestId, command: &M::Command) -> Result<Applied<M::Reply>, ProposeError> {
         let (answer, log_id) = self.submit(request, Command::Machine(command.to_bytes())).await?;
-        self.applied(answer, log_id)
+        self.applied(answer, log_id, self.0.post.word())
+    }
+
+    /// Names the usher of this group, once.
+    pub fn place(&self, usher: Arc<dyn Usher>) {
+        self.0.post.take(usher);
     }
 
     /// Proposes a machine command to whichever node leads, within `deadline`. A leader that is not known yet is waited
@@ -118,8 +129,20 @@ impl<M: Machine> Group<M> {
         command: &M::Command,
         deadline: Duration,
     ) -> Result<Applied<M::Reply>, ProposeError> {
-        let (answer, log_id) = self.submit_anywhere(request, Command::Machine(command.to_bytes()), deadline).await?;
-        self.applied(answer, log_id)
+        self.propose_noted(0, request, command, deadline).await
+    }
+
+    /// As [`Self::propose_anywhere`], with a note to the leader's usher. Errors: `TurnedAway`, too.
+    pub async fn propose_noted(
+        &self,
+        note: u64,
+        request: RequestId,
+        command: &M::Command,
+        deadline: Duration,
+    ) -> Result<Applied<M::Reply>, ProposeError> {
+        let command = Command::Machine(command.to_bytes());
+        let (answer, log_id, word) = self.submit_anywhere(note, request, command, deadline).await?;
+        self.applied(answer, log_id, word)
     }
 
     /// Opens a session: its id, for [`RequestId`].
@@ -133,7 +156,7 @@ impl<M: Machine> Group<M> {
         }
     }
 
-    fn applied(&self, answer: Answer, log_id: LogId) -> Result<Applied<M::Reply>, ProposeError> {
+    fn applied(&self, answer: Answer, log_id: LogId, word: u64) -> Result<Applied<M::Reply>, ProposeError> {
         match answer {
             Answer::Refused(refusal) => Err(ProposeError::Refused(refusal)),
             Answer::Reply(reply) => {
@@ -141,7 +164,7 @@ impl<M: Machine> Group<M> {
                     .map_err(|error| ProposeError::Unknown(format!("the reply does not decode: {error}")))?;
                 let term = log_id.leader_id.term;
                 let receipt = Receipt { group: self.0.id, term, index: log_id.index, copies: self.majority() };
-                Ok(Applied { reply, receipt })
+                Ok(Applied { reply, receipt, word })
             }
         }
     }
@@ -160,6 +183,15 @@ impl<M: Machine> Group<M> {
     }
 
     pub(crate) async fn submit(&self, request: RequestId, command: Command) -> Result<(Answer, LogId), ProposeError> {
+        self.submit_noted(0, request, command).await
+    }
+
+    pub(crate) async fn submit_noted(
+        &self,
+        note: u64,
+        request: RequestId,
+        command: Command,
+    ) -> Result<(Answer, LogId), ProposeError> {
         if let Command::Machine(bytes) = &command
             && bytes.len() > machine::limits::COMMAND_BYTES_MAX
         {
@@ -171,16 +203,24 @@ impl<M: Machine> Group<M> {
         if self.0.standing.is_cut_off() {
             return Err(ProposeError::NotLeader { leader: None });
         }
+        if let (Command::Machine(_), Some(usher)) = (&command, self.0.post.usher())
+            && self.is_leader()
+            && !usher.admits(note)
+        {
+            return Err(ProposeError::TurnedAway { word: usher.word() });
+        }
         let bytes = u32::try_from(bytes_of(&command)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.0.room).try_acquire_many_owned(bytes);
         let room = room.map_err(|_| ProposeError::NotApplied("too many bytes are waiting".to_owned()))?;
         let (answer, answered) = oneshot::channel();
-        self.0.proposals.try_send(Proposal { request, command, answer, room }).map_err(|refused| {
-            ProposeError::NotApplied(match refused {
-                mpsc::error::TrySendError::Full(_) => "too many proposals are waiting".to_owned(),
-                mpsc::error::TrySendError::Closed(_) => "the replica is stopping".to_owned(),
-            })
-        })?;
+        self.0.proposals.try_send(Proposal { request, command, answer, room, since: Instant::now() }).map_err(
+            |refused| {
+                ProposeError::NotApplied(match refused {
+                    mpsc::error::TrySendError::Full(_) => "too many proposals are waiting".to_owned(),
+                    mpsc::error::TrySendError::Closed(_) => "the replica is stopping".to_owned(),
+                })
+            },
+        )?;
         tokio::select! {
             biased;
             answer = answered => answer.unwrap_or_else(|_| unknown("the replica stopped, or the group is parked")),
@@ -190,18 +230,21 @@ impl<M: Machine> Group<M> {
 
     pub(crate) async fn submit_anywhere(
         &self,
+        note: u64,
         request: RequestId,
         command: Command,
         deadline: Duration,
-    ) -> Result<(Answer, LogId), ProposeError> {
-        let until = tokio::time::Instant::now() + deadline;
+    ) -> Result<(Answer, LogId, u64), ProposeError> {
+        let until = Instant::now() + deadline;
         let mut pause = LEAD_PAUSE;
         loop {
-            let left = until.saturating_duration_since(tokio::time::Instant::now());
+            let left = until.saturating_duration_since(Instant::now());
             let result = match self.leader() {
-                Some(leader) if leader.node != self.0.node => self.forward(&leader, request, &command, left).await,
-                _ => match tokio::time::timeout(left, self.submit(request, command.clone())).await {
-                    Ok(result) => result,
+                Some(leader) if leader.node != self.0.node => {
+                    self.forward(&leader, (note, request), &command, left).await
+                }
+                _ => match tokio::time::timeout(left, self.submit_noted(note, request, command.clone())).await {
+                    Ok(result) => result.map(|(answer, log_id)| (answer, log_id, self.0.post.word())),
                     Err(_) => unknown("no answer in time"),
                 },
             };
@@ -248,15 +291,15 @@ impl<M: Machine> Group<M> {
     async fn forward(
         &self,
         leader: &Leader,
-        request: RequestId,
+        (note, request): (u64, RequestId),
         command: &Command,
         left: Duration,
-    ) -> Result<(Answer, LogId), ProposeError> {
+    ) -> Result<(Answer, LogId, u64), ProposeError> {
         let (is_system, bytes) = match command {
             Command::System(system) => (true, system.to_bytes()),
             Command::Machine(bytes) => (false, bytes.clone()),
         };
-        let message = Request::Propose { request, is_system, command: bytes }.encode(self.0.id);
+        let message = Request::Propose { request, note, is_system, command: bytes }.encode(self.0.id);
         let forwarded = call(&*self.0.transport, Lane::Forward, &leader.address, message, left);
         let body = match self.while_led_by(leader.node, forwarded).await {
             None => return unknown("the leader changed before it answered"),
@@ -265,7 +308,8 @@ impl<M: Machine> Group<M> {
             Some(Err(error @ TransportError::Broken { .. })) => return unknown(&error.to_string()),
         };
         match ProposeAnswer::from_bytes(&body) {
-            Ok(ProposeAnswer::Applied { answer, log_id }) => Ok((answer, log_id)),
+            Ok(ProposeAnswer::Applied { answer, log_id, word }) => Ok((answer, log_id, word)),
+            Ok(ProposeAnswer::TurnedAway { word }) => Err(ProposeError::TurnedAway { word }),
             Ok(ProposeAnswer::NotApplied(_)) => Err(ProposeError::NotLeader { leader: None }),
             Ok(ProposeAnswer::Unknown(reason)) => Err(ProposeError::Unknown(reason)),
             Err(error) => Err(ProposeError::Unknown(format!("the leader's answer does not decode: {error}"))),

@@ -18,6 +18,7 @@ mod road;
 mod standing;
 mod status;
 mod succession;
+mod usher;
 
 pub(crate) use courier::Addressee;
 pub use courier::Waiting;
@@ -28,3 +29,4 @@ pub use membership::{MemberChange, MemberError};
 pub(crate) use open::GroupSetup;
 pub(crate) use status::GroupControl;
 pub use status::{GroupStatus, Role};
+pub use usher::Usher;

@@ -20,6 +20,7 @@ use super::repair::repair;
 use super::road::Road;
 use super::standing::Standing;
 use super::succession::succeed;
+use super::usher::Post;
 use crate::clock::{MachineClock, WallClock};
 use crate::errors::StartError;
 use crate::limits::{PROPOSALS_WAITING_BYTES_MAX, PROPOSALS_WAITING_MAX};
@@ -68,8 +69,14 @@ impl GroupSetup {
         let clock = Arc::new(MachineClock::new(Arc::clone(&self.wall)));
         let (proposals, waiting) = mpsc::channel(PROPOSALS_WAITING_MAX);
         let standing = Arc::new(Standing::new(self.id, self.node, self.timers, self.failed.clone()));
-        let road =
-            Road { raft: raft.clone(), clock: Arc::clone(&clock), standing: Arc::clone(&standing), proposals: waiting };
+        let post = Post::default();
+        let road = Road {
+            raft: raft.clone(),
+            clock: Arc::clone(&clock),
+            standing: Arc::clone(&standing),
+            proposals: waiting,
+            post: post.clone(),
+        };
         let group = Group(Arc::new(Inner {
             id: self.id,
             node: self.node,
@@ -80,6 +87,7 @@ impl GroupSetup {
             standing,
             transport: Arc::clone(&self.transport),
             proposals,
+            post,
             room: Arc::new(Semaphore::new(PROPOSALS_WAITING_BYTES_MAX)),
             closed: watch::Sender::new(false),
             held: HeldTracks::default(),

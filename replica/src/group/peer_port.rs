@@ -40,13 +40,14 @@ impl<M: Machine> PeerPort<M> {
             Request::SnapshotOffer { id, files } => self.offer(id, files),
             Request::SnapshotChunk { id, name, offset, chunk } => self.chunk(id, &name, offset, &chunk),
             Request::SnapshotInstall { id, vote, meta } => self.install(id, vote, meta).await,
-            Request::Propose { request, is_system, command } => {
+            Request::Propose { request, note, is_system, command } => {
                 let command = if is_system {
                     Command::System(System::from_bytes(&command).map_err(text)?)
                 } else {
                     Command::Machine(command)
                 };
-                Ok(propose_answer(self.group.submit(request, command).await).to_bytes())
+                let answer = self.group.submit_noted(note, request, command).await;
+                Ok(propose_answer(answer, self.group.0.post.word()).to_bytes())
             }
             Request::Hello { node } => Ok(self.hello(node).to_bytes()),
             Request::ReadIndex => {
@@ -140,9 +141,13 @@ impl<M: Machine> GroupPort for PeerPort<M> {
     }
 }
 
-fn propose_answer(result: Result<(machine::Answer, crate::raft_types::LogId), ProposeError>) -> ProposeAnswer {
+fn propose_answer(
+    result: Result<(machine::Answer, crate::raft_types::LogId), ProposeError>,
+    word: u64,
+) -> ProposeAnswer {
     match result {
-        Ok((answer, log_id)) => ProposeAnswer::Applied { answer, log_id },
+        Ok((answer, log_id)) => ProposeAnswer::Applied { answer, log_id, word },
+        Err(ProposeError::TurnedAway { word }) => ProposeAnswer::TurnedAway { word },
         Err(ProposeError::Unknown(reason)) => ProposeAnswer::Unknown(reason),
         Err(other) => ProposeAnswer::NotApplied(other.to_string()),
     }

@@ -9,9 +9,11 @@ use openraft::errors::{ClientWriteError, ForwardToLeader};
 use openraft::raft::ClientWriteResult;
 use rand::TryRngCore as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::errors::{Leader, ProposeError};
 use super::standing::Standing;
+use super::usher::Post;
 use crate::clock::MachineClock;
 use crate::limits::{ENTRIES_IN_FLIGHT_BYTES_MAX, ENTRIES_IN_FLIGHT_MAX};
 use crate::raft_types::{CallBack, Config, LogId, Payload};
@@ -24,6 +26,8 @@ pub(super) struct Proposal {
     pub answer: oneshot::Sender<Result<(Answer, LogId), ProposeError>>,
     /// Its part of what may wait.
     pub room: OwnedSemaphorePermit,
+    /// When it came.
+    pub since: Instant,
 }
 
 /// Bytes that a command takes in an entry, or a little more.
@@ -46,6 +50,7 @@ pub(super) struct Road<M: Machine> {
     pub clock: Arc<MachineClock>,
     pub standing: Arc<Standing>,
     pub proposals: mpsc::Receiver<Proposal>,
+    pub post: Post,
 }
 
 impl<M: Machine> Road<M> {
@@ -90,6 +95,9 @@ impl<M: Machine> Road<M> {
                 if !entry.has_room(bytes_of(&proposal.command)) {
                     next = Some(proposal);
                     break;
+                }
+                if let Some(usher) = self.post.usher() {
+                    usher.waited(proposal.since.elapsed());
                 }
                 bytes += bytes_of(&proposal.command);
                 entry.push(proposal.request, &proposal.command);

@@ -48,6 +48,8 @@ pub(crate) enum Request {
     /// A command for the group's leader, from a node that is not it. The bytes are one `machine::Command`.
     Propose {
         request: RequestId,
+        /// What the caller says to the leader's usher.
+        note: u64,
         is_system: bool,
         command: Bytes,
     },
@@ -82,11 +84,15 @@ pub(crate) enum ProposeAnswer {
     Applied {
         answer: Answer,
         log_id: LogId,
+        /// What the leader's usher says.
+        word: u64,
     },
     /// Surely not applied.
     NotApplied(String),
     /// It may have been applied, or may be yet.
     Unknown(String),
+    /// Surely not applied: the leader's usher did not let it on.
+    TurnedAway { word: u64 },
 }
 
 impl Request {
@@ -127,10 +133,11 @@ impl Request {
                 codec::write_vote(&mut out, vote);
                 codec::write_snapshot_meta(&mut out, meta);
             }
-            Self::Propose { request, is_system, command } => {
+            Self::Propose { request, note, is_system, command } => {
                 out.u8(8);
                 out.u64(request.session);
                 out.u64(request.sequence);
+                out.u64(*note);
                 out.bool(*is_system);
                 out.bytes(command);
             }
@@ -191,7 +198,8 @@ impl Request {
             },
             8 => {
                 let request = RequestId { session: input.u64()?, sequence: input.u64()? };
-                Self::Propose { request, is_system: input.bool()?, command: input.bytes()? }
+                let (note, is_system) = (input.u64()?, input.bool()?);
+                Self::Propose { request, note, is_system, command: input.bytes()? }
             }
             9 => Self::Hello { node: input.u64()? },
             10 => Self::ReadIndex,
@@ -311,14 +319,16 @@ impl Layout for Hello {
 impl Layout for ProposeAnswer {
     fn encode(&self, out: &mut Writer) {
         match self {
-            Self::Applied { answer: Answer::Reply(reply), log_id } => {
+            Self::Applied { answer: Answer::Reply(reply), log_id, word } => {
                 out.u8(0);
                 codec::write_log_id(out, log_id);
+                out.u64(*word);
                 out.bytes(reply);
             }
-            Self::Applied { answer: Answer::Refused(refusal), log_id } => {
+            Self::Applied { answer: Answer::Refused(refusal), log_id, word } => {
                 out.u8(1);
                 codec::write_log_id(out, log_id);
+                out.u64(*word);
                 out.u16(*refusal as u16);
             }
             Self::NotApplied(reason) => {
@@ -329,26 +339,31 @@ impl Layout for ProposeAnswer {
                 out.u8(3);
                 out.str(reason);
             }
+            Self::TurnedAway { word } => {
+                out.u8(4);
+                out.u64(*word);
+            }
         }
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
         Ok(match input.u8()? {
             0 => {
-                let log_id = codec::read_log_id(input)?;
-                Self::Applied { answer: Answer::Reply(input.bytes()?), log_id }
+                let (log_id, word) = (codec::read_log_id(input)?, input.u64()?);
+                Self::Applied { answer: Answer::Reply(input.bytes()?), log_id, word }
             }
             1 => {
-                let log_id = codec::read_log_id(input)?;
+                let (log_id, word) = (codec::read_log_id(input)?, input.u64()?);
                 let refusal = match input.u16()? {
                     1 => SessionRefusal::RequestTooOld,
                     2 => SessionRefusal::TooManySessions,
                     _ => return Err(DecodeError::Invalid("session refusal")),
                 };
-                Self::Applied { answer: Answer::Refused(refusal), log_id }
+                Self::Applied { answer: Answer::Refused(refusal), log_id, word }
             }
             2 => Self::NotApplied(input.str()?),
             3 => Self::Unknown(input.str()?),
+            4 => Self::TurnedAway { word: input.u64()? },
             tag => return Err(DecodeError::Unknown { what: "answer to a proposal", tag }),
         })
     }

@@ -106,7 +106,12 @@ impl Client {
                 self.look(run).await;
             }
             Err(ProposeError::Refused(refusal)) => run.broke(format!("client {} was refused: {refusal}", self.id)),
-            Err(ProposeError::NotLeader { .. } | ProposeError::NotApplied(_) | ProposeError::Unknown(_)) => {}
+            Err(
+                ProposeError::NotLeader { .. }
+                | ProposeError::TurnedAway { .. }
+                | ProposeError::NotApplied(_)
+                | ProposeError::Unknown(_),
+            ) => {}
         }
     }
 

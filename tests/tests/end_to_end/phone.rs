@@ -24,6 +24,7 @@ fn people_play_the_evening_on_their_phones() {
         "to one person": true,
         "lists, both languages": true,
         "topped up, taken out": true,
+        "asked for the payment password": true,
         "over a broken line": true,
         "waiting, then arrived": true,
         "quiet console": true,

@@ -70,7 +70,9 @@ impl Caller {
                         return None;
                     }
                     Err(ProposeError::Unknown(_)) => is_first = false,
-                    Err(ProposeError::NotLeader { .. } | ProposeError::NotApplied(_)) => {}
+                    Err(
+                        ProposeError::NotLeader { .. } | ProposeError::TurnedAway { .. } | ProposeError::NotApplied(_),
+                    ) => {}
                 }
             }
             let pause = self.dice.random_range(5..80);

@@ -113,6 +113,7 @@ pub(crate) fn propose_failed(error: ProposeError) -> Status {
             refused(Code::ResourceExhausted, TOO_MANY_SESSIONS, &SessionRefusal::TooManySessions.to_string())
         }
         ProposeError::NotLeader { leader } => not_applied("another node leads the group, or none does", hint(leader)),
+        ProposeError::TurnedAway { .. } => not_applied("too much is asked at the moment", hint(None)),
         ProposeError::NotApplied(reason) => not_applied(&reason, hint(None)),
         ProposeError::Unknown(reason) => unknown(&reason, Hint { retry_after: Some(RETRY_AFTER), ..Hint::default() }),
     }

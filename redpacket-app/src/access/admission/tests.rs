@@ -157,6 +157,18 @@ fn overload_sheds_lists_first_and_money_never() {
 }
 
 #[test]
+fn a_few_who_wait_long_are_no_crowd() {
+    let (mut admission, mut now) = (Admission::default(), 0);
+    for _ in 0..10 {
+        for user in 0..u128::from(CROWD_MIN - 1) {
+            assert!(admission.admits(level(Class::List, user, 0), now), "nobody is sent away");
+        }
+        now += WINDOW_MS;
+        admission.waited(10 * WAIT_US_MAX, now);
+    }
+}
+
+#[test]
 fn what_was_shed_comes_back_when_waiting_is_short() {
     let (mut admission, mut now) = (Admission::default(), 0);
     for _ in 0..20 {

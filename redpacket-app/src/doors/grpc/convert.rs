@@ -12,6 +12,7 @@ use proto::outcome::{self, DOOR_REFUSALS, Hint};
 use tonic::{Code, Request, Response, Status};
 
 use crate::access::admission::Class;
+use crate::access::entrance::Turn;
 use crate::app::App;
 use crate::failure::{DoorRefusal, Failure, Refusal};
 use crate::limits::PAGE_DEFAULT;
@@ -95,6 +96,7 @@ fn code(refusal: Refusal) -> Code {
             | DoorRefusal::FundingClosed
             | DoorRefusal::LockedOut
             | DoorRefusal::PasswordWrong
+            | DoorRefusal::PasswordNeeded
             | DoorRefusal::TooRisky,
         ) => Code::PermissionDenied,
         Refusal::Door(
@@ -178,7 +180,7 @@ pub(in crate::doors) async fn enter<T>(
     request: &Request<T>,
     class: Class,
     user: UserId,
-) -> Result<tokio::sync::OwnedSemaphorePermit, Failure> {
+) -> Result<Turn, Failure> {
     // A request that came by HTTP has no address here; that door has looked.
     let met = request.extensions().get::<tls::Met>();
     if let Some(address) = met.and_then(|met| met.address) {

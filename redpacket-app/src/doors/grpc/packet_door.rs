@@ -19,8 +19,9 @@ use super::Door;
 use super::convert::{self, Reply, enter, id, packet_status, reply, wire_cursor, wire_id};
 use super::convert_packet as words;
 use crate::access::admission::Class;
+use crate::access::entrance::Turn;
 use crate::failure::DoorRefusal;
-use crate::packet::open::Grabbed;
+use crate::packet::open::{Asked, Grabbed};
 use crate::packet::{lists, show};
 use crate::pay::order;
 use crate::tenpay::accounts::wallet;
@@ -53,9 +54,11 @@ impl RedPacket for Door {
 
     async fn send_packet(&self, request: Request<SendPacketRequest>) -> Reply<SendPacketReply> {
         let app = self.app()?;
-        let (_place, _) = self.let_in(&request, |request| &request.sender, Class::Open).await?;
-        let terms = words::terms(request.into_inner()).map_err(packet_status)?;
-        reply(app.sending.send(terms).await.map(|paid| SendPacketReply {
+        let (turn, _) = self.let_in(&request, |request| &request.sender, Class::Open).await?;
+        let mut request = request.into_inner();
+        let password = std::mem::take(&mut request.pay_password);
+        let terms = words::terms(request).map_err(packet_status)?;
+        reply(app.send(terms, &password, turn.level).await.map(|paid| SendPacketReply {
             packet: wire_id(paid.packet.bits()),
             state: words::paid_state(paid.expires.is_some()).into(),
             expires_ms: paid.expires.map_or(0, |expires| expires.0),
@@ -64,9 +67,9 @@ impl RedPacket for Door {
 
     async fn grab(&self, request: Request<GrabRequest>) -> Reply<GrabReply> {
         let app = self.app()?;
-        let (_place, user) = self.let_in(&request, |request| &request.user, Class::Grab).await?;
+        let (turn, user) = self.let_in(&request, |request| &request.user, Class::Grab).await?;
         let packet = convert::packet(&request.get_ref().packet).map_err(packet_status)?;
-        reply(app.opening.grab(packet, user).await.map(|answer| match answer {
+        reply(app.opening.grab(packet, user, turn.level).await.map(|answer| match answer {
             Grabbed::Left { shares, needs_password } => {
                 GrabReply { shares_left: u32::from(shares), claim: None, has_password: needs_password }
             }
@@ -76,13 +79,14 @@ impl RedPacket for Door {
 
     async fn open(&self, request: Request<OpenRequest>) -> Reply<OpenReply> {
         let app = self.app()?;
-        let (_place, user) = self.let_in(&request, |request| &request.user, Class::Open).await?;
+        let (turn, user) = self.let_in(&request, |request| &request.user, Class::Open).await?;
         let OpenRequest { packet, password, .. } = request.into_inner();
         let packet = convert::packet(&packet).map_err(packet_status)?;
         if !password.is_empty() && app.guesses.is_locked(&user, Instant::now()) {
             return Err(packet_status(DoorRefusal::LockedOut));
         }
-        let opened = app.opening.open(packet, user, words::password(&password)).await;
+        let asked = Asked { packet, user, level: turn.level };
+        let opened = app.opening.open(asked, words::password(&password)).await;
         match &opened {
             _ if password.is_empty() => {}
             Ok(_) => app.guesses.right(&user),
@@ -174,7 +178,7 @@ impl Door {
         request: &Request<T>,
         who: impl Fn(&T) -> &bytes::Bytes + Send,
         class: Class,
-    ) -> Result<(tokio::sync::OwnedSemaphorePermit, UserId), Status> {
+    ) -> Result<(Turn, UserId), Status> {
         let user = convert::user(who(request.get_ref())).map_err(packet_status)?;
         let place = enter(self.app()?, request, class, user).await.map_err(packet_status)?;
         Ok((place, user))

@@ -16,6 +16,7 @@ use super::Door;
 use super::convert::{self, Reply, enter, id, packet_status, reply};
 use super::convert_pay as words;
 use crate::access::admission::Class;
+use crate::access::entrance::Turn;
 use crate::app::App;
 use crate::derived::derived;
 use crate::failure::{Failure, unexpected};
@@ -101,7 +102,7 @@ impl Door {
         &self,
         request: &Request<T>,
         who: impl Fn(&T) -> &Bytes + Send,
-    ) -> Result<(tokio::sync::OwnedSemaphorePermit, UserId), Status> {
+    ) -> Result<(Turn, UserId), Status> {
         let user = convert::user(who(request.get_ref())).map_err(packet_status)?;
         let place = enter(self.app()?, request, Class::Money, user).await.map_err(packet_status)?;
         Ok((place, user))

@@ -63,6 +63,7 @@ pub(super) struct NewPacket {
     cover: String,
     password: String,
     life_ms: u64,
+    pay_password: String,
 }
 
 /// The request with the phone's token.
@@ -122,6 +123,7 @@ pub(super) async fn send(State(door): State<Door>, headers: HeaderMap, Body(new)
         cover: new.cover,
         password: new.password,
         life_ms: new.life_ms,
+        pay_password: new.pay_password,
     };
     let reply = door.send_packet(with_token(&headers, request)).await?.into_inner();
     let is_sent = reply.state() == OrderState::Sent;

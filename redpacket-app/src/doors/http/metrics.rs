@@ -72,6 +72,7 @@ fn metrics(app: &App) -> String {
     for (class, shed) in ["money", "open", "grab", "list"].into_iter().zip(app.entrance.shed()) {
         page.value("requests_shed", &format!("{{class=\"{class}\"}}"), shed);
     }
+    callees(app, &mut page);
     page.family("listeners", "gauge", "Phones that listen to their news.");
     page.value("listeners", "", app.listeners.count());
     packets(app, &mut page);
@@ -79,6 +80,19 @@ fn metrics(app: &App) -> String {
     patrol(app, &mut page);
     rounds(app, &mut page);
     page.0
+}
+
+fn callees(app: &App, page: &mut Page) {
+    page.family(
+        "callee_requests_shed",
+        "counter",
+        "Requests sent away here because their group's leader would, by group.",
+    );
+    let ledgers = app.homes.ledgers().map(|shard| (shard.group.id(), shard.callee.shed()));
+    let packets = app.homes.packet_shards().map(|shard| (shard.group.id(), shard.callee.shed()));
+    for (group, shed) in ledgers.chain(packets) {
+        page.value("callee_requests_shed", &format!("{{group=\"{}\"}}", group.0), shed);
+    }
 }
 
 fn packets(app: &App, page: &mut Page) {
