@@ -46,7 +46,7 @@ pub(super) async fn raise<M: Machine>(group: Group<M>) {
             continue;
         }
         if group.format() < known
-            && let Some(format) = common(&group, known).await
+            && let Some(format) = known_to_all(&group, known).await
             && format > group.format()
         {
             let raised = group.submit(RequestId::NONE, Command::System(System::Raise { format })).await;
@@ -69,7 +69,7 @@ pub(super) async fn known_at<M: Machine>(group: &Group<M>, address: &str) -> Opt
 }
 
 /// The latest format that every member knows.
-async fn common<M: Machine>(group: &Group<M>, known: Format) -> Option<Format> {
+async fn known_to_all<M: Machine>(group: &Group<M>, known: Format) -> Option<Format> {
     let others = others(group).await;
     others.into_iter().try_fold(known, |least, (_, known)| Some(least.min(known?)))
 }
