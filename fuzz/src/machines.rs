@@ -1,7 +1,8 @@
 //! Coverage-guided bytes for the pure machines: whatever an entry holds, it is applied, refused or parked.
 //!
 //! ```text
-//!  which u8 | { kind u8 | bytes u16 | … } …      which machine; then commands, records and times, as long as there are bytes
+//!  which u8 | { kind u8 | bytes u16 | … } …      which machine; then commands, records and times, as long as there are bytes;
+//!                                                kind 255: the rest is the bytes of a damaged row
 //! ```
 //!
 //! Why here and not at the doors: a panic in `apply` stops all three replicas, a panic in a door one connection.
@@ -13,8 +14,8 @@ use bytes::Bytes;
 use ledger::LedgerMachine;
 use libfuzzer_sys::fuzz_target;
 use machine::{
-    Command, EntryWriter, GroupId, Host, Layout as _, LogIndex, Machine, MemoryStore, RequestId, System, TimestampMs,
-    Track,
+    Command, EntryWriter, Format, GroupId, Host, Layout as _, LogIndex, Machine, MemoryStore, RequestId, System,
+    TimestampMs, Track,
 };
 use packets::PacketsMachine;
 use queue_core::{DirectoryMachine, QueueMachine};
@@ -24,10 +25,14 @@ const ENTRIES_MAX: u64 = 64;
 
 fn play<M: Machine>(mut input: &[u8]) {
     let mut store = MemoryStore::default();
-    let Ok(mut host) = Host::<M>::load(GroupId(1), &store) else { return };
+    let Ok(mut host) = Host::<M>::load(GroupId(1), &store, Format::LATEST) else { return };
     let mut now = TimestampMs(1_700_000_000_000);
     for index in 1..=ENTRIES_MAX {
         let [kind, high, low, rest @ ..] = input else { break };
+        if *kind == u8::MAX {
+            input = rest;
+            break;
+        }
         let wanted = usize::from(u16::from_be_bytes([*high, *low])).min(rest.len());
         let (bytes, left) = rest.split_at(wanted);
         input = left;
@@ -37,7 +42,13 @@ fn play<M: Machine>(mut input: &[u8]) {
             0 => now = now.plus(u64::from(*low) << (high % 32)),
             1 => {
                 let source = GroupId(u32::from(kind / 64));
-                command = Command::System(System::Deliver { source, track: Track::default(), epoch: 0, first: index, records: vec![bytes] });
+                command = Command::System(System::Deliver {
+                    source,
+                    track: Track::default(),
+                    epoch: 0,
+                    first: index,
+                    records: vec![bytes],
+                });
             }
             2 => match host.machine().due(&store, now) {
                 Ok(Some(due)) => command = Command::Machine(due.to_bytes()),
@@ -54,7 +65,18 @@ fn play<M: Machine>(mut input: &[u8]) {
             store.commit(&outcome.rows);
         }
     }
-    assert!(Host::<M>::load(GroupId(1), &store).is_ok(), "what was written is read back");
+    // What is left is a damaged row: refused or not, it may still be one.
+    let mut rows: std::collections::BTreeMap<_, _> =
+        store.rows().map(|(key, value)| (key.clone(), value.clone())).collect();
+    if let [which, bytes @ ..] = input
+        && let Some(value) = rows.values_mut().nth(usize::from(*which))
+    {
+        *value = Bytes::copy_from_slice(bytes);
+        let mut damaged = MemoryStore::default();
+        damaged.replace(rows, std::collections::BTreeMap::new());
+        drop(Host::<M>::load(GroupId(1), &damaged, Format::LATEST));
+    }
+    assert!(Host::<M>::load(GroupId(1), &store, Format::LATEST).is_ok(), "what was written is read back");
 }
 
 fuzz_target!(|input: &[u8]| {

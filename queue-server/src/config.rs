@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
+use machine::Format;
 
 use crate::push::Reach;
 
@@ -78,6 +79,10 @@ pub struct Config {
     /// the same; a node that holds data passes it over.
     #[arg(long, env = "TERCET_RESTORE")]
     pub restore: Option<PathBuf>,
+    /// Take this process for a release that knows formats up to this one: to keep the way back to that release open on all
+    /// nodes, or to rehearse an upgrade.
+    #[arg(long, env = "TERCET_FORMAT", hide = true)]
+    pub format: Option<u32>,
     /// gRPC address of a node of the payment app, whose audit of the money the console shows. Once per node.
     #[arg(long = "app")]
     pub apps: Vec<String>,
@@ -142,6 +147,12 @@ impl Config {
         hosts.extend(self.grpc_names.iter().cloned());
         hosts.dedup();
         hosts
+    }
+
+    /// The latest format that this process knows.
+    #[must_use]
+    pub fn known_format(&self) -> Format {
+        self.format.map_or(Format::LATEST, Format)
     }
 
     /// The members by id.

@@ -81,6 +81,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         timers: Timers::default(),
         wall: system_wall_clock(),
         seal: Seal::of(&seals.identity),
+        known: config.known_format(),
     })?);
     if let Some(backup) = &config.restore {
         restore(&replica, backup, config.groups).await?;

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
+use machine::Format;
 
 use crate::limits::GROUPS_MAX;
 use crate::pay::Allowed;
@@ -82,6 +83,10 @@ pub struct Config {
     /// gRPC address of a risk system that is asked before each payment of an order, as HOST:PORT; none: nobody is.
     #[arg(long)]
     pub risk: Option<String>,
+    /// Take this process for a release that knows formats up to this one: to keep the way back to that release open on all
+    /// nodes, or to rehearse an upgrade.
+    #[arg(long, env = "TERCET_FORMAT", hide = true)]
+    pub format: Option<u32>,
     /// A credit not booked for this long is put into the queue again. Milliseconds.
     #[arg(long, default_value_t = packets::limits::CREDIT_RETRY_MS)]
     pub resend_after_ms: u64,
@@ -122,6 +127,12 @@ impl Config {
     #[must_use]
     pub fn user_rate(&self) -> u32 {
         self.user_rate.unwrap_or(if self.open_registration { 0 } else { USER_RATE })
+    }
+
+    /// The latest format that this process knows.
+    #[must_use]
+    pub fn known_format(&self) -> Format {
+        self.format.map_or(Format::LATEST, Format)
     }
 
     /// The members by number.

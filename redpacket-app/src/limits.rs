@@ -78,6 +78,13 @@ pub(crate) const SWEEP_BATCH: usize = 256;
 pub(crate) const REFUNDS_UNDER_WAY_MAX: usize = 32;
 /// How often the outbox is looked at when nothing says that it is not empty.
 pub(crate) const OUTBOX_EVERY: Duration = Duration::from_millis(250);
+/// gRPC: a connection is asked for a sign of life this often, and has the next for it.
+pub(crate) const GRPC_KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const GRPC_KEEPALIVE_MAX: Duration = Duration::from_secs(5);
+/// gRPC: calls under way on one connection, and so many that it may give up at once.
+pub(crate) const GRPC_STREAMS_MAX: u32 = 4096;
+/// gRPC: bytes of a call's headers.
+pub(crate) const GRPC_HEADER_BYTES_MAX: u32 = 16 * 1024;
 /// Postings of one message of the published journal: their words are shorter than the smallest body limit of a topic.
 pub(crate) const FEED_MESSAGE_POSTINGS: usize = 256;
 /// Messages of one publishing of the journal.

@@ -87,6 +87,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), N
         timers: Timers::default(),
         wall: system_wall_clock(),
         seal: Seal::of(&seals.identity),
+        known: config.known_format(),
     })?);
     let slot = Slot::default();
     let grpc = listen(&config.grpc.to_string()).await?;

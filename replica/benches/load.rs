@@ -125,6 +125,7 @@ async fn start(folder: &std::path::Path) -> Result<Vec<Node>, Failure> {
             timers: Timers::default(),
             wall: system_wall_clock(),
             seal: None,
+            known: machine::Format::LATEST,
         };
         let replica = Replica::open(config)?;
         let served = tonic::transport::Server::builder().add_service(replica.service());

@@ -1,6 +1,6 @@
 //! Why a replica does not start.
 
-use machine::GroupId;
+use machine::{GroupId, LoadError};
 
 /// Why a replica, or one of its groups, does not start. Each asks for an operator; none is retried.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,17 @@ pub enum StartError {
     /// The data folder was written by a release this one cannot read.
     #[error("the data folder has format {0}, which this release cannot read")]
     WrongFormat(String),
+    /// The data folder, or a group in it, was written by a later release.
+    #[error(
+        "the data folder has format {found}, and this release knows formats up to {known}: start the newer release again, \
+         or replace this node; a format never goes back"
+    )]
+    NewerFormat {
+        /// The folder's.
+        found: u32,
+        /// What is known here.
+        known: u32,
+    },
     /// The log of all groups has lost what was synced.
     #[error("the log is damaged on this node, which must be replaced: {0}")]
     LogDamaged(String),
@@ -64,6 +75,14 @@ impl StartError {
     /// A log that does not open.
     pub(crate) fn log(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::InvalidData { Self::LogDamaged(error.to_string()) } else { error.into() }
+    }
+
+    /// Rows that a machine cannot be made of.
+    pub(crate) fn load(group: GroupId, error: &LoadError) -> Self {
+        match error {
+            LoadError::Newer { found, known } => Self::NewerFormat { found: found.0, known: known.0 },
+            error => Self::damaged(group, error),
+        }
     }
 
     pub(crate) fn damaged(group: GroupId, error: &dyn std::fmt::Display) -> Self {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use bytes::Bytes;
-use machine::{BodyRef, GroupId, Layout as _, RequestId};
+use machine::{BodyRef, Format, GroupId, Layout as _, RequestId};
 use openraft::impls::leader_id_adv::LeaderId;
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
 use rand::rngs::StdRng;
@@ -47,7 +47,8 @@ fn messages() -> Vec<Bytes> {
         Request::Body { body: BodyRef(7) },
     ];
     let mut found: Vec<Bytes> = requests.iter().map(|request| request.encode(GroupId(1))).collect();
-    found.push(Hello::default().to_bytes());
+    let (acknowledged, known) = (Some(7), Format::LATEST);
+    found.push(Hello { is_initialized: true, is_voter: true, acknowledged, wall_ms: 9, known }.to_bytes());
     found.push(ProposeAnswer::Unknown("no".to_owned()).to_bytes());
     found.push(ProposeAnswer::TurnedAway { word: 7 }.to_bytes());
     found.push(Position::default().to_bytes());

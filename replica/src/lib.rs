@@ -18,6 +18,7 @@ mod errors;
 mod group;
 #[cfg(test)]
 mod hostile_tests;
+mod identity;
 pub mod limits;
 mod log;
 mod net;

@@ -1,7 +1,7 @@
 //! A node's replication: one data folder, one log, several groups.
 //!
 //! ```text
-//!  folder/IDENTITY      format and node id
+//!  folder/IDENTITY      whose it is, and the latest format of anything in it
 //!  folder/LOCK          held while the process runs
 //!  folder/DRAINED       there while this node shall lead nothing
 //!  folder/RESTORED      there once a backup was put in place
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
-use machine::{Delivery, GroupId, Machine, System};
+use machine::{Delivery, Format, GroupId, Machine, System};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -26,11 +26,11 @@ use crate::backup::{self, GroupBackup, Place};
 use crate::clock::WallClock;
 use crate::errors::StartError;
 use crate::group::{Addressee, Group, GroupControl, GroupSetup, GroupStatus, MemberChange, MemberError, Role};
+use crate::identity::{Identity, Knowledge};
 use crate::log::{FsyncGauge, GroupLog, LogEngine, SegmentLog};
 use crate::net::{Carrier, GrpcTransport, ReplicationService, Seal, Switchboard, Transport};
 use crate::state::{RocksBudget, RocksRows};
 
-const FORMAT: &str = "tercet-1";
 const DRAINED: &str = "DRAINED";
 const RESTORED: &str = "RESTORED";
 
@@ -74,11 +74,14 @@ pub struct ReplicaConfig {
     pub wall: WallClock,
     /// How nodes prove to each other who they are; none: they do not.
     pub seal: Option<Seal>,
+    /// The latest format that this process knows: [`Format::LATEST`], or less to keep the way back to an older release.
+    pub known: Format,
 }
 
 /// The replication of one process.
 pub struct Replica {
     config: ReplicaConfig,
+    knowledge: Knowledge,
     transport: Arc<dyn Transport>,
     switchboard: Arc<Switchboard>,
     log: Arc<dyn LogEngine>,
@@ -115,12 +118,13 @@ impl Replica {
             Err(TryLockError::WouldBlock) => return Err(StartError::InUse),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        check_identity(&config.folder, config.node)?;
+        let identity = Identity::check(&config.folder, config.node, config.known)?;
         let gauge = Arc::new(FsyncGauge::default());
         let log = SegmentLog::open(&config.folder.join("log"), Arc::clone(&gauge)).map_err(StartError::log)?;
         let transport = GrpcTransport::new(config.seal.clone());
         config.members.iter().for_each(|(node, address)| transport.meet(*node, address));
         Ok(Self {
+            knowledge: Knowledge { format: config.known, mark: identity.mark() },
             config,
             transport: Arc::new(transport),
             switchboard: Arc::default(),
@@ -156,6 +160,7 @@ impl Replica {
             switchboard: Arc::clone(&self.switchboard),
             addressee: Arc::clone(&self.groups) as Arc<dyn Addressee>,
             wall: Arc::clone(&self.config.wall),
+            knowledge: self.knowledge.clone(),
             failed: self.failed.clone(),
         };
         let group: Group<M> = setup.open().await?;
@@ -177,6 +182,12 @@ impl Replica {
     #[must_use]
     pub const fn node(&self) -> u64 {
         self.config.node
+    }
+
+    /// The latest format that this process knows.
+    #[must_use]
+    pub const fn known(&self) -> Format {
+        self.config.known
     }
 
     /// Every group of this node.
@@ -310,30 +321,4 @@ fn keep_mark(folder: &Path, name: &str, is_set: bool) -> std::io::Result<()> {
         return Err(error);
     }
     File::open(folder)?.sync_all()
-}
-
-/// Writes the identity of a new folder, or checks the one that is there.
-fn check_identity(folder: &Path, node: u64) -> Result<(), StartError> {
-    let path = folder.join("IDENTITY");
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let text = format!("{FORMAT}\nnode {node}\n");
-            fs::write(&path, &text)?;
-            File::open(&path)?.sync_all()?;
-            File::open(folder)?.sync_all()?;
-            text
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let mut lines = text.lines();
-    let format = lines.next().unwrap_or_default();
-    if format != FORMAT {
-        return Err(StartError::WrongFormat(format.to_owned()));
-    }
-    let found = lines.next().and_then(|line| line.strip_prefix("node ")).and_then(|id| id.parse().ok());
-    match found {
-        Some(found) if found == node => Ok(()),
-        found => Err(StartError::WrongNode { found: found.unwrap_or(0), expected: node }),
-    }
 }

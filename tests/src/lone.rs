@@ -2,6 +2,7 @@
 //!
 //! Must never: leave a process or a folder behind, or end a process by its name.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -35,25 +36,49 @@ impl LoneNode {
     /// A node that asks for keys, and takes the operator's.
     #[must_use]
     pub fn with_keys(more: &[&str]) -> Self {
-        Self::start(true, None, more)
+        Self::start(true, None, None, more)
     }
 
     /// A node that asks for none.
     #[must_use]
     pub fn keyless(more: &[&str]) -> Self {
-        Self::start(false, None, more)
+        Self::start(false, None, None, more)
     }
 
     /// A node that asks for none, and listens for gRPC at `grpc`.
     #[must_use]
     pub fn keyless_at(grpc: &str, more: &[&str]) -> Self {
-        Self::start(false, Some(grpc), more)
+        Self::start(false, Some(grpc), None, more)
     }
 
-    fn start(has_keys: bool, at: Option<&str>, more: &[&str]) -> Self {
+    /// A node that asks for none, on data that a node 1 left in the folder of this archive.
+    #[must_use]
+    pub fn keyless_on(archive: &Path, more: &[&str]) -> Self {
+        Self::start(false, None, Some(archive), more)
+    }
+
+    /// Ends the node as an operator does, and puts its data into an archive.
+    pub fn archive(mut self, archive: &Path) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the node is told to end");
+        assert!(self.ended(), "the node ends well: {}", self.log());
+        tar(&[
+            "-czf".as_ref(),
+            archive.as_os_str(),
+            "--sparse".as_ref(),
+            "-C".as_ref(),
+            self.path().as_os_str(),
+            "1".as_ref(),
+        ]);
+    }
+
+    fn start(has_keys: bool, at: Option<&str>, data: Option<&Path>, more: &[&str]) -> Self {
         // The system's temporary folder may be memory; an fsync there means nothing.
         let folder = tempfile::Builder::new().prefix("tercet-test-").tempdir_in("/var/tmp");
         let folder = folder.expect("a temporary folder can be made");
+        if let Some(archive) = data {
+            tar(&["-xf".as_ref(), archive.as_os_str(), "-C".as_ref(), folder.path().as_os_str()]);
+        }
         let [grpc, http, tcp] = ports().map(|port| format!("127.0.0.1:{port}"));
         let grpc = at.map_or(grpc, str::to_owned);
         let mut command = Command::new(binary("queue-server"));
@@ -150,6 +175,11 @@ impl Drop for LoneNode {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn tar(words: &[&OsStr]) {
+    let done = Command::new("tar").args(words).output().expect("tar runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
 fn operator_key(folder: &Path) -> PathBuf {

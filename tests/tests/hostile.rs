@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::Bytes;
 use ledger::LedgerMachine;
 use machine::{
-    Command, Destination, EntryView, EntryWriter, GroupId, Host, Layout as _, LogIndex, Machine, MemoryStore,
+    Command, Destination, EntryView, EntryWriter, Format, GroupId, Host, Layout as _, LogIndex, Machine, MemoryStore,
     RequestId, System, TimestampMs, Track,
 };
 use packets::PacketsMachine;
@@ -138,7 +138,7 @@ struct Tally {
 fn history<M: Machine>(corpus: &[Vec<u8>], rounds: u64, dice: &mut StdRng, tally: &mut Tally) {
     let group = GroupId(1);
     let mut store = MemoryStore::default();
-    let mut host = Host::<M>::load(group, &store).expect("nothing is stored");
+    let mut host = Host::<M>::load(group, &store, Format::LATEST).expect("nothing is stored");
     let mut now = TimestampMs(1_700_000_000_000);
     for index in 1..=rounds {
         now = now.plus(dice.random_range(0..HOUR_MS));
@@ -159,7 +159,7 @@ fn history<M: Machine>(corpus: &[Vec<u8>], rounds: u64, dice: &mut StdRng, tally
         // What is not an entry says so, however it is asked.
         assert!(outcome.parked.is_some() || EntryView::decode(next).is_ok());
     }
-    drop(Host::<M>::load(group, &store).expect("what was written is read back"));
+    drop(Host::<M>::load(group, &store, Format::LATEST).expect("what was written is read back"));
     for _ in 0..20 {
         let mut rows: std::collections::BTreeMap<_, _> =
             store.rows().map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -172,7 +172,7 @@ fn history<M: Machine>(corpus: &[Vec<u8>], rounds: u64, dice: &mut StdRng, tally
         let mut damaged = MemoryStore::default();
         damaged.replace(rows, std::collections::BTreeMap::new());
         // Refused or not: a damaged row may still be a row.
-        drop(Host::<M>::load(group, &damaged));
+        drop(Host::<M>::load(group, &damaged, Format::LATEST));
     }
 }
 

@@ -20,6 +20,8 @@ use crate::limits::POLL_PAUSE;
 
 /// Bytes of a process' name that Linux keeps.
 const NAME_BYTES_MAX: usize = 15;
+/// Where the number of threads stands in `/proc/PID/stat`, behind the name.
+const STAT_THREADS: usize = 17;
 
 /// The process of a node.
 #[derive(Clone, Debug)]
@@ -102,11 +104,14 @@ fn holds_files(stat: &str, binary: &str) -> bool {
     named_and_alive(stat) == Some(name)
 }
 
-/// The name in a line of `/proc/PID/stat` (`pid (name) state ...`). `None`: it is a zombie's, or no such line.
+/// The name in a line of `/proc/PID/stat` (`pid (name) state ...`). `None`: it is a zombie's without threads, or no such line.
+/// A first thread that is a zombie says nothing of the others: they may still be in the disk, and hold files and ports.
 fn named_and_alive(stat: &str) -> Option<&str> {
     let (head, tail) = stat.rsplit_once(") ")?;
     let (_, name) = head.split_once(" (")?;
-    (!tail.starts_with(['Z', 'X'])).then_some(name)
+    let threads = tail.split(' ').nth(STAT_THREADS).and_then(|count| count.parse::<u32>().ok());
+    let is_gone = tail.starts_with(['Z', 'X']) && threads.unwrap_or(0) < 2;
+    (!is_gone).then_some(name)
 }
 
 /// A signal by its number or its name, with or without SIG.
@@ -151,6 +156,8 @@ mod tests {
             ("7 (queue-server) D 1 7 7 0", true),
             ("7 (queue-server) Z 1 7 7 0", false),
             ("7 (queue-server) X 1 7 7 0", false),
+            ("7 (queue-server) Z 1 7 7 0 -1 4 0 0 0 0 5 6 0 0 25 5 3 0", true),
+            ("7 (queue-server) Z 1 7 7 0 -1 4 0 0 0 0 5 6 0 0 25 5 1 0", false),
             ("7 (kworker/0:1) I 2 0 0 0", false),
             ("", false),
         ];

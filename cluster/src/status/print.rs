@@ -44,8 +44,9 @@ pub(crate) fn text(verdict: &Verdict) -> String {
         if let Ok(status) = answer {
             let fsync = status.fsync.unwrap_or_default();
             lines.push(format!(
-                "node {node}: version {}, up {} s, fsync p50 {} us p99 {} us, {} of {} GB free",
+                "node {node}: version {} (format {}), up {} s, fsync p50 {} us p99 {} us, {} of {} GB free",
                 status.version,
+                status.known_format,
                 status.uptime_ms / 1000,
                 fsync.p50_us,
                 fsync.p99_us,
@@ -89,6 +90,7 @@ fn node(view: &View) -> Value {
                 "node": view.node,
                 "up": true,
                 "version": status.version,
+                "known_format": status.known_format,
                 "uptime_ms": status.uptime_ms,
                 "quarantined": status.quarantined,
                 "disk_free_bytes": status.disk_free_bytes,
@@ -115,6 +117,7 @@ fn group(group: &GroupStatus) -> Value {
         "snapshot": group.snapshot_index,
         "leader": group.leader,
         "parked": group.parked,
+        "format": group.format,
     })
 }
 

@@ -40,6 +40,14 @@ pub(crate) const GRPC_HEADER_BYTES_MAX: u32 = 16 * 1024;
 pub(crate) const GRPC_CALL_MAX: Duration = Duration::from_secs(45);
 /// gRPC: bytes that all calls under way, but for streams, may have brought. Beyond it calls are sent away.
 pub(crate) const GRPC_HELD_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// gRPC: bytes that answers hold which their callers have not taken yet, those of streams too. Beyond it an answer is not
+/// given, and its caller asks again.
+pub(crate) const GRPC_ANSWER_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// gRPC: an answer smaller than this is not counted: a stream costs as much by itself.
+pub(crate) const GRPC_ANSWER_BYTES_COUNTED: usize = 4 * 1024;
+/// gRPC: calls that a client has given up before they were looked at, on one connection. As many as it may make: who gives
+/// up all his calls at once, because a node was slow, keeps his connection; who goes on so is closed.
+pub(crate) const GRPC_RESETS_WAITING_MAX: usize = GRPC_STREAMS_MAX as usize;
 
 /// A proof of a key pair is good so long before and after it was signed: clocks are not one.
 pub(crate) const PROOF_AGE_MAX: Duration = Duration::from_secs(30);
@@ -48,5 +56,6 @@ pub(crate) const PROOFS_MAX: usize = 1 << 19;
 
 const _: () = assert!(CONNECTIONS_PER_ADDRESS_MAX < CONNECTIONS_MAX);
 const _: () = assert!(GRPC_CALL_MAX.as_millis() > proto::limits::WAIT_MS_MAX as u128 + 3_000);
+const _: () = assert!(GRPC_ANSWER_BYTES_MAX > 16 * proto::limits::WIRE_BYTES_MAX);
 const _: () =
     assert!(GRPC_HELD_BYTES_MAX > 16 * proto::limits::WIRE_BYTES_MAX && GRPC_HELD_BYTES_MAX < u32::MAX as usize);

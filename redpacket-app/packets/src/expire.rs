@@ -72,7 +72,7 @@ pub(crate) fn due(source: &dyn RowSource, now: TimestampMs) -> Result<Option<Com
         Ok(packets) if packets.is_empty() => Ok(None),
         Ok(packets) => Ok(Some(Command::Tick { packets })),
         Err(LoadError::Store(failure)) => Err(failure),
-        Err(error @ LoadError::Row { .. }) => Err(StoreFailure(error.to_string())),
+        Err(error @ (LoadError::Row { .. } | LoadError::Newer { .. })) => Err(StoreFailure(error.to_string())),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::ids::{GroupId, LogIndex, TimestampMs};
+use crate::ids::{Format, GroupId, LogIndex, TimestampMs};
 use crate::layout::{DecodeError, Layout};
 use crate::rows::{Key, RowSource, Rows, StoreFailure};
 
@@ -17,6 +17,8 @@ pub struct Context {
     pub now: TimestampMs,
     /// Random bits drawn by the leader's operating system, different for each command. Never from a client.
     pub seed: u64,
+    /// The group's format: what all its members know. A row or a deed of a later one waits until the group has it.
+    pub format: Format,
 }
 
 /// Why a machine cannot be rebuilt from its rows.
@@ -30,6 +32,13 @@ pub enum LoadError {
         key: String,
         /// What is wrong with it.
         error: DecodeError,
+    },
+    /// The group has a later format than this process knows.
+    Newer {
+        /// The group's.
+        found: Format,
+        /// What is known here.
+        known: Format,
     },
 }
 
@@ -58,6 +67,11 @@ impl core::fmt::Display for LoadError {
         match self {
             Self::Store(failure) => failure.fmt(f),
             Self::Row { key, error } => write!(f, "row {key} cannot be read: {error}"),
+            Self::Newer { found, known } => write!(
+                f,
+                "the group has format {}, and this release knows formats up to {}: start the newer release again",
+                found.0, known.0
+            ),
         }
     }
 }
@@ -73,6 +87,13 @@ pub trait Machine: Sized + Send + Sync + 'static {
     type Command: Layout + Send + Sync + 'static;
     /// What comes back. A refusal is a reply too.
     type Reply: Layout + Send + Sync + 'static;
+
+    /// The format that `command` came with: it is proposed only to a group that has it, and parks the group on a replica
+    /// that does not know it.
+    fn since(command: &Self::Command) -> Format {
+        let _ = command;
+        Format::FIRST
+    }
 
     /// Rebuilds the machine from rows.
     fn load(rows: &dyn RowSource) -> Result<Self, LoadError>;

@@ -10,7 +10,7 @@
 
 use bytes::Bytes;
 
-use crate::ids::{Destination, GroupId, TimestampMs, Track};
+use crate::ids::{Destination, Format, GroupId, TimestampMs, Track};
 use crate::layout::{DecodeError, Layout, Reader, Writer};
 use crate::limits::{COMMANDS_PER_ENTRY_MAX, COURIER_BATCH_MAX};
 
@@ -68,6 +68,11 @@ pub enum System {
         /// Last applied sequence.
         upto: u64,
     },
+    /// All members know this format: the group has it from here on.
+    Raise {
+        /// The format.
+        format: Format,
+    },
 }
 
 impl Layout for System {
@@ -89,6 +94,10 @@ impl Layout for System {
                 target.encode(out);
                 out.u64(*upto);
             }
+            Self::Raise { format } => {
+                out.u8(3);
+                out.u32(format.0);
+            }
         }
     }
 
@@ -106,6 +115,7 @@ impl Layout for System {
                 Ok(Self::Deliver { source, track, epoch, first, records })
             }
             2 => Ok(Self::Acknowledge { target: Destination::decode(input)?, upto: input.u64()? }),
+            3 => Ok(Self::Raise { format: Format(input.u32()?) }),
             tag => Err(DecodeError::Unknown { what: "system command", tag }),
         }
     }

@@ -12,12 +12,14 @@ use bytes::Bytes;
 use crate::contract::{Context, LoadError, Machine};
 use crate::courier::{Courier, CourierStatus, Delivery, Record};
 use crate::entry::{Command, EntryView, RequestId, System};
-use crate::ids::{Destination, GroupId, LogIndex, TimestampMs, Track};
+use crate::ids::{Destination, Format, GroupId, LogIndex, TimestampMs, Track};
 use crate::layout::{DecodeError, Layout, Reader, Writer};
 use crate::rows::{Key, RowSource, Rows, StoreFailure};
 use crate::session::{Seen, SessionRefusal, SessionTable};
 
 const STAMP: u8 = 0x07;
+/// The group's format; absent while it is the first.
+const FORMAT: u8 = 0x08;
 /// Odd constant of the SplitMix64 generator (Steele, Lea, Flood 2014): spreads one entry seed over its commands.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -79,16 +81,28 @@ pub struct Host<M> {
     sessions: SessionTable,
     courier: Courier,
     now: TimestampMs,
+    format: Format,
+    known: Format,
 }
 
 impl<M: Machine> Host<M> {
-    /// Rebuilds the host of `group` from rows.
-    pub fn load(group: GroupId, rows: &dyn RowSource) -> Result<Self, LoadError> {
+    /// Rebuilds the host of `group` from rows, as a process that knows formats up to `known`.
+    pub fn load(group: GroupId, rows: &dyn RowSource, known: Format) -> Result<Self, LoadError> {
         let now = match rows.get(&[STAMP])? {
             Some(value) => TimestampMs(Reader::new(value).u64().map_err(|error| LoadError::row(&[STAMP], error))?),
             None => TimestampMs(0),
         };
+        let format = match rows.get(&[FORMAT])? {
+            Some(value) => Format(Reader::new(value).u32().map_err(|error| LoadError::row(&[FORMAT], error))?),
+            None => Format::FIRST,
+        };
+        // Before the machine is asked: it could not say why a row is strange to it.
+        if format > known {
+            return Err(LoadError::Newer { found: format, known });
+        }
         Ok(Self {
+            format,
+            known,
             group,
             machine: M::load(rows)?,
             sessions: SessionTable::load(rows)?,
@@ -105,6 +119,16 @@ impl<M: Machine> Host<M> {
     /// Machine time: the stamp of the last applied entry.
     pub const fn now(&self) -> TimestampMs {
         self.now
+    }
+
+    /// The group's format.
+    pub const fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The latest format that this process knows.
+    pub const fn known(&self) -> Format {
+        self.known
     }
 
     /// The courier's epoch of this group as a source.
@@ -140,7 +164,7 @@ impl<M: Machine> Host<M> {
 
     /// Applies committed entries in order. Errors: rows could not be read; nothing was applied then.
     pub fn apply(&mut self, entries: &[(LogIndex, Bytes)], source: &dyn RowSource) -> Result<Outcome, StoreFailure> {
-        let (work, parked) = decode_entries::<M>(entries);
+        let (work, parked) = decode_entries::<M>(entries, self.known);
         let mut rows = Rows::new(self.load_named(&work, source)?);
         let mut answers = Vec::with_capacity(work.len());
         for entry in work {
@@ -148,7 +172,8 @@ impl<M: Machine> Host<M> {
             let mut replies = Vec::with_capacity(entry.commands.len());
             for (ordinal, (request, command)) in (0_u64..).zip(entry.commands) {
                 let seed = mix(entry.seed.wrapping_add(GOLDEN.wrapping_mul(ordinal.wrapping_add(1))));
-                let context = Context { group: self.group, index: entry.index, now: self.now, seed };
+                let (group, format) = (self.group, self.format);
+                let context = Context { group, index: entry.index, now: self.now, seed, format };
                 replies.push(self.answer(&context, ordinal, request, command, &mut rows));
             }
             self.sessions.seal(entry.index, &mut rows);
@@ -247,6 +272,15 @@ impl<M: Machine> Host<M> {
                 self.courier.acknowledge(target, upto, rows);
                 Answer::Reply(Bytes::new())
             }
+            System::Raise { format } => {
+                if format > self.format {
+                    self.format = format;
+                    let mut row = Writer::with_capacity(4);
+                    row.u32(format.0);
+                    rows.put(Bytes::from_static(&[FORMAT]), row.finish());
+                }
+                Answer::Reply(Bytes::new())
+            }
         }
     }
 
@@ -278,10 +312,10 @@ impl<M: Machine> Host<M> {
     }
 }
 
-fn decode_entries<M: Machine>(entries: &[(LogIndex, Bytes)]) -> (Vec<Work<M>>, Option<Parked>) {
+fn decode_entries<M: Machine>(entries: &[(LogIndex, Bytes)], known: Format) -> (Vec<Work<M>>, Option<Parked>) {
     let mut work = Vec::with_capacity(entries.len());
     for (index, bytes) in entries {
-        match decode_entry(*index, bytes.clone()) {
+        match decode_entry(*index, bytes.clone(), known) {
             Ok(entry) => work.push(entry),
             Err(error) => return (work, Some(Parked { index: *index, error })),
         }
@@ -289,13 +323,26 @@ fn decode_entries<M: Machine>(entries: &[(LogIndex, Bytes)]) -> (Vec<Work<M>>, O
     (work, None)
 }
 
-fn decode_entry<M: Machine>(index: LogIndex, bytes: Bytes) -> Result<Work<M>, DecodeError> {
+fn decode_entry<M: Machine>(index: LogIndex, bytes: Bytes, known: Format) -> Result<Work<M>, DecodeError> {
     let view = EntryView::decode(bytes)?;
+    let is_known = |what, format: Format| match format <= known {
+        true => Ok(()),
+        false => Err(DecodeError::Newer { what, format: format.0, known: known.0 }),
+    };
     let mut commands = Vec::with_capacity(view.commands.len());
     for (request, command) in view.commands {
         let decoded = match command {
-            Command::System(system) => Decoded::System(system),
-            Command::Machine(bytes) => Decoded::Machine(M::Command::from_bytes(&bytes)?),
+            Command::System(system) => {
+                if let System::Raise { format } = &system {
+                    is_known("rise of the group", *format)?;
+                }
+                Decoded::System(system)
+            }
+            Command::Machine(bytes) => {
+                let command = M::Command::from_bytes(&bytes)?;
+                is_known("command", M::since(&command))?;
+                Decoded::Machine(command)
+            }
         };
         commands.push((request, decoded));
     }

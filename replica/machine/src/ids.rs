@@ -26,6 +26,20 @@ impl TimestampMs {
     }
 }
 
+/// What a release knows, as one number: the commands, rows, records and messages that came up to it. A group has a format
+/// too, the one that all its members know; it only goes up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Format(pub u32);
+
+impl Format {
+    /// What a new group begins with.
+    pub const FIRST: Self = Self(1);
+    /// What this release knows.
+    pub const LATEST: Self = Self(1);
+}
+
+const _: () = assert!(Format::FIRST.0 <= Format::LATEST.0);
+
 /// The place of an entry in a group's log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogIndex(pub u64);

@@ -23,6 +23,15 @@ pub enum DecodeError {
     Invalid(&'static str),
     /// Bytes are left over behind the value.
     Trailing,
+    /// The value came with a later format than this process knows.
+    Newer {
+        /// What was being read.
+        what: &'static str,
+        /// Its format.
+        format: u32,
+        /// The format that is known here.
+        known: u32,
+    },
 }
 
 impl core::fmt::Display for DecodeError {
@@ -32,6 +41,9 @@ impl core::fmt::Display for DecodeError {
             Self::Unknown { what, tag } => write!(f, "unknown {what} {tag}"),
             Self::Invalid(what) => write!(f, "invalid {what}"),
             Self::Trailing => f.write_str("bytes are left over behind the value"),
+            Self::Newer { what, format, known } => {
+                write!(f, "a {what} of format {format}, and this release knows formats up to {known}")
+            }
         }
     }
 }

@@ -35,7 +35,7 @@ pub use contract::{Context, LoadError, Machine};
 pub use courier::{CourierStatus, Delivery, Record, renewed_courier};
 pub use entry::{Command, EntryView, EntryWriter, RequestId, System};
 pub use host::{Answer, Host, Outcome, Parked};
-pub use ids::{BodyRef, Destination, GroupId, LogIndex, TimestampMs, Track};
+pub use ids::{BodyRef, Destination, Format, GroupId, LogIndex, TimestampMs, Track};
 pub use layout::{DecodeError, Layout, Reader, Writer};
 pub use memory::{Applied, MemoryStore};
 pub use rows::{BodyChange, Key, RowSource, Rows, StoreFailure, prefix_end};

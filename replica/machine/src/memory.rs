@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::contract::{LoadError, Machine};
 use crate::entry::{Command, EntryWriter, RequestId};
 use crate::host::{Answer, Host};
-use crate::ids::{BodyRef, GroupId, LogIndex, TimestampMs};
+use crate::ids::{BodyRef, Format, GroupId, LogIndex, TimestampMs};
 use crate::layout::{DecodeError, Layout};
 use crate::rows::{BodyChange, Key, RowSource, Rows, StoreFailure};
 
@@ -83,7 +83,7 @@ impl MemoryStore {
 
     /// A host rebuilt from these rows.
     pub fn host<M: Machine>(&self, group: GroupId) -> Result<Host<M>, LoadError> {
-        Host::load(group, self)
+        Host::load(group, self, Format::LATEST)
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use machine::{
-    Answer, Command, CourierStatus, GroupId, Host, Layout, Machine, Record, RequestId, RowSource, StoreFailure, System,
-    TimestampMs,
+    Answer, Command, CourierStatus, Format, GroupId, Host, Layout, Machine, Record, RequestId, RowSource, StoreFailure,
+    System, TimestampMs,
 };
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::errors::{LinearizableReadError, RaftError};
@@ -112,6 +112,7 @@ impl<M: Machine> Group<M> {
 
     /// Proposes a machine command to this node, which must lead. Errors: [`ProposeError`].
     pub async fn propose(&self, request: RequestId, command: &M::Command) -> Result<Applied<M::Reply>, ProposeError> {
+        self.has_format_of(command)?;
         let (answer, log_id) = self.submit(request, Command::Machine(command.to_bytes())).await?;
         self.applied(answer, log_id, self.0.post.word())
     }
@@ -140,9 +141,28 @@ impl<M: Machine> Group<M> {
         command: &M::Command,
         deadline: Duration,
     ) -> Result<Applied<M::Reply>, ProposeError> {
+        self.has_format_of(command)?;
         let command = Command::Machine(command.to_bytes());
         let (answer, log_id, word) = self.submit_anywhere(note, request, command, deadline).await?;
         self.applied(answer, log_id, word)
+    }
+
+    /// The group's format: what all its members know.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.0.state.format()
+    }
+
+    /// Refuses a command that a member might not be able to apply.
+    fn has_format_of(&self, command: &M::Command) -> Result<(), ProposeError> {
+        let (since, has) = (M::since(command), self.format());
+        if since <= has {
+            return Ok(());
+        }
+        Err(ProposeError::NotApplied(format!(
+            "the command came with format {}, and the group has format {} until every member runs the newer release",
+            since.0, has.0
+        )))
     }
 
     /// Opens a session: its id, for [`RequestId`].

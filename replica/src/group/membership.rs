@@ -20,6 +20,7 @@ use openraft::{ChangeMembers, Instant as _, RaftMetrics, ServerState};
 use tokio::time::timeout;
 
 use super::handle::Group;
+use super::raising::known_at;
 use crate::limits::{COPIES_MIN, MEMBERS_MAX, NODE_ADDRESS_BYTES_MAX, PROMOTE_LAG_ENTRIES_MAX};
 use crate::raft_types::Config;
 
@@ -217,6 +218,16 @@ pub(super) async fn change<M: Machine>(group: &Group<M>, change: MemberChange) -
         ask(group, ChangeMembers::ReplaceAllVoters(voters)).await?;
     }
     let Some(wanted) = standings(group)?.judge(&change)? else { return Ok(()) };
+    if let MemberChange::Add { address, .. } = &change
+        && let Some(known) = known_at(group, address).await
+        && known < group.format()
+    {
+        // It could not read what it would be sent.
+        let (known, format) = (known.0, group.format().0);
+        return Err(MemberError::Limit(format!(
+            "the node at {address} runs an older release: it knows formats up to {known}, and the group has {format}"
+        )));
+    }
     tracing::info!(group = group.0.id.0, ?change, "the members change");
     ask(group, wanted).await
 }

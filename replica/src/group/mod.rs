@@ -13,6 +13,7 @@ mod leading;
 mod membership;
 mod open;
 mod peer_port;
+mod raising;
 mod repair;
 mod road;
 mod standing;

@@ -16,6 +16,7 @@ use super::courier::{Addressee, HeldTracks, carry};
 use super::handle::{Group, Inner};
 use super::leading::lead;
 use super::peer_port::PeerPort;
+use super::raising::raise;
 use super::repair::repair;
 use super::road::Road;
 use super::standing::Standing;
@@ -23,6 +24,7 @@ use super::succession::succeed;
 use super::usher::Post;
 use crate::clock::{MachineClock, WallClock};
 use crate::errors::StartError;
+use crate::identity::Knowledge;
 use crate::limits::{PROPOSALS_WAITING_BYTES_MAX, PROPOSALS_WAITING_MAX};
 use crate::log::GroupLog;
 use crate::net::{Hello, Lane, Peers, Request, Switchboard, Transport, call};
@@ -45,6 +47,7 @@ pub(crate) struct GroupSetup {
     pub switchboard: Arc<Switchboard>,
     pub addressee: Arc<dyn Addressee>,
     pub wall: WallClock,
+    pub knowledge: Knowledge,
     /// Told why, when the replica fails for good.
     pub failed: watch::Sender<Option<String>>,
 }
@@ -54,8 +57,10 @@ impl GroupSetup {
     pub(crate) async fn open<M: Machine>(self) -> Result<Group<M>, StartError> {
         let log = self.log.clone();
         let found = log.found();
-        let state = Applied::<M>::load(self.id, Arc::clone(&self.rows))
-            .map_err(|error| StartError::damaged(self.id, &error))?;
+        let state = Applied::<M>::load(self.id, Arc::clone(&self.rows), self.knowledge.clone())
+            .map_err(|error| StartError::load(self.id, &error))?;
+        // Rows that a backup or a snapshot brought know it better than the folder.
+        (self.knowledge.mark)(state.format())?;
         state.settled.store(found.purged.as_ref().map_or(0, |id| id.index), Ordering::Relaxed);
         let state = Arc::new(state);
         let last = found.last.as_ref().map(|id| id.index);
@@ -99,6 +104,7 @@ impl GroupSetup {
             tokio::spawn(lead(group.clone())),
             tokio::spawn(succeed(group.clone())),
             tokio::spawn(repair(group.clone())),
+            tokio::spawn(raise(group.clone())),
             tokio::spawn(carry(group.clone(), Arc::clone(&self.addressee))),
         ];
         if found.last.is_none() && found.vote.is_none() && self.members.keys().next() == Some(&self.node) {

@@ -123,6 +123,7 @@ impl<M: Machine> PeerPort<M> {
             is_voter: membership.voter_ids().any(|voter| voter == node),
             acknowledged: matched.and_then(|id| id.as_ref().map(|id| id.index)),
             wall_ms: self.group.0.clock.wall_ms(),
+            known: self.group.0.state.knowledge.format,
         }
     }
 }

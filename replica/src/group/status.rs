@@ -74,6 +74,8 @@ pub struct GroupStatus {
     pub members: Vec<(u64, String, Option<u64>)>,
     /// The members that vote.
     pub voters: Vec<u64>,
+    /// The group's format: what all its members know.
+    pub format: u32,
     /// Set if the group stands still at an entry this release cannot apply, or the replica has failed.
     pub trouble: Option<String>,
 }
@@ -137,6 +139,7 @@ impl<M: Machine> Group<M> {
             leader: metrics.current_leader,
             members: members.map(|(node, at)| (*node, at.addr.clone(), acknowledged(node))).collect(),
             voters: metrics.membership_config.membership().voter_ids().collect(),
+            format: self.format().0,
             trouble: self.parked().or_else(|| self.0.state.rows.damage()).or_else(|| self.quarantined()).or(failed),
         }
     }

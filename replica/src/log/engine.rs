@@ -51,6 +51,14 @@ pub(crate) struct LogStart {
     pub last: Option<LogId>,
 }
 
+/// Where the bytes of a body lie: in the payload of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BodyPlace {
+    pub index: u64,
+    pub offset: u32,
+    pub bytes: u32,
+}
+
 /// A log for many groups with one writer.
 ///
 /// Invariant: jobs become durable in the order of `submit`; after a failed write every later job fails too.

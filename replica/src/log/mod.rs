@@ -20,8 +20,8 @@ mod tests;
 
 #[cfg(test)]
 pub(crate) use engine::LogOp;
-pub(crate) use engine::{Job, LogEngine, LogStart};
+pub(crate) use engine::{BodyPlace, Job, LogEngine, LogStart};
 pub(crate) use gauge::FsyncGauge;
 pub(crate) use memory::{MemoryDisk, MemoryLog};
 pub(crate) use segment::SegmentLog;
-pub(crate) use store::{BodyPlace, GroupLog};
+pub(crate) use store::GroupLog;

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
 use super::cache::TailCache;
-use super::engine::{Job, LogEngine, LogOp, LogStart};
+use super::engine::{BodyPlace, Job, LogEngine, LogOp, LogStart};
 use crate::codec;
 use crate::limits::APPEND_BYTES_MAX;
 use crate::raft_types::{Config, Entry, LogId, Vote};
@@ -31,14 +31,6 @@ struct Synced {
     /// The last durable entry.
     upto: Option<u64>,
     has_failed: bool,
-}
-
-/// Where the bytes of a body lie: in the payload of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BodyPlace {
-    pub index: u64,
-    pub offset: u32,
-    pub bytes: u32,
 }
 
 /// The log of one group. Cheap to clone: readers share it.

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use super::engine::{Job, LogEngine, LogOp, LogStart};
 use super::{FsyncGauge, GroupLog, MemoryDisk, MemoryLog, SegmentLog};
 use crate::codec;
+use crate::identity::Knowledge;
 use crate::raft_types::{Config, Entry, LogId, Payload};
 use crate::state::{Applied, Driver, MemoryRows, RocksBudget, RocksRows, RowEngine};
 
@@ -65,7 +66,7 @@ fn open(folder: &Path) -> io::Result<SegmentLog> {
 }
 
 fn driver(rows: Arc<dyn RowEngine>, log: GroupLog) -> Driver<Nothing> {
-    Driver::new(Arc::new(Applied::load(GROUP, rows).expect("empty rows load")), log)
+    Driver::new(Arc::new(Applied::load(GROUP, rows, Knowledge::latest()).expect("empty rows load")), log)
 }
 
 struct OnDisk;

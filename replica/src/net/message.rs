@@ -7,7 +7,7 @@
 //! Must never: panic on any bytes; what does not decode is answered with a failure.
 
 use bytes::Bytes;
-use machine::{Answer, BodyRef, DecodeError, GroupId, Layout, Reader, RequestId, SessionRefusal, Writer};
+use machine::{Answer, BodyRef, DecodeError, Format, GroupId, Layout, Reader, RequestId, SessionRefusal, Writer};
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, TransferLeaderRequest, VoteRequest, VoteResponse};
 
 use crate::codec;
@@ -66,7 +66,7 @@ pub(crate) enum Request {
 }
 
 /// The answer to `Hello`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Hello {
     /// The group has a membership here.
     pub is_initialized: bool,
@@ -76,6 +76,8 @@ pub(crate) struct Hello {
     pub acknowledged: Option<u64>,
     /// The asked node's wall clock, milliseconds.
     pub wall_ms: u64,
+    /// The latest format the asked node knows.
+    pub known: Format,
 }
 
 /// The answer to `Propose`.
@@ -307,12 +309,14 @@ impl Layout for Hello {
         out.bool(self.acknowledged.is_some());
         out.u64(self.acknowledged.unwrap_or(0));
         out.u64(self.wall_ms);
+        out.u32(self.known.0);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
         let (is_initialized, is_voter) = (input.bool()?, input.bool()?);
         let (is_known, index) = (input.bool()?, input.u64()?);
-        Ok(Self { is_initialized, is_voter, acknowledged: is_known.then_some(index), wall_ms: input.u64()? })
+        let (acknowledged, wall_ms) = (is_known.then_some(index), input.u64()?);
+        Ok(Self { is_initialized, is_voter, acknowledged, wall_ms, known: Format(input.u32()?) })
     }
 }
 

@@ -17,6 +17,7 @@ use super::weather::{Weather, WeatherTransport};
 use crate::clock::WallClock;
 use crate::errors::StartError;
 use crate::group::{Addressee, Applied, Group, GroupControl as _, GroupSetup, ProposeError, ReadError, View};
+use crate::identity::Knowledge;
 use crate::log::{GroupLog, MemoryDisk, MemoryLog};
 use crate::net::Switchboard;
 use crate::process::Timers;
@@ -186,6 +187,7 @@ impl<M: Machine> SimulatedCluster<M> {
             switchboard,
             addressee: Arc::new(Nowhere),
             wall,
+            knowledge: Knowledge::latest(),
             failed: at.failed.clone(),
         };
         match setup.open().await {

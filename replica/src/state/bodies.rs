@@ -11,7 +11,7 @@
 //! Must never: hand out bytes whose checksum is wrong.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read as _, Write as _};
+use std::io::{self, BufReader, BufWriter, Read, Write as _};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -107,8 +107,16 @@ impl BodiesWriter {
 /// Visits the bodies of a snapshot. Errors: the file is cut off, or a checksum is wrong; `visit` failed.
 pub(super) fn read_bodies(folder: &Path, visit: &mut dyn FnMut(u64, &[u8]) -> io::Result<()>) -> io::Result<()> {
     let file = File::open(folder.join(BODIES_FILE))?;
-    let mut left = file.metadata()?.len();
-    let mut input = BufReader::with_capacity(1024 * 1024, file);
+    let left = file.metadata()?.len();
+    read_records(BufReader::with_capacity(1024 * 1024, file), left, visit)
+}
+
+/// The records in the next `left` bytes of `input`. Errors: as [`read_bodies`].
+pub(super) fn read_records(
+    mut input: impl Read,
+    mut left: u64,
+    visit: &mut dyn FnMut(u64, &[u8]) -> io::Result<()>,
+) -> io::Result<()> {
     let damaged = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("bodies of a snapshot: {what}"));
     let mut bytes = Vec::new();
     while left > 0 {

@@ -50,6 +50,7 @@ impl<M: Machine> Driver<M> {
             true => None,
             false => Some(host.apply(&commands, &*self.state.rows).map_err(io::Error::other)?),
         };
+        self.state.note_format(host.format())?;
         let parked = outcome.as_ref().and_then(|outcome| outcome.parked.clone());
         let (rows, answers) = outcome.map_or((None, Vec::new()), |outcome| (Some(outcome.rows), outcome.answers));
         let (mut position, mut bytes) = (self.state.position.lock().clone(), 0);
@@ -137,7 +138,9 @@ impl<M: Machine> RaftStateMachine<Config> for Driver<M> {
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotData) -> Result<(), io::Error> {
         let mut host = self.state.host.write();
         self.state.rows.install(&snapshot).map_err(io::Error::other)?;
-        *host = Host::load(self.state.group, &*self.state.rows).map_err(io::Error::other)?;
+        let known = self.state.knowledge.format;
+        *host = Host::load(self.state.group, &*self.state.rows, known).map_err(io::Error::other)?;
+        self.state.note_format(host.format())?;
         let position = Position { applied: meta.last_log_id, membership: meta.last_membership.clone() };
         *self.state.position.lock() = position;
         self.state.settled.fetch_max(meta.last_log_id.as_ref().map_or(0, |id| id.index), Ordering::Relaxed);

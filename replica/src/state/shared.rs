@@ -1,13 +1,14 @@
 //! What the apply loop and the readers of a group share: the machine, its rows and how far they have come.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use machine::{GroupId, Host, LoadError, Machine, Parked};
+use machine::{Format, GroupId, Host, LoadError, Machine, Parked};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::engine::{Position, RowEngine};
+use crate::identity::Knowledge;
 use crate::limits::{LOG_BYTES_KEPT, LOG_BYTES_SLACK, LOG_ENTRIES_KEPT, LOG_ENTRIES_SLACK};
 use crate::log::GroupLog;
 
@@ -21,6 +22,10 @@ pub(crate) struct Applied<M: Machine> {
     pub position: Mutex<Position>,
     /// Set for good when a committed entry cannot be applied by this build.
     pub parked: Mutex<Option<Parked>>,
+    /// What this process knows.
+    pub knowledge: Knowledge,
+    /// The group's format, for who does not hold the host.
+    pub format: AtomicU32,
     /// Log bytes applied since rows were last flushed.
     pub unflushed_bytes: AtomicU64,
     /// No flushed row names a body of an entry up to this one: the log may be purged that far.
@@ -33,12 +38,15 @@ pub(crate) struct Applied<M: Machine> {
 
 impl<M: Machine> Applied<M> {
     /// Loads the machine from its rows. Errors: rows cannot be read; the replica must not start.
-    pub(crate) fn load(group: GroupId, rows: Arc<dyn RowEngine>) -> Result<Self, LoadError> {
+    pub(crate) fn load(group: GroupId, rows: Arc<dyn RowEngine>, knowledge: Knowledge) -> Result<Self, LoadError> {
         let position = rows.position()?;
+        let host = Host::load(group, &*rows, knowledge.format)?;
         let index = watch::Sender::new(position.applied.as_ref().map_or(0, |id| id.index));
         Ok(Self {
             group,
-            host: RwLock::new(Host::load(group, &*rows)?),
+            format: AtomicU32::new(host.format().0),
+            host: RwLock::new(host),
+            knowledge,
             rows,
             position: Mutex::new(position),
             parked: Mutex::new(None),
@@ -47,6 +55,20 @@ impl<M: Machine> Applied<M> {
             keep: AtomicU64::new(u64::MAX),
             index,
         })
+    }
+
+    /// The group's format.
+    pub(crate) fn format(&self) -> Format {
+        Format(self.format.load(Ordering::Relaxed))
+    }
+
+    /// Notes the group's format, in the folder before in memory: rows of it come after. Errors: the disk fails.
+    pub(crate) fn note_format(&self, format: Format) -> std::io::Result<()> {
+        if format > self.format() {
+            (self.knowledge.mark)(format)?;
+            self.format.store(format.0, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// The last entry behind what is kept of the log; 0 if there is none.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use machine::{GroupId, RequestId};
+use machine::{Format, GroupId, RequestId};
 use replica::{Applied, Group, ProposeError, Replica, ReplicaConfig, StartError, Timers, system_wall_clock};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -64,6 +64,8 @@ pub(crate) struct Hanging(#[expect(dead_code, reason = "held for its drop")] std
 /// Three nodes, some of which may be down.
 pub(crate) struct Loopback {
     folder: TempDir,
+    /// The latest format that each node knows from its next start on; the latest of all where nothing is said.
+    known: BTreeMap<u64, Format>,
     members: BTreeMap<u64, String>,
     pub groups: Vec<GroupId>,
     pub nodes: BTreeMap<u64, Node>,
@@ -118,6 +120,11 @@ async fn open(config: ReplicaConfig, ids: Vec<GroupId>, listener: std::net::TcpL
 impl Loopback {
     /// Three nodes with `groups` groups, all running.
     pub(crate) async fn start(groups: u32) -> Self {
+        Self::start_knowing(groups, Format::LATEST).await
+    }
+
+    /// The same, of a release that knows formats up to `known`.
+    pub(crate) async fn start_knowing(groups: u32, known: Format) -> Self {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         // A second test in the same process finds it set already.
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
@@ -128,7 +135,9 @@ impl Loopback {
         }
         let address = |listener: &TcpListener| listener.local_addr().expect("a bound address").to_string();
         let members = listeners.iter().map(|(node, listener)| (*node, address(listener))).collect();
-        let mut cluster = Self { folder, members, groups: (1..=groups).map(GroupId).collect(), nodes: BTreeMap::new() };
+        let groups = (1..=groups).map(GroupId).collect();
+        let known = (1..=3).map(|node| (node, known)).collect();
+        let mut cluster = Self { folder, known, members, groups, nodes: BTreeMap::new() };
         let boots = listeners.into_iter().map(|(node, listener)| cluster.boot(node, listener)).collect::<Vec<_>>();
         for (node, boot) in (1..).zip(futures::future::join_all(boots).await) {
             cluster.nodes.insert(node, boot.expect("a new node starts"));
@@ -144,6 +153,7 @@ impl Loopback {
             timers: Timers::default(),
             wall: system_wall_clock(),
             seal: None,
+            known: self.known.get(&node).copied().unwrap_or(Format::LATEST),
         };
         let ids = self.groups.clone();
         let runtime = NodeRuntime::start();
@@ -191,6 +201,26 @@ impl Loopback {
         let boot = self.boot(node, listener).await?;
         self.nodes.insert(node, boot);
         Ok(())
+    }
+
+    /// Stops a node and starts it again as a release that knows formats up to `known`.
+    pub(crate) async fn replace_by(&mut self, node: u64, known: Format) -> Result<(), StartError> {
+        if self.nodes.contains_key(&node) {
+            self.stop(node).await;
+        }
+        self.known.insert(node, known);
+        let until = Instant::now() + DEADLINE;
+        loop {
+            match self.restart(node).await {
+                Err(StartError::InUse) if Instant::now() < until => tokio::time::sleep(Duration::from_millis(5)).await,
+                started => return started,
+            }
+        }
+    }
+
+    /// The address of a node.
+    pub(crate) fn address(&self, node: u64) -> String {
+        self.members[&node].clone()
     }
 
     /// Starts a killed node again, once what is left of it has let go of its folder.

@@ -8,6 +8,7 @@
 //!  three_nodes  laws of three real nodes      snapshots   laws of catching up and of lost data
 //!  courier      laws of two groups            simulation  seeded faults and an oracle
 //!  failover     how long a lost lead is missed failing_disks  what a failed write or fsync ends
+//!  upgrades     laws of a cluster whose nodes run different releases
 //! ```
 //!
 //! Must never: wait for a fixed time; every wait is for a condition, with a deadline.
@@ -20,3 +21,4 @@ mod register;
 mod simulation;
 mod snapshots;
 mod three_nodes;
+mod upgrades;

@@ -109,25 +109,6 @@ async fn a_repeat_after_a_leader_change_gets_the_former_reply() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_command_of_a_newer_release_parks_the_group_and_says_so() {
-    let cluster = Loopback::start(2).await;
-    let leader = cluster.leader(GROUP).await;
-    let group = cluster.group(leader, GROUP);
-    let before = group.propose(RequestId::NONE, &write(1, 1)).await.expect("applied");
-    let newer = group.propose(RequestId::NONE, &Command::Newer).await;
-    assert!(matches!(newer, Err(ProposeError::Unknown(_))), "a newer release may apply it yet: {newer:?}");
-    for node in cluster.nodes.values() {
-        let trouble = wait_for("the replica is parked", || node.groups[&GROUP].status().trouble).await;
-        assert!(trouble.contains("command of the register"), "{trouble}");
-        assert_eq!(node.groups[&GROUP].status().applied, before.receipt.index, "all stand at the same entry");
-    }
-    let refused = group.propose(RequestId::NONE, &write(1, 2)).await;
-    assert!(matches!(refused, Err(ProposeError::NotApplied(_))), "{refused:?}");
-    cluster.propose(GroupId(2), &write(1, 1)).await.expect("other groups go on");
-    cluster.stop_all().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn proposals_in_flight_share_entries_and_fsyncs() {
     const EACH: u64 = 200;
     const CLIENTS: u32 = 256;

@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use tests::local::{LocalCluster, binary};
 
-const SCRIPTS: [&str; 7] = ["kill", "pause", "net", "disk", "fsync", "damage", "table"];
+const SCRIPTS: [&str; 10] = ["kill", "pause", "net", "disk", "fsync", "damage", "delay", "flood", "replace", "table"];
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../cluster/chaos").join(name)

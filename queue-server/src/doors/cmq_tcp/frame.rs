@@ -19,7 +19,7 @@ use super::wire::Envelope;
 use crate::doors::cmq::REQUEST_BYTES_MAX;
 
 /// Bytes before the envelope.
-const HEAD_BYTES: usize = 6;
+pub(super) const HEAD_BYTES: usize = 6;
 /// Bytes of an envelope from a client that has logged in.
 pub(super) const ENVELOPE_BYTES_MAX: usize = REQUEST_BYTES_MAX;
 /// Bytes of an envelope from anybody else: a login is small.
@@ -46,19 +46,26 @@ pub(super) async fn read(
     let rest = async {
         let (_, missing) = head.split_at_mut(begun);
         stream.read_exact(missing).await?;
-        let [zero, one, length @ ..] = head;
-        let length = u32::from_le_bytes(length) as usize;
-        let length = length.checked_sub(HEAD_BYTES).filter(|_| (zero, one) == (0, 0));
-        let length = length.ok_or_else(|| broken("not a frame"))?;
         // Read behind the head: a login may have raised the limit while the client said nothing.
-        if length > limit.load(Ordering::Relaxed) {
-            return Err(broken("the frame is too large"));
-        }
-        let mut body = BytesMut::zeroed(length);
+        let mut body = BytesMut::zeroed(body_bytes(head, limit.load(Ordering::Relaxed))?);
         stream.read_exact(&mut body).await?;
-        Envelope::decode(body.freeze()).map_err(|_| broken("not an envelope"))
+        envelope(body.freeze())
     };
     timeout(FRAME_MAX, rest).await.map_err(|_| Error::from(ErrorKind::TimedOut))?.map(Some)
+}
+
+/// Bytes of the envelope behind `head`. Errors: it is the head of no frame, or of one beyond the limit.
+pub(super) fn body_bytes(head: [u8; HEAD_BYTES], limit: usize) -> Result<usize, Error> {
+    let [zero, one, length @ ..] = head;
+    let length = u32::from_le_bytes(length) as usize;
+    let length = length.checked_sub(HEAD_BYTES).filter(|_| (zero, one) == (0, 0));
+    let length = length.ok_or_else(|| broken("not a frame"))?;
+    if length > limit { Err(broken("the frame is too large")) } else { Ok(length) }
+}
+
+/// The envelope in the body of a frame. Errors: it is none.
+pub(super) fn envelope(body: Bytes) -> Result<Envelope, Error> {
+    Envelope::decode(body).map_err(|_| broken("not an envelope"))
 }
 
 /// An envelope as a frame. `None`: it is larger than a length can say.

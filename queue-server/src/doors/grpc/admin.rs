@@ -41,6 +41,7 @@ impl Admin for AdminDoor {
             disk_free_bytes: free,
             disk_bytes: size,
             uptime_ms: u64::try_from(self.node.uptime().as_millis()).unwrap_or(u64::MAX),
+            known_format: self.node.replica().known().0,
             quarantined: String::new(),
             drained: self.node.replica().is_drained(),
             certificate: self.node.seals().identity.standing().map(|standing| CertificateStatus {
@@ -140,6 +141,7 @@ fn group_status(status: replica::GroupStatus) -> GroupStatus {
         snapshot_index: status.snapshot,
         leader: status.leader.map_or_else(String::new, |node| node.to_string()),
         parked: status.trouble.unwrap_or_default(),
+        format: status.format,
         members: status.members.into_iter().map(member).collect(),
     }
 }

@@ -1,4 +1,4 @@
-//! The budget of bytes that calls under way have brought, streams not counted.
+//! A budget of bytes: of what calls under way have brought, streams not counted; and of what their answers hold.
 //!
 //! Why: a call is decoded when it is whole. Without a budget, many large calls that never become whole would fill memory.
 //!
@@ -16,14 +16,21 @@ use hyper::body::{Frame, SizeHint};
 use proto::outcome::{Hint, not_applied};
 use tonic::Status;
 
-use crate::doors::limits::GRPC_HELD_BYTES_MAX;
-
 /// A caller that found no room comes back after this.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
-/// Bytes that are held.
-#[derive(Clone, Default)]
-pub(super) struct Budget(Arc<AtomicUsize>);
+/// Bytes that are held, of at most so many.
+#[derive(Clone)]
+pub(super) struct Budget {
+    held: Arc<AtomicUsize>,
+    most: usize,
+}
+
+/// A part of a budget; given back when dropped.
+pub(super) struct Holding {
+    budget: Budget,
+    bytes: usize,
+}
 
 /// A call's body, and its part of the budget; given back when the call has been decoded or dropped.
 pub(super) struct Metered {
@@ -33,9 +40,33 @@ pub(super) struct Metered {
 }
 
 impl Budget {
+    pub(super) fn new(most: usize) -> Self {
+        Self { held: Arc::default(), most }
+    }
+
+    /// A part of it. `None`: so much is not left.
+    pub(super) fn hold(&self, bytes: usize) -> Option<Holding> {
+        self.take(bytes).then(|| Holding { budget: self.clone(), bytes })
+    }
+
     fn take(&self, bytes: usize) -> bool {
-        let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= GRPC_HELD_BYTES_MAX);
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+        let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= self.most);
+        self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn give(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        self.budget.give(self.bytes);
     }
 }
 
@@ -78,12 +109,13 @@ impl hyper::body::Body for Metered {
 
 impl Drop for Metered {
     fn drop(&mut self) {
-        self.budget.0.fetch_sub(self.held, Ordering::Relaxed);
+        self.budget.give(self.held);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::doors::limits::GRPC_HELD_BYTES_MAX;
     use futures::StreamExt as _;
     use proto::outcome::{Outcome, outcome_of};
 
@@ -96,11 +128,11 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_are_held_while_the_call_is_and_beyond_the_budget_it_is_sent_away() {
-        let budget = Budget::default();
+        let budget = Budget::new(GRPC_HELD_BYTES_MAX);
         let metered = |bytes: usize| Body::new(Metered::new(Body::from(vec![0; bytes]), &budget)).into_data_stream();
         let mut one = metered(10);
         assert_eq!(read(&mut one).await, Some(Ok(10)));
-        assert_eq!(budget.0.load(Ordering::Relaxed), 10);
+        assert_eq!(budget.held(), 10);
         assert!(budget.take(GRPC_HELD_BYTES_MAX - 10));
         let sent_away = read(&mut metered(1)).await;
         assert!(matches!(sent_away, Some(Err(Outcome::NotApplied(_)))), "{sent_away:?}");

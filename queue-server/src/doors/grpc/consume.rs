@@ -11,17 +11,17 @@
 //! Must never: have more messages under way than credits were granted, or hand one out to a key that was revoked meanwhile.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use proto::limits::MESSAGES_PER_CALL_MAX;
 use proto::queue::v1::{ConsumeReply, ConsumeRequest, Message, ReceiveRequest, ReleaseRequest};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
+use super::budget::Budget;
 use super::entrance::Caller;
 use super::failure::{DoorRefusal, door_refused};
+use super::held::{Outbox, Unsent, outbox};
 use super::service::locate;
 use super::{receive, settle};
 use crate::node::Node;
@@ -31,14 +31,17 @@ const CREDITS_MAX: u32 = 10_000;
 /// How long one receive waits.
 const SLICE_MS: u32 = 1_000;
 /// Replies that wait for a client that does not read.
-const REPLIES_WAITING_MAX: usize = 4;
+const REPLIES_WAITING_MAX: usize = 2;
+/// Pause while so many answers wait for others that there is no room for these messages.
+const ROOM_PAUSE: Duration = Duration::from_millis(100);
 
-type Replies = mpsc::Sender<Result<ConsumeReply, Status>>;
+type Replies = Outbox<ConsumeReply>;
 
 /// Opens the stream. Errors: the first request is missing or grants too much, or this node does not lead the queue's group.
 pub(super) async fn consume(
     node: Arc<Node>,
     caller: Caller,
+    answers: &Budget,
     mut requests: Streaming<ConsumeRequest>,
 ) -> Result<BoxStream<'static, Result<ConsumeReply, Status>>, Status> {
     let first = requests.message().await?.unwrap_or_default();
@@ -46,14 +49,13 @@ pub(super) async fn consume(
     locate(&node, &first.queue, None).await?;
     let mut grant = Grant { caller, queue: first.queue, lease_ms: first.lease_ms, credits: 0 };
     grant.add(first.credits)?;
-    let (replies, receiver) = mpsc::channel(REPLIES_WAITING_MAX);
+    let (mut replies, stream) = outbox(answers, REPLIES_WAITING_MAX);
     tokio::spawn(async move {
-        if let Err(status) = serve(&node, grant, requests, &replies).await {
-            // A client that is gone does not want to know why.
-            let _ = replies.send(Err(status)).await;
+        if let Err(status) = serve(&node, grant, requests, &mut replies).await {
+            replies.end(status).await;
         }
     });
-    Ok(ReceiverStream::new(receiver).boxed())
+    Ok(stream)
 }
 
 /// What the first request chose, and what is granted now.
@@ -94,7 +96,7 @@ async fn serve(
     node: &Node,
     mut grant: Grant,
     mut requests: Streaming<ConsumeRequest>,
-    replies: &Replies,
+    replies: &mut Replies,
 ) -> Result<(), Status> {
     loop {
         while grant.credits == 0 {
@@ -129,10 +131,15 @@ async fn serve(
         if messages.is_empty() {
             continue;
         }
-        grant.credits = grant.credits.saturating_sub(u32::try_from(messages.len()).unwrap_or(u32::MAX));
-        if let Err(unsent) = replies.send(Ok(ConsumeReply { messages })).await {
-            let messages = unsent.0.map(|reply| reply.messages).unwrap_or_default();
-            return give_back(node, &grant.queue, &messages).await;
+        let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
+        let bytes = messages.iter().map(|message| message.body.len()).sum();
+        match replies.send(ConsumeReply { messages }, bytes).await {
+            Ok(()) => grant.credits = grant.credits.saturating_sub(count),
+            Err(Unsent::Gone(reply)) => return give_back(node, &grant.queue, &reply.messages).await,
+            Err(Unsent::NoRoom(reply)) => {
+                give_back(node, &grant.queue, &reply.messages).await?;
+                tokio::time::sleep(ROOM_PAUSE).await;
+            }
         }
     }
 }

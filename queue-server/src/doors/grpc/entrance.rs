@@ -27,11 +27,12 @@ use tonic::{Request, Status};
 
 use super::budget::{Budget, Metered};
 use super::failure::{DoorRefusal, not_admitted};
+use super::held;
 use super::rights::{Asks, Need};
 use super::used::{Used, Verdict};
 use crate::doors::cmq_http::is_mac;
 use crate::doors::keys::KeyRing;
-use crate::doors::limits::{GRPC_CALL_MAX, PROOF_AGE_MAX};
+use crate::doors::limits::{GRPC_ANSWER_BYTES_MAX, GRPC_CALL_MAX, GRPC_HELD_BYTES_MAX, PROOF_AGE_MAX};
 
 /// Calls that last as long as their clients like.
 const STREAMS: [&str; 2] = ["/tercet.queue.v1.Queue/Consume", "/tercet.queue.v1.Queue/Exchange"];
@@ -48,6 +49,7 @@ pub(crate) struct Entrance {
     is_keyless: bool,
     used: Used,
     budget: Budget,
+    answers: Budget,
 }
 
 /// Who calls.
@@ -71,7 +73,8 @@ impl Entrance {
     /// `hosts`: what this node is called. `is_keyless`: calls need no key; only for an address of this machine alone.
     pub(crate) fn new(keys: Arc<KeyRing>, hosts: Vec<String>, wall: WallClock, is_keyless: bool) -> Self {
         let started_ms = wall();
-        Self { keys, hosts, wall, started_ms, is_keyless, used: Used::default(), budget: Budget::default() }
+        let (budget, answers) = (Budget::new(GRPC_HELD_BYTES_MAX), Budget::new(GRPC_ANSWER_BYTES_MAX));
+        Self { keys, hosts, wall, started_ms, is_keyless, used: Used::default(), budget, answers }
     }
 
     /// Who makes this call. Refuses, in this order: `KeyNeeded`, `ProofMalformed`, `SignatureWrong`, `OtherHost`,
@@ -143,6 +146,12 @@ pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
     request.extensions().get::<Caller>().cloned().ok_or_else(missing)
 }
 
+/// The budget of answers, of a call that has passed the entrance.
+pub(super) fn answers<T>(request: &Request<T>) -> Result<Budget, Status> {
+    let missing = || not_admitted(DoorRefusal::KeyNeeded, "the call has not passed the entrance");
+    request.extensions().get::<Budget>().cloned().ok_or_else(missing)
+}
+
 /// A call that its caller may make. Refuses: `SignatureWrong`, `NoRight`.
 pub(super) fn admitted<T: Asks>(request: Request<T>) -> Result<T, Status> {
     let caller = caller(&request)?;
@@ -160,13 +169,16 @@ pub(super) async fn enter(State(entrance): State<Arc<Entrance>>, mut request: Ht
         Err(status) => return status.into_http(),
     };
     request.extensions_mut().insert(caller);
+    request.extensions_mut().insert(entrance.answers.clone());
     if STREAMS.contains(&request.uri().path()) {
         return next.run(request).await;
     }
     let request = request.map(|body| axum::body::Body::new(Metered::new(body, &entrance.budget)));
     let answered = tokio::time::timeout(GRPC_CALL_MAX, next.run(request)).await;
-    answered
-        .unwrap_or_else(|_| unknown("the call was not whole, or not answered, in time", Hint::default()).into_http())
+    match answered {
+        Ok(response) => held::keep(response, &entrance.answers).await,
+        Err(_) => unknown("the call was not whole, or not answered, in time", Hint::default()).into_http(),
+    }
 }
 
 #[cfg(test)]

@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use futures::stream::{BoxStream, FuturesUnordered};
 use futures::{FutureExt as _, StreamExt as _};
-use proto::outcome::failure_of;
+use proto::outcome::{Hint, failure_of, unknown};
 use proto::queue::v1::exchange_reply::Outcome;
 use proto::queue::v1::exchange_request::Call;
 use proto::queue::v1::{ExchangeReply, ExchangeRequest};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
+use super::budget::Budget;
 use super::entrance::Caller;
+use super::held::{Outbox, Unsent, outbox};
 use super::{receive, send, settle};
 use crate::node::Node;
 
@@ -29,18 +29,19 @@ const REPLIES_WAITING_MAX: usize = 64;
 pub(super) fn exchange(
     node: Arc<Node>,
     caller: Caller,
+    answers: &Budget,
     requests: Streaming<ExchangeRequest>,
 ) -> BoxStream<'static, Result<ExchangeReply, Status>> {
-    let (replies, receiver) = mpsc::channel(REPLIES_WAITING_MAX);
+    let (replies, stream) = outbox(answers, REPLIES_WAITING_MAX);
     tokio::spawn(serve(node, caller, requests, replies));
-    ReceiverStream::new(receiver).boxed()
+    stream
 }
 
 async fn serve(
     node: Arc<Node>,
     caller: Caller,
     mut requests: Streaming<ExchangeRequest>,
-    replies: mpsc::Sender<Result<ExchangeReply, Status>>,
+    mut replies: Outbox<ExchangeReply>,
 ) {
     let mut under_way = FuturesUnordered::new();
     let mut is_open = true;
@@ -48,7 +49,7 @@ async fn serve(
         tokio::select! {
             biased;
             Some(reply) = under_way.next(), if !under_way.is_empty() => {
-                if replies.send(Ok(reply)).await.is_err() {
+                if say(&mut replies, reply).await.is_err() {
                     // The client is gone; what is under way is unknown to it and repeated under its request ids.
                     return;
                 }
@@ -59,7 +60,7 @@ async fn serve(
                     // The first poll hands the command to the road: here, in the order of the stream.
                     match (&mut call).now_or_never() {
                         Some(reply) => {
-                            if replies.send(Ok(reply)).await.is_err() {
+                            if say(&mut replies, reply).await.is_err() {
                                 return;
                             }
                         }
@@ -68,6 +69,24 @@ async fn serve(
                 }
                 Some(Err(_)) | None => is_open = false,
             },
+        }
+    }
+}
+
+/// Errors: the client is gone, or takes nothing.
+async fn say(replies: &mut Outbox<ExchangeReply>, reply: ExchangeReply) -> Result<(), ()> {
+    let bytes = match &reply.outcome {
+        Some(Outcome::Receive(received)) => received.messages.iter().map(|message| message.body.len()).sum(),
+        _ => 0,
+    };
+    match replies.send(reply, bytes).await {
+        Ok(()) => Ok(()),
+        Err(Unsent::Gone(_)) => Err(()),
+        // Its leases stand; the same request id brings the messages again.
+        Err(Unsent::NoRoom(reply)) => {
+            let failure = failure_of(&unknown("too many answers wait for their callers", Hint::default()));
+            let reply = ExchangeReply { outcome: Some(Outcome::Failure(failure)), ..reply };
+            replies.send(reply, 0).await.map_err(drop)
         }
     }
 }

@@ -26,7 +26,9 @@ use tonic::transport::Server;
 use super::connection::connections;
 use super::entrance::{Entrance, enter};
 use super::{AdminDoor, BackupsDoor, HistoryDoor, KeysDoor, MembersDoor, QueueDoor, TopicsDoor};
-use crate::doors::limits::{GRPC_HEADER_BYTES_MAX, GRPC_KEEPALIVE_EVERY, GRPC_KEEPALIVE_MAX, GRPC_STREAMS_MAX};
+use crate::doors::limits::{
+    GRPC_HEADER_BYTES_MAX, GRPC_KEEPALIVE_EVERY, GRPC_KEEPALIVE_MAX, GRPC_RESETS_WAITING_MAX, GRPC_STREAMS_MAX,
+};
 use crate::node::Node;
 
 /// Serves until `stopped` is true. Errors: text; the server ended by itself.
@@ -55,6 +57,7 @@ pub(crate) async fn serve_grpc(
         .http2_keepalive_timeout(Some(GRPC_KEEPALIVE_MAX))
         .http2_max_header_list_size(GRPC_HEADER_BYTES_MAX)
         .max_concurrent_streams(GRPC_STREAMS_MAX)
+        .http2_max_pending_accept_reset_streams(Some(GRPC_RESETS_WAITING_MAX))
         .add_routes(routes)
         .serve_with_incoming_shutdown(connections(listener, node.seals().grpc.clone()), async move {
             // A closed channel stops the server too: the node is gone.

@@ -10,6 +10,7 @@ mod entrance;
 mod exchange;
 mod failure;
 mod half;
+mod held;
 mod history;
 mod keys;
 mod listen;

@@ -8,7 +8,7 @@ use proto::queue::v1::queue_server::Queue;
 use proto::queue::v1::*;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::entrance::{admitted, caller};
+use super::entrance::{admitted, answers, caller};
 use super::failure::{locate_failed, other_group, propose_failed};
 use super::{consume, exchange, half, manage, receive, send, settle};
 use crate::node::{Located, Node};
@@ -122,12 +122,14 @@ impl Queue for QueueDoor {
     type ConsumeStream = BoxStream<'static, Result<ConsumeReply, Status>>;
 
     async fn consume(&self, request: Request<Streaming<ConsumeRequest>>) -> Answer<Self::ConsumeStream> {
-        consume::consume(Arc::clone(&self.node), caller(&request)?, request.into_inner()).await.map(Response::new)
+        let (caller, answers) = (caller(&request)?, answers(&request)?);
+        consume::consume(Arc::clone(&self.node), caller, &answers, request.into_inner()).await.map(Response::new)
     }
 
     type ExchangeStream = BoxStream<'static, Result<ExchangeReply, Status>>;
 
     async fn exchange(&self, request: Request<Streaming<ExchangeRequest>>) -> Answer<Self::ExchangeStream> {
-        Ok(Response::new(exchange::exchange(Arc::clone(&self.node), caller(&request)?, request.into_inner())))
+        let (caller, answers) = (caller(&request)?, answers(&request)?);
+        Ok(Response::new(exchange::exchange(Arc::clone(&self.node), caller, &answers, request.into_inner())))
     }
 }

@@ -8,6 +8,7 @@
 //! | `tercet_tls_seconds_left`, `tercet_tls_renewed_total`, `tercet_tls_trouble` | with certificates: seconds to the first end of certificate and authority; new ones taken; 1 while the newest files are not good |
 //! | `tercet_tls_refused_total{door}` | connections that were sent away for want of a good certificate |
 //! | `tercet_group_leader`, `_term`, `_last_index`, `_applied_index{group}` | where a group stands on this node |
+//! | `tercet_group_format`, `_parked{group}` | what all members of a group know; 1 while it stands still here |
 //! | `tercet_queue_visible`, `_leased`, `_delayed`, `_oldest_ms{queue,group}` | what a queue holds |
 //! | `tercet_queue_sent_total`, `_acked_total`, `_redelivered_total`, `_dead_lettered_total{queue,group}` | what it has done |
 //! | `tercet_queue_sent_bytes_total`, `_half`, `_rewindable`, `_expired_total{queue,group}` | the rest of it |
@@ -48,6 +49,8 @@ pub(super) fn render(node: &Node) -> String {
         line(&mut page, "tercet_group_term", &labels, status.term);
         line(&mut page, "tercet_group_last_index", &labels, status.last);
         line(&mut page, "tercet_group_applied_index", &labels, status.applied);
+        line(&mut page, "tercet_group_format", &labels, status.format.into());
+        line(&mut page, "tercet_group_parked", &labels, u64::from(status.trouble.is_some()));
     }
     for group in node.groups() {
         for queue in overview::queues(&group) {

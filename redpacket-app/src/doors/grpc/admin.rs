@@ -34,6 +34,7 @@ impl Admin for Door {
             node: node_name(app.replica.node()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             groups: app.replica.status().iter().map(group_status).collect(),
+            known_format: app.replica.known().0,
             fsync: Some(FsyncStatus { count, p50_us, p99_us }),
             disk_free_bytes,
             disk_bytes,
@@ -178,6 +179,7 @@ fn group_status(status: &replica::GroupStatus) -> GroupStatus {
         snapshot_index: status.snapshot,
         leader: status.leader.map(node_name).unwrap_or_default(),
         parked: status.trouble.clone().unwrap_or_default(),
+        format: status.format,
         members: members.collect(),
     }
 }

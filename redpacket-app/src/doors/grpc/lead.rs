@@ -82,6 +82,7 @@ mod tests {
             leader,
             members: (1..=3).map(|node| (node, format!("node-{node}:1"), None)).collect(),
             voters: (1..=3).collect(),
+            format: 1,
             trouble: None,
         }
     }

@@ -39,6 +39,7 @@ use tonic::Status;
 use tonic::transport::Server;
 
 use crate::app::App;
+use crate::limits::{GRPC_HEADER_BYTES_MAX, GRPC_KEEPALIVE_EVERY, GRPC_KEEPALIVE_MAX, GRPC_STREAMS_MAX};
 use crate::node::Slot;
 
 /// Serves until it fails. Errors: text.
@@ -61,6 +62,11 @@ pub(crate) async fn serve(
     });
     Server::builder()
         .http2_adaptive_window(Some(true))
+        .http2_keepalive_interval(Some(GRPC_KEEPALIVE_EVERY))
+        .http2_keepalive_timeout(Some(GRPC_KEEPALIVE_MAX))
+        .http2_max_header_list_size(GRPC_HEADER_BYTES_MAX)
+        .max_concurrent_streams(GRPC_STREAMS_MAX)
+        .http2_max_pending_accept_reset_streams(Some(GRPC_STREAMS_MAX as usize))
         .add_service(replication)
         .add_service(RedPacketServer::new(door.clone()))
         .add_service(LedgerServer::new(door.clone()).max_decoding_message_size(WIRE_BYTES_MAX))

@@ -36,16 +36,7 @@ impl Page {
 
 fn metrics(app: &App) -> String {
     let mut page = Page(String::new());
-    let groups = app.replica.status();
-    page.family("group_leads", "gauge", "Whether this node leads the group.");
-    for group in &groups {
-        let leads = u8::from(group.role == replica::Role::Leader);
-        page.value("group_leads", &format!("{{group=\"{}\"}}", group.group.0), leads);
-    }
-    page.family("group_applied_index", "counter", "Last log entry applied on this node.");
-    for group in &groups {
-        page.value("group_applied_index", &format!("{{group=\"{}\"}}", group.group.0), group.applied);
-    }
+    groups(app, &mut page);
     let (p50, p99, count) = app.replica.fsyncs();
     page.family("fsyncs", "counter", "Fsyncs of the log.");
     page.value("fsyncs", "", count);
@@ -92,6 +83,27 @@ fn callees(app: &App, page: &mut Page) {
     let packets = app.homes.packet_shards().map(|shard| (shard.group.id(), shard.callee.shed()));
     for (group, shed) in ledgers.chain(packets) {
         page.value("callee_requests_shed", &format!("{{group=\"{}\"}}", group.0), shed);
+    }
+}
+
+fn groups(app: &App, page: &mut Page) {
+    let groups = app.replica.status();
+    page.family("group_leads", "gauge", "Whether this node leads the group.");
+    for group in &groups {
+        let leads = u8::from(group.role == replica::Role::Leader);
+        page.value("group_leads", &format!("{{group=\"{}\"}}", group.group.0), leads);
+    }
+    page.family("group_applied_index", "counter", "Last log entry applied on this node.");
+    for group in &groups {
+        page.value("group_applied_index", &format!("{{group=\"{}\"}}", group.group.0), group.applied);
+    }
+    page.family("group_format", "gauge", "What all members of a group know; it rises once each runs a newer release.");
+    for status in &groups {
+        page.value("group_format", &format!("{{group=\"{}\"}}", status.group.0), status.format);
+    }
+    page.family("group_parked", "gauge", "Whether a group stands still on this node: its status says why.");
+    for status in &groups {
+        page.value("group_parked", &format!("{{group=\"{}\"}}", status.group.0), u8::from(status.trouble.is_some()));
     }
 }
 

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use machine::{
-    Command, DecodeError, Destination, EntryView, EntryWriter, GroupId, Layout as _, LogIndex, RequestId, System,
-    TimestampMs, Track,
+    Answer, Command, DecodeError, Destination, EntryView, EntryWriter, Format, GroupId, Host, Layout as _, LoadError,
+    LogIndex, RequestId, RowSource as _, System, TimestampMs, Track,
 };
 use proptest::prelude::*;
 
-use crate::tally::{Desk, Told, entry, number, sum_of, told};
+use crate::tally::{Desk, GROUP, Tally, Told, entry, number, sum_of, told};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -78,6 +78,40 @@ fn a_newer_entry_or_command_parks_at_its_place() {
         assert_eq!(outcome.answers.len(), 1, "what stands before is applied, what stands behind is not");
         desk.reload();
         assert_eq!(sum_of(&desk.one(2, RequestId::NONE, &told(Told::Add(1)))).0, 5, "the rows stand before it too");
+    }
+}
+
+#[test]
+fn a_format_is_known_rises_and_stays() {
+    let raise = |format| Command::System(System::Raise { format: Format(format) });
+    assert_eq!(hex(&System::Raise { format: Format(2) }.to_bytes()), "0300000002");
+    let mut desk = Desk::new();
+    let newer = |what| DecodeError::Newer { what, format: 2, known: 1 };
+    let outcome = desk.batch(&[entry(1, &[(RequestId::NONE, raise(2))])]);
+    assert_eq!(outcome.parked.expect("an older release parks").error, newer("rise of the group"));
+    assert_eq!(desk.host.format(), Format::FIRST);
+
+    desk = Desk::knowing(Format(3));
+    for (raised, has) in [(2, 2), (1, 2), (3, 3)] {
+        assert_eq!(desk.one(1, RequestId::NONE, &raise(raised)), Answer::Reply(Bytes::new()));
+        assert_eq!(desk.host.format(), Format(has), "raised to {raised}");
+    }
+    let row = desk.store.get(&[0x08]).expect("memory does not fail").expect("the row of the format");
+    assert_eq!(hex(&row), "00000003");
+    let load = |known| Host::<Tally>::load(GROUP, &desk.store, Format(known)).map(|host| host.format());
+    assert_eq!(load(3), Ok(Format(3)), "a restart remembers it");
+    assert_eq!(load(2), Err(LoadError::Newer { found: Format(3), known: Format(2) }));
+}
+
+#[test]
+fn a_command_parks_who_does_not_know_its_format() {
+    let table = [(1, true), (2, false), (3, false)];
+    for (known, is_parked) in table {
+        let mut desk = Desk::knowing(Format(known));
+        let outcome = desk.batch(&[entry(1, &[(RequestId::NONE, told(Told::Later))])]);
+        let parked = outcome.parked.map(|parked| parked.error);
+        let expected = is_parked.then_some(DecodeError::Newer { what: "command", format: 2, known });
+        assert_eq!(parked, expected, "who knows {known}");
     }
 }
 

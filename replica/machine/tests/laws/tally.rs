@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 use machine::{
-    Answer, Command, Context, DecodeError, Destination, EntryWriter, GroupId, Host, Key, Layout, LoadError, LogIndex,
-    Machine, MemoryStore, Outcome, Reader, RequestId, RowSource, Rows, TimestampMs, Writer,
+    Answer, Command, Context, DecodeError, Destination, EntryWriter, Format, GroupId, Host, Key, Layout, LoadError,
+    LogIndex, Machine, MemoryStore, Outcome, Reader, RequestId, RowSource, Rows, TimestampMs, Writer,
 };
 
 /// The group of the host under test.
@@ -22,6 +22,8 @@ pub(crate) enum Told {
     Post(Destination, u64),
     /// A command of a newer release.
     Newer,
+    /// A command that came with format 2.
+    Later,
 }
 
 /// The machine.
@@ -47,6 +49,7 @@ impl Layout for Told {
                 out.u64(*number);
             }
             Self::Newer => out.u8(9),
+            Self::Later => out.u8(3),
         }
     }
 
@@ -54,6 +57,7 @@ impl Layout for Told {
         match input.u8()? {
             1 => Ok(Self::Add(input.u64()?)),
             2 => Ok(Self::Post(Destination::decode(input)?, input.u64()?)),
+            3 => Ok(Self::Later),
             tag => Err(DecodeError::Unknown { what: "command of the tally", tag }),
         }
     }
@@ -84,6 +88,10 @@ impl Machine for Tally {
     type Command = Told;
     type Reply = Sum;
 
+    fn since(command: &Told) -> Format {
+        if *command == Told::Later { Format(2) } else { Format::FIRST }
+    }
+
     fn load(rows: &dyn RowSource) -> Result<Self, LoadError> {
         Ok(Self { sum: number_in(rows.get(&[0x10])?.as_ref()) })
     }
@@ -94,7 +102,7 @@ impl Machine for Tally {
         match command {
             Told::Add(more) => self.sum += more,
             Told::Post(target, record) => rows.post(target, number(record)),
-            Told::Newer => {}
+            Told::Newer | Told::Later => {}
         }
         Sum(self.sum, context.now, context.seed)
     }
@@ -127,8 +135,13 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new() -> Self {
+        Self::knowing(Format::LATEST)
+    }
+
+    /// A host of a release that knows formats up to `known`.
+    pub(crate) fn knowing(known: Format) -> Self {
         let store = MemoryStore::default();
-        let host = store.host(GROUP).expect("no rows load");
+        let host = Host::load(GROUP, &store, known).expect("no rows load");
         Self { store, host, index: 0 }
     }
 

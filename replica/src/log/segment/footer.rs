@@ -64,9 +64,15 @@ pub(super) fn to_bytes(groups: &[GroupFooter], head: SegmentHead, place: u32) ->
         codec::write_optional_log_id(&mut out, of.facts.committed.as_ref());
         codec::write_optional_log_id(&mut out, of.facts.purged.as_ref());
     }
-    let bytes = out.written();
+    sealed(&out.finish(), head, place)
+}
+
+/// The groups of a footer at `place` with the tail that ends it.
+pub(super) fn sealed(groups: &[u8], head: SegmentHead, place: u32) -> Bytes {
+    let mut out = Writer::with_capacity(groups.len() + TAIL_BYTES);
+    out.raw(groups);
     out.u32(place);
-    out.len(bytes);
+    out.len(groups.len());
     out.u32(SEAL);
     let covered = out.finish();
     let mut out = Writer::with_capacity(covered.len() + 4);
