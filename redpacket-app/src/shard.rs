@@ -18,7 +18,8 @@ use std::time::Duration;
 use ledger::LedgerMachine;
 use machine::{Machine, RequestId, RowSource, TimestampMs};
 use packets::PacketsMachine;
-use replica::{Applied, Group, ReadError, View};
+use proto::traces;
+use replica::{Applied, Fsyncs, Group, ReadError, View};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -64,6 +65,8 @@ impl<'a, M> From<&View<'a, M>> for Seen<'a, M> {
 pub(crate) struct Shard<M: Machine> {
     /// The group itself, for status and for what only a leader does.
     pub group: Group<M>,
+    /// Of this node's log, for traces.
+    fsyncs: Fsyncs,
     /// Repeats to a group that does not answer.
     budget: Budget,
     asked: AtomicU64,
@@ -73,9 +76,10 @@ pub(crate) struct Shard<M: Machine> {
 }
 
 impl<M: Barrier> Shard<M> {
-    pub(crate) fn new(group: Group<M>) -> Self {
+    pub(crate) fn new(group: Group<M>, fsyncs: Fsyncs) -> Self {
         Self {
             group,
+            fsyncs,
             budget: Budget::new(Instant::now()),
             asked: AtomicU64::new(0),
             answered: Mutex::new(0),
@@ -85,6 +89,24 @@ impl<M: Barrier> Shard<M> {
 
     /// Proposes `command` wherever the group is led, and repeats it until it is answered. Errors: never `Refused`.
     pub(crate) async fn command(&self, command: &M::Command, deadline: Duration) -> Result<Applied<M::Reply>, Failure> {
+        let mut span = traces::child("propose", traces::Kind::Within);
+        let applied = self.repeat(command, deadline).await;
+        span.number("tercet.group", u64::from(self.group.id().0));
+        match &applied {
+            Ok(applied) if span.is_some() => {
+                span.number("tercet.index", applied.receipt.index);
+                // Where another node leads it stands on that node's disk first; the majority may not have waited for this one.
+                if let Some(fsync) = self.fsyncs.of(self.group.id(), applied.receipt.index) {
+                    drop(span.part("fsync", (fsync.began, fsync.ended)));
+                }
+            }
+            Ok(_) => {}
+            Err(_) => span.fail(),
+        }
+        applied
+    }
+
+    async fn repeat(&self, command: &M::Command, deadline: Duration) -> Result<Applied<M::Reply>, Failure> {
         let until = Instant::now() + deadline;
         let mut may_have_happened = false;
         loop {

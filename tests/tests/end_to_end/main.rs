@@ -24,3 +24,4 @@ mod restart;
 mod rights;
 mod sealed;
 mod topics;
+mod traces;

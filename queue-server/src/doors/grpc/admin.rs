@@ -42,9 +42,11 @@ impl Admin for AdminDoor {
             disk_bytes: size,
             uptime_ms: u64::try_from(self.node.uptime().as_millis()).unwrap_or(u64::MAX),
             quarantined: String::new(),
+            wall_ms: replica::system_wall_nanos() / 1_000_000,
             drained: self.node.replica().is_drained(),
             certificate: self.node.seals().identity.standing().map(|standing| CertificateStatus {
                 seconds_left: standing.seconds_left,
+                authority_seconds_left: standing.authority_seconds_left,
                 renewed: standing.renewed,
                 trouble: standing.trouble.unwrap_or_default(),
             }),

@@ -12,6 +12,7 @@ use proto::packet::v1::{
     ListReceivedReply, ListReceivedRequest, ListSentReply, ListSentRequest, OpenReply, OpenRequest, OrderReply,
     OrderRequest, RegisterUserReply, RegisterUserRequest, SendPacketReply, SendPacketRequest,
 };
+use proto::traces;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
@@ -55,7 +56,8 @@ impl RedPacket for Door {
         let app = self.app()?;
         let (_place, _) = self.let_in(&request, |request| &request.sender, Class::Open).await?;
         let terms = words::terms(request.into_inner()).map_err(packet_status)?;
-        reply(app.sending.send(terms).await.map(|paid| SendPacketReply {
+        let span = traces::child("pay.send", traces::Kind::Within);
+        reply(span.around(app.sending.send(terms)).await.map(|paid| SendPacketReply {
             packet: wire_id(paid.packet.bits()),
             state: words::paid_state(paid.expires.is_some()).into(),
             expires_ms: paid.expires.map_or(0, |expires| expires.0),
@@ -66,7 +68,8 @@ impl RedPacket for Door {
         let app = self.app()?;
         let (_place, user) = self.let_in(&request, |request| &request.user, Class::Grab).await?;
         let packet = convert::packet(&request.get_ref().packet).map_err(packet_status)?;
-        reply(app.opening.grab(packet, user).await.map(|answer| match answer {
+        let span = traces::child("packet.grab", traces::Kind::Within);
+        reply(span.around(app.opening.grab(packet, user)).await.map(|answer| match answer {
             Grabbed::Left { shares, needs_password } => {
                 GrabReply { shares_left: u32::from(shares), claim: None, has_password: needs_password }
             }
@@ -82,7 +85,8 @@ impl RedPacket for Door {
         if !password.is_empty() && app.guesses.is_locked(&user, Instant::now()) {
             return Err(packet_status(DoorRefusal::LockedOut));
         }
-        let opened = app.opening.open(packet, user, words::password(&password)).await;
+        let span = traces::child("packet.open", traces::Kind::Within);
+        let opened = span.around(app.opening.open(packet, user, words::password(&password))).await;
         match &opened {
             _ if password.is_empty() => {}
             Ok(_) => app.guesses.right(&user),
