@@ -25,6 +25,7 @@ use crate::queues::{Queue, Topic};
 use crate::reach::Reach;
 use crate::sim::Sim;
 use crate::switch::Switch;
+use crate::top::Top;
 
 const EXAMPLES: &str = "Examples:
   cluster up --dir /tmp/evening --app       three queue nodes, three app nodes
@@ -35,6 +36,7 @@ const EXAMPLES: &str = "Examples:
   cluster bench queue --dir /tmp/evening    load, with latencies
   cluster down --dir /tmp/evening           stop all
   cluster status --at 10.0.0.1:7101 --watch any other cluster, by one of its nodes
+  cluster top --dir /tmp/evening            nodes and queues, live
   cluster add --dir /tmp/evening            a fourth node: it copies everything, then votes
   cluster safe-to-stop --dir /tmp/evening 2 before a restart
   cluster queue create --dir /tmp/evening orders --retention-s 86400
@@ -93,6 +95,8 @@ pub(crate) enum Verb {
         #[arg(long)]
         watch: bool,
     },
+    /// Watch nodes and queues live: roles, rates, fsyncs, the oldest messages.
+    Top(Top),
     /// Verdict and reasons; exit 0 only if every member is up and caught up.
     Health {
         #[command(flatten)]
@@ -236,7 +240,7 @@ mod tests {
     use super::*;
 
     /// Command lines that scripts rely on.
-    const PINNED: [&str; 66] = [
+    const PINNED: [&str; 71] = [
         "up --dir D",
         "up --dir D --nodes 5 --base-port 7000 --app",
         "up --dir D --tls --keys",
@@ -248,6 +252,8 @@ mod tests {
         "status",
         "status --dir D -o json",
         "health --dir D",
+        "top --dir D",
+        "top --at H:1 --sort in --filter orders --every 5 --once",
         "status --at 10.0.0.1:7101 --at 10.0.0.2:7101",
         "add --dir D",
         "add --context prod --as 4 --grpc 10.0.0.4:7101 --learner",
@@ -282,6 +288,9 @@ mod tests {
         "certs issue --ca A --out F --node 2 --host H --host 10.0.0.2",
         "certs issue --ca A --out F --client ops --days 30",
         "certs show F",
+        "certs renew --ca A F G --within-days 60",
+        "certs renew --dir D",
+        "certs status --at H:1 --within-days 60",
         "context list",
         "context remove prod",
         "bundle --dir D --out F",

@@ -3,6 +3,7 @@
 //! ```text
 //!  args ──> nodes    processes of this machine: up, kill, start, down
 //!      ├──> status   Admin.Status of every node ──> verdict (pure)
+//!      ├──> top      the same, drawn again and again
 //!      ├──> members  nodes come and go, and share the leads
 //!      ├──> audit    the invariants of the money
 //!      ├──> switch   what the app gives up so that the rest holds
@@ -42,6 +43,7 @@ mod doors;
 mod draw;
 mod error;
 mod evening;
+mod examples;
 mod file;
 mod keys;
 mod limits;
@@ -57,11 +59,12 @@ mod screen;
 mod sim;
 mod status;
 mod switch;
+mod top;
 mod verify;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::args::{Args, Verb};
 use crate::error::Error;
@@ -71,7 +74,8 @@ use crate::file::Folder;
 const COULD_NOT: u8 = 3;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let matches = examples::with_examples(Args::command()).get_matches();
+    let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     link::say(args.asker);
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "error".into()))
@@ -105,6 +109,7 @@ async fn run(verb: Verb) -> Result<bool, Error> {
         Verb::Start { dir, node } => nodes::start(&Folder::open(&dir)?, &node).await,
         Verb::Down { dir } => nodes::down(&Folder::open(&dir)?).await,
         Verb::Status { reach, output, watch } => status::status(&reach, output, watch).await,
+        Verb::Top(top) => top::top(top).await,
         Verb::Health { reach } => status::health(&reach).await,
         Verb::Backup { reach, out } => backup::backup(&reach, &out).await,
         Verb::Verify { reach } => verify::verify(&reach).await,
@@ -118,7 +123,7 @@ async fn run(verb: Verb) -> Result<bool, Error> {
         Verb::Parked(verb) => parked::parked(verb).await,
         Verb::Switch(verb) => switch::switch(&verb),
         Verb::Keys(verb) => keys::keys(verb).await,
-        Verb::Certs(verb) => certs::certs(verb),
+        Verb::Certs(verb) => certs::certs(verb).await,
         Verb::Bench(bench) => Box::pin(bench::bench(bench)).await,
         Verb::Evening(evening) => Box::pin(evening::evening(evening)).await,
         Verb::Capacity(capacity) => Box::pin(capacity::capacity(capacity)).await,

@@ -17,8 +17,9 @@ use tonic::{GrpcMethod, Request, Status};
 
 use crate::outcome::{self, Hint};
 use crate::proof::{AUTHORIZATION, Claim};
+use crate::traces;
 
-/// Milliseconds since the Unix epoch.
+/// A clock: time since the Unix epoch, in milliseconds unless said otherwise.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// A file that holds no key pair.
@@ -63,7 +64,7 @@ impl Debug for Credentials {
     }
 }
 
-/// Signs each call to one node; without credentials it lets calls pass as they are.
+/// Signs each call to one node, and says of which trace it is; without credentials it signs none.
 #[derive(Clone)]
 pub struct Signer {
     credentials: Option<Arc<Credentials>>,
@@ -101,6 +102,9 @@ impl Debug for Signer {
 
 impl Interceptor for Signer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(line) = traces::current().and_then(|current| current.line().parse().ok()) {
+            request.metadata_mut().insert(traces::TRACEPARENT, line);
+        }
         let Some(credentials) = &self.credentials else { return Ok(request) };
         let unsigned = || outcome::not_applied("the call cannot be signed", Hint::default());
         let method = request.extensions().get::<GrpcMethod<'_>>().ok_or_else(unsigned)?;

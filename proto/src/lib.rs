@@ -15,6 +15,7 @@
 //!  src/proof.rs                   -> proof         how a caller proves its key pair
 //!  src/credentials.rs             -> credentials   who signs such a proof
 //!  src/verdict.rs                 -> verdict       what the answers of nodes come to
+//!  src/traces/                    -> traces        the context of a trace on every wire, and the way of spans to a collector
 //! ```
 //!
 //! Why: servers, clients and other languages agree on these files alone.
@@ -25,6 +26,7 @@ pub mod credentials;
 pub mod limits;
 pub mod outcome;
 pub mod proof;
+pub mod traces;
 pub mod verdict;
 
 /// Messages as bytes, for what travels within a body.

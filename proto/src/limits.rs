@@ -16,6 +16,15 @@ pub const SESSION_WINDOW: usize = 1024;
 /// Entries that a replica may be behind its leader and be called caught up: answers are not of the same instant.
 pub const LAG_ENTRIES_MAX: u64 = 256;
 
+/// Spans that wait for the exporter; more are dropped.
+pub const SPANS_WAITING_MAX: usize = 8_192;
+/// Spans of one export.
+pub const SPANS_PER_EXPORT_MAX: usize = 512;
+/// Particulars of a span.
+pub const ATTRIBUTES_MAX: usize = 16;
+/// Bytes of a particular's text.
+pub const ATTRIBUTE_BYTES_MAX: usize = 256;
+
 // Headers, receipts and framing fit beside the bodies.
 const _: () = assert!(BODY_BYTES_PER_CALL_MAX + 2 * 1024 * 1024 <= WIRE_BYTES_MAX);
 const _: () = assert!(MESSAGES_PER_CALL_MAX <= SESSION_WINDOW);

@@ -11,6 +11,7 @@ use proto::queue::v1::{
     AckRequest, ExtendRequest, ListQueuesRequest, Message, MessageState, NewMessage, PeekReply, PeekRequest,
     ReceiptResult, ReceiveRequest, ReleaseRequest, RequestId, SendReply, SendRequest,
 };
+use proto::traces;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -93,10 +94,16 @@ impl Client {
 
     /// Sends messages, all or none. The answer means: fsynced on a majority.
     ///
-    /// Shape: 1 to 128 messages; their ids come back in order.
-    pub async fn send(&self, queue: &str, messages: Vec<NewMessage>) -> Result<SendReply, Error> {
-        let verb = SendRequest { request: None, queue: queue.to_owned(), messages };
-        self.run(verb, Home::Queue(queue)).await
+    /// Shape: 1 to 128 messages; their ids come back in order. Messages that are sent within a trace carry it on, in a header.
+    pub async fn send(&self, queue: &str, mut messages: Vec<NewMessage>) -> Result<SendReply, Error> {
+        let mut span = traces::child("send", traces::Kind::Producer);
+        span.text("messaging.destination.name", queue);
+        let sent = async {
+            messages.iter_mut().for_each(|message| traces::mark(&mut message.headers));
+            let verb = SendRequest { request: None, queue: queue.to_owned(), messages };
+            self.run(verb, Home::Queue(queue)).await
+        };
+        span.around(sent).await
     }
 
     /// Takes leases on messages; none if the wait ended. The call timeout counts from the end of the wait.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::queue::v1::{Message, ReceiptResult};
+use proto::traces::{self, Given, Span};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -179,10 +180,12 @@ impl Consumer {
         E: Display + Send + 'static,
     {
         let (id, receipt, times_failed) = (message.id, message.receipt, message.times_failed);
+        let mut span = self.span(&message);
+        let trace = span.context();
         let (lost, lease) = watch::channel(false);
         let mut work = JoinSet::new();
         // A task of its own, so that a panic ends the work on this message and nothing else.
-        work.spawn(async move { handler(Delivery { message, lease: Lease(lease) }).await });
+        work.spawn(traces::under(trace, async move { handler(Delivery { message, lease: Lease(lease) }).await }));
         let result = tokio::select! {
             result = work.join_next() => result,
             () = self.keep_alive(receipt, &lost) => work.join_next().await,
@@ -197,12 +200,15 @@ impl Consumer {
             Some(Err(error)) => Some(error.to_string()),
             None => Some("the work vanished".to_owned()),
         };
+        if failure.is_some() {
+            span.fail();
+        }
         let answer = match &failure {
-            None => self.client.ack(&self.queue, &[receipt]).await,
+            None => traces::under(trace, self.client.ack(&self.queue, &[receipt])).await,
             Some(reason) => {
                 tracing::warn!(queue = %self.queue, id, receipt, reason, "the work on a message failed");
                 let how = Release { delay: self.retry_pause(times_failed), failed: true };
-                self.client.release(&self.queue, &[receipt], how).await
+                traces::under(trace, self.client.release(&self.queue, &[receipt], how)).await
             }
         };
         match answer.as_deref().map(refusal) {
@@ -210,6 +216,17 @@ impl Consumer {
             Ok(Some(text)) => tracing::warn!(queue = %self.queue, id, receipt, text, "the lease was over already"),
             Err(error) => tracing::warn!(queue = %self.queue, id, receipt, %error, "the message may come back"),
         }
+    }
+
+    /// The work on a message goes on in the trace that its sender was in.
+    fn span(&self, message: &Message) -> Span {
+        let line = message.headers.get(traces::TRACEPARENT);
+        let given = line.map_or(Given::Nothing, |line| Given::read(line));
+        let mut span = traces::follow(given, "process", traces::Kind::Consumer);
+        span.text("messaging.destination.name", &self.queue);
+        span.number("messaging.message.id", message.id);
+        span.number("tercet.times_received", u64::from(message.times_received));
+        span
     }
 
     fn retry_pause(&self, times_failed: u32) -> Duration {

@@ -19,6 +19,7 @@ use proto::queue::v1::exchange_reply::Outcome as Reply;
 use proto::queue::v1::exchange_request::Call;
 use proto::queue::v1::queue_client::QueueClient;
 use proto::queue::v1::{ExchangeReply, ExchangeRequest};
+use proto::traces;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_stream::wrappers::ReceiverStream;
@@ -58,7 +59,10 @@ impl Link {
             return Err(outcome::not_applied("the stream has ended", Hint::default()));
         };
         let _registration = Registration { waiting: &self.waiting, correlation };
-        match timeout_at(until, self.calls.send(ExchangeRequest { correlation, call: Some(call) })).await {
+        // Messages that are sent say it themselves, each for itself.
+        let traceparent = if matches!(call, Call::Send(_)) { String::new() } else { traces::line() };
+        let request = ExchangeRequest { correlation, call: Some(call), traceparent };
+        match timeout_at(until, self.calls.send(request)).await {
             Ok(Ok(())) => {}
             // What a channel does not take was not sent.
             Ok(Err(_)) => return Err(outcome::not_applied("the stream has ended", Hint::default())),

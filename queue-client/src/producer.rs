@@ -14,6 +14,7 @@
 use std::sync::Arc;
 
 use proto::queue::v1::{Durability, NewMessage, RequestId, SendReply};
+use proto::traces;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::client::Client;
@@ -64,6 +65,7 @@ struct Waiting {
 /// Sends to one queue. Clones share the batches. When the last one is dropped, what was submitted is still sent.
 #[derive(Clone, Debug)]
 pub struct Producer {
+    queue: Arc<str>,
     waiting: mpsc::Sender<Waiting>,
     room: Arc<Semaphore>,
 }
@@ -74,17 +76,21 @@ impl Producer {
     pub fn new(client: &Client, queue: &str, config: ProducerConfig) -> Self {
         let (waiting, messages) = mpsc::channel(PRODUCER_MESSAGES_MAX);
         let sends = Arc::new(Semaphore::new(config.sends_max.max(1)));
-        tokio::spawn(batch(Outlet { client: client.clone(), queue: Arc::from(queue) }, messages, sends));
-        Self { waiting, room: Arc::new(Semaphore::new(PRODUCER_BYTES_MAX as usize)) }
+        let queue: Arc<str> = Arc::from(queue);
+        tokio::spawn(batch(Outlet { client: client.clone(), queue: Arc::clone(&queue) }, messages, sends));
+        Self { queue, waiting, room: Arc::new(Semaphore::new(PRODUCER_BYTES_MAX as usize)) }
     }
 
     /// Sends a message and waits until it is kept. Errors: as for [`Client::send`].
     pub async fn send(&self, message: NewMessage) -> Result<Sent, Error> {
-        self.submit(message).await?.sent().await
+        let mut span = traces::child("send", traces::Kind::Producer);
+        span.text("messaging.destination.name", &self.queue);
+        span.around(async { self.submit(message).await?.sent().await }).await
     }
 
     /// Puts a message on its way; waits only while the producer is full. Errors: `NotApplied`, the producer has ended.
-    pub async fn submit(&self, message: NewMessage) -> Result<Ticket, Error> {
+    pub async fn submit(&self, mut message: NewMessage) -> Result<Ticket, Error> {
+        traces::mark(&mut message.headers);
         // A body larger than all the room is refused by the queue, not here.
         let bytes = u32::try_from(message.body.len()).unwrap_or(u32::MAX).min(PRODUCER_BYTES_MAX);
         let room = Arc::clone(&self.room).acquire_many_owned(bytes).await.map_err(|_| ended())?;

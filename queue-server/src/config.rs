@@ -86,6 +86,12 @@ pub struct Config {
     /// gRPC address of a node of the payment app, whose audit of the money the console shows. Once per node.
     #[arg(long = "app")]
     pub apps: Vec<String>,
+    /// A collector of traces, OTLP over gRPC: http://HOST:PORT. Without one nothing is recorded.
+    #[arg(long, env = "TERCET_OTLP")]
+    pub otlp: Option<String>,
+    /// Of the calls that bring no trace of their own this part begins one, 0 to 1.
+    #[arg(long, env = "TERCET_OTLP_SHARE", default_value_t = 0.01, requires = "otlp")]
+    pub otlp_share: f64,
     /// Groups that hold queues. Every node of a cluster is given the same number.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub groups: u32,

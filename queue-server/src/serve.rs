@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use replica::{Replica, ReplicaConfig, Seal, StartError, Timers, system_wall_clock};
+use proto::traces::{self, Settings};
+use replica::{Replica, ReplicaConfig, Seal, StartError, Timers, system_wall_clock, system_wall_nanos};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -85,6 +86,12 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     })?);
     if let Some(backup) = &config.restore {
         restore(&replica, backup, config.groups).await?;
+    }
+    if let Some(endpoint) = config.otlp.clone() {
+        let (share, wall) = (config.otlp_share, Arc::new(system_wall_nanos));
+        let settings = Settings { endpoint, share, service: "queue-server", node: config.name(), wall };
+        traces::start(settings).map_err(|error| RunError::Config(error.to_string()))?;
+        replica.watch_fsyncs();
     }
     let node = Arc::new(Node::new(&config, Arc::clone(&replica), Arc::clone(&seals)));
     tokio::spawn(seals.identity.clone().watch());

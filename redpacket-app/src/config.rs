@@ -87,6 +87,12 @@ pub struct Config {
     /// nodes, or to rehearse an upgrade.
     #[arg(long, env = "TERCET_FORMAT", hide = true)]
     pub format: Option<u32>,
+    /// A collector of traces, OTLP over gRPC: http://HOST:PORT. Without one nothing is recorded.
+    #[arg(long, env = "TERCET_OTLP")]
+    pub otlp: Option<String>,
+    /// Of the calls that bring no trace of their own this part begins one, 0 to 1.
+    #[arg(long, env = "TERCET_OTLP_SHARE", default_value_t = 0.01, requires = "otlp")]
+    pub otlp_share: f64,
     /// A credit not booked for this long is put into the queue again. Milliseconds.
     #[arg(long, default_value_t = packets::limits::CREDIT_RETRY_MS)]
     pub resend_after_ms: u64,

@@ -13,7 +13,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use machine::GroupId;
-use replica::{Replica, ReplicaConfig, Seal, StartError, Timers, system_wall_clock};
+use proto::traces::{self, Settings};
+use replica::{Replica, ReplicaConfig, Seal, StartError, Timers, system_wall_clock, system_wall_nanos};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -89,6 +90,12 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), N
         seal: Seal::of(&seals.identity),
         known: config.known_format(),
     })?);
+    if let Some(endpoint) = config.otlp.clone() {
+        let (share, wall) = (config.otlp_share, Arc::new(system_wall_nanos));
+        let settings = Settings { endpoint, share, service: "redpacket-app", node: config.node.to_string(), wall };
+        traces::start(settings).map_err(|error| NodeError::Config(error.to_string()))?;
+        replica.watch_fsyncs();
+    }
     let slot = Slot::default();
     let grpc = listen(&config.grpc.to_string()).await?;
     let http = listen(&config.http.to_string()).await?;
@@ -139,10 +146,13 @@ async fn listen(address: &str) -> Result<TcpListener, NodeError> {
 async fn join(config: &Config, replica: &Replica) -> Result<Homes, StartError> {
     let (mut ledger, mut packets) = (Vec::new(), Vec::new());
     for number in 1..=config.ledger_groups {
-        ledger.push(Arc::new(Shard::new(replica.add_group(GroupId(number)).await?)));
+        ledger.push(Arc::new(Shard::new(replica.add_group(GroupId(number)).await?, replica.recent_fsyncs())));
     }
     for number in 1..=config.packet_groups {
-        packets.push(Arc::new(Shard::new(replica.add_group(GroupId(PACKET_GROUPS_BASE + number)).await?)));
+        packets.push(Arc::new(Shard::new(
+            replica.add_group(GroupId(PACKET_GROUPS_BASE + number)).await?,
+            replica.recent_fsyncs(),
+        )));
     }
     Ok(Homes::new(ledger, packets))
 }

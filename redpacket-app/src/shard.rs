@@ -19,7 +19,8 @@ use std::time::Duration;
 use ledger::LedgerMachine;
 use machine::{Machine, RequestId, RowSource, TimestampMs};
 use packets::PacketsMachine;
-use replica::{Applied, Group, ProposeError, ReadError, View};
+use proto::traces;
+use replica::{Applied, Fsyncs, Group, ProposeError, ReadError, View};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -68,6 +69,8 @@ pub(crate) struct Shard<M: Machine> {
     pub group: Group<M>,
     /// What the group's leader takes at present; what this node takes, where it leads.
     pub callee: Arc<Callee>,
+    /// Of this node's log, for traces.
+    fsyncs: Fsyncs,
     /// Repeats to a group that does not answer.
     budget: Budget,
     asked: AtomicU64,
@@ -77,12 +80,13 @@ pub(crate) struct Shard<M: Machine> {
 }
 
 impl<M: Barrier> Shard<M> {
-    pub(crate) fn new(group: Group<M>) -> Self {
+    pub(crate) fn new(group: Group<M>, fsyncs: Fsyncs) -> Self {
         let callee = Arc::new(Callee::new(Instant::now()));
         group.place(callee.clone());
         Self {
             group,
             callee,
+            fsyncs,
             budget: Budget::new(Instant::now()),
             asked: AtomicU64::new(0),
             answered: Mutex::new(0),
@@ -97,6 +101,29 @@ impl<M: Barrier> Shard<M> {
 
     /// As [`Self::command`], for a request of `level`. Errors: `Busy`, the leader has too much to do for it.
     pub(crate) async fn command_as(
+        &self,
+        level: u32,
+        command: &M::Command,
+        deadline: Duration,
+    ) -> Result<Applied<M::Reply>, Failure> {
+        let mut span = traces::child("propose", traces::Kind::Within);
+        let applied = self.repeat(level, command, deadline).await;
+        span.number("tercet.group", u64::from(self.group.id().0));
+        match &applied {
+            Ok(applied) if span.is_some() => {
+                span.number("tercet.index", applied.receipt.index);
+                // Where another node leads it stands on that node's disk first; the majority may not have waited for this one.
+                if let Some(fsync) = self.fsyncs.of(self.group.id(), applied.receipt.index) {
+                    drop(span.part("fsync", (fsync.began, fsync.ended)));
+                }
+            }
+            Ok(_) => {}
+            Err(_) => span.fail(),
+        }
+        applied
+    }
+
+    async fn repeat(
         &self,
         level: u32,
         command: &M::Command,

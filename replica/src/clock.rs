@@ -32,6 +32,13 @@ pub fn system_wall_clock() -> WallClock {
     })
 }
 
+/// The wall clock in nanoseconds since the Unix epoch, for what is shown beside the deeds of other systems.
+#[must_use]
+pub fn system_wall_nanos() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
 struct Reading {
     micros: u64,
     at: Instant,

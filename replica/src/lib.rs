@@ -28,11 +28,12 @@ pub mod simulation;
 mod state;
 
 pub use backup::GroupBackup;
-pub use clock::{WallClock, system_wall_clock};
+pub use clock::{WallClock, system_wall_clock, system_wall_nanos};
 pub use errors::StartError;
 pub use group::{
     Applied, Group, GroupStatus, Leader, MemberChange, MemberError, ProposeError, ReadError, Receipt, Role, Usher,
     View, Waiting,
 };
+pub use log::Fsync;
 pub use net::{Carrier, GrpcTransport, Lane, ReplicationService, Seal, Transport, TransportError, wire};
-pub use process::{Replica, ReplicaConfig, Timers};
+pub use process::{Fsyncs, Replica, ReplicaConfig, Timers};

@@ -27,7 +27,7 @@ use crate::clock::WallClock;
 use crate::errors::StartError;
 use crate::group::{Addressee, Group, GroupControl, GroupSetup, GroupStatus, MemberChange, MemberError, Role};
 use crate::identity::{Identity, Knowledge};
-use crate::log::{FsyncGauge, GroupLog, LogEngine, SegmentLog};
+use crate::log::{Fsync, FsyncGauge, GroupLog, LogEngine, SegmentLog};
 use crate::net::{Carrier, GrpcTransport, ReplicationService, Seal, Switchboard, Transport};
 use crate::state::{RocksBudget, RocksRows};
 
@@ -76,6 +76,18 @@ pub struct ReplicaConfig {
     pub seal: Option<Seal>,
     /// The latest format that this process knows: [`Format::LATEST`], or less to keep the way back to an older release.
     pub known: Format,
+}
+
+/// The log's last fsyncs.
+#[derive(Clone, Debug)]
+pub struct Fsyncs(Arc<FsyncGauge>);
+
+impl Fsyncs {
+    /// The fsync that made an entry durable on this node. `None`: it is not, or not remembered.
+    #[must_use]
+    pub fn of(&self, group: GroupId, index: u64) -> Option<Fsync> {
+        self.0.of(group, index)
+    }
 }
 
 /// The replication of one process.
@@ -200,6 +212,17 @@ impl Replica {
     #[must_use]
     pub fn fsyncs(&self) -> (u64, u64, u64) {
         (self.gauge.quantile_us(0.5), self.gauge.quantile_us(0.99), self.gauge.count())
+    }
+
+    /// From here on the log's last fsyncs are remembered, for whoever follows single entries to the disk.
+    pub fn watch_fsyncs(&self) {
+        self.gauge.watch();
+    }
+
+    /// The log's last fsyncs; without [`Self::watch_fsyncs`] none is remembered.
+    #[must_use]
+    pub fn recent_fsyncs(&self) -> Fsyncs {
+        Fsyncs(Arc::clone(&self.gauge))
     }
 
     /// Bytes free, and bytes in all, of the disk the data lies on. 0 where the system does not say.

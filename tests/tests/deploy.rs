@@ -102,14 +102,34 @@ fn the_package_holds_binaries_units_and_pages() {
 fn the_manifests_keep_a_majority_and_probe_what_there_is() {
     let text = read("deploy/kubernetes/queue.yaml");
     let kinds: Vec<String> = documents(&text).iter().map(|(kind, _)| kind.clone()).collect();
-    assert_eq!(kinds, ["Service", "Service", "PodDisruptionBudget", "StatefulSet"]);
+    let set = "StatefulSet";
+    assert_eq!(kinds, ["Service", "Service", "PodDisruptionBudget", set, set, set]);
     let of = |wanted: &str| documents(&text).into_iter().find(|(kind, _)| kind == wanted).expect("it is there").1;
     assert!(of("PodDisruptionBudget").contains("maxUnavailable: 1"));
     let set = of("StatefulSet");
-    for must in
-        ["replicas: 3", "path: /healthz", "path: /readyz", "safe-to-stop", "volumeClaimTemplates", "serviceName:"]
-    {
+    for must in [
+        "replicas: 1",
+        "type: OnDelete",
+        "path: /healthz",
+        "path: /readyz",
+        "safe-to-stop",
+        "volumeClaimTemplates",
+        "serviceName:",
+    ] {
         assert!(set.contains(must), "the StatefulSet lacks {must}");
+    }
+    // A pod mounts the certificate of its own node and of no other.
+    let sets = documents(&text).into_iter().filter(|(kind, _)| kind == "StatefulSet").map(|(_, set)| set);
+    for (node, set) in (1..).zip(sets) {
+        let secrets = set.split("secretName: ").skip(1).filter_map(|rest| rest.split([',', '}']).next());
+        let secrets: Vec<&str> = secrets.collect();
+        assert_eq!(secrets, ["tercet-operator".to_owned(), format!("tercet-queue-{node}-tls")]);
+        assert!(set.contains(&format!("--node {node} ")) && set.contains(&format!("name: tercet-queue-{node}\n")));
+    }
+    if is_there("python3") {
+        let check = Command::new(root().join("deploy/kubernetes/generate")).arg("--check").output();
+        let check = check.expect("it runs");
+        assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
     }
     let known: BTreeSet<String> = flags_of(&binary("queue-server")).into_iter().map(|(flag, _)| flag).collect();
     let start = set.split("exec queue-server").nth(1).and_then(|rest| rest.split("env:").next()).expect("a start");

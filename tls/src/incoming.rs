@@ -1,6 +1,6 @@
 //! Connections of one listener, each let in after a handshake of its own: nobody waits for another's.
 //!
-//! Must never: hold more handshakes than it may, or end for the sake of one connection.
+//! Must never: hold more handshakes than it may, or so many of one address that others wait for it, or end for the sake of one connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::crowd::Crowd;
 use crate::door::Door;
 use crate::limits::{CONNECTIONS_WAITING, HANDSHAKES_MAX};
 use crate::stream::Stream;
@@ -35,6 +36,7 @@ impl Incoming {
 }
 
 async fn accept(listener: TcpListener, door: Door, made: mpsc::Sender<Stream>) {
+    let crowd = Crowd::default();
     let places = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     loop {
         let accepted = async {
@@ -46,8 +48,12 @@ async fn accept(listener: TcpListener, door: Door, made: mpsc::Sender<Stream>) {
             () = made.closed() => None,
         };
         let Some((accepted, place)) = next else { return };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, part) = match accepted {
+            // Who has as many as he may is told so by the end of this one.
+            Ok((stream, address)) => match crowd.enter(address.ip()) {
+                Some(part) => (stream, part),
+                None => continue,
+            },
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -59,7 +65,7 @@ async fn accept(listener: TcpListener, door: Door, made: mpsc::Sender<Stream>) {
         let (door, made) = (door.clone(), made.clone());
         tokio::spawn(async move {
             let opened = door.open(stream).await;
-            drop(place);
+            drop((place, part));
             if let Some(stream) = opened {
                 // Nobody wants it any more; it ends.
                 let _ = made.send(stream).await;

@@ -46,7 +46,8 @@ pub(crate) struct Configs {
     client: Arc<ClientConfig>,
     /// By protocol, for callers with a certificate and for all.
     servers: Vec<(Protocol, bool, Arc<ServerConfig>)>,
-    ends_s: u64,
+    own_ends_s: u64,
+    authority_ends_s: u64,
 }
 
 /// How a folder's papers stand.
@@ -54,6 +55,10 @@ pub(crate) struct Configs {
 pub struct Standing {
     /// Seconds until the first of certificate and authority ends; 0: it has.
     pub seconds_left: u64,
+    /// Seconds until the own certificate ends, whatever becomes of its authority.
+    pub own_seconds_left: u64,
+    /// Seconds until the last of the authorities ends that are believed.
+    pub authority_seconds_left: u64,
     /// How often new papers were taken since the process began.
     pub renewed: u64,
     /// Why the newest files are not used, if they are not.
@@ -72,10 +77,18 @@ impl Keeper {
 
     /// How the papers stand now.
     pub fn standing(&self) -> Standing {
-        let ends_s = self.configs().ends_s;
+        let configs = self.configs();
         let watch = self.watch.lock();
-        let seconds_left = ends_s.saturating_sub(UnixTime::now().as_secs());
-        Standing { seconds_left, renewed: watch.renewed, trouble: watch.trouble.clone() }
+        let left = |ends_s: u64| ends_s.saturating_sub(UnixTime::now().as_secs());
+        let (own_seconds_left, authority_seconds_left) = (left(configs.own_ends_s), left(configs.authority_ends_s));
+        let seconds_left = own_seconds_left.min(authority_seconds_left);
+        Standing {
+            seconds_left,
+            own_seconds_left,
+            authority_seconds_left,
+            renewed: watch.renewed,
+            trouble: watch.trouble.clone(),
+        }
     }
 
     /// Looks at the files for as long as the process lives, so that an operator is told of bad ones without a connection.
@@ -117,7 +130,7 @@ impl Keeper {
         watch.seen = seen;
         match Configs::read(&self.folder, self.owner.as_ref()) {
             Ok(configs) => {
-                let days = configs.ends_s.saturating_sub(UnixTime::now().as_secs()) / 86_400;
+                let days = configs.own_ends_s.saturating_sub(UnixTime::now().as_secs()) / 86_400;
                 tracing::info!(folder = %self.folder.display(), days, "new certificates are used from now on");
                 *self.configs.write() = Arc::new(configs);
                 watch.renewed += 1;
@@ -159,7 +172,12 @@ impl Configs {
                 }
             }
         }
-        Ok(Self { client: Arc::new(client), servers, ends_s: papers.ends_s })
+        Ok(Self {
+            client: Arc::new(client),
+            servers,
+            own_ends_s: papers.own_ends_s,
+            authority_ends_s: papers.authority_ends_s,
+        })
     }
 }
 

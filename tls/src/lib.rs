@@ -12,6 +12,7 @@
 //!
 //! Must never: take a certificate unseen, give up good papers for bad ones, or know what travels over a connection.
 
+mod crowd;
 mod der;
 mod door;
 mod error;

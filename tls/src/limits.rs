@@ -10,6 +10,8 @@ pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Handshakes that a listener holds at once; who comes later waits in the system's queue.
 pub(crate) const HANDSHAKES_MAX: usize = 512;
+/// Of these, handshakes of one address; more are closed at once.
+pub(crate) const HANDSHAKES_PER_ADDRESS_MAX: usize = 64;
 /// Connections that are made and not yet taken over by a server.
 pub(crate) const CONNECTIONS_WAITING: usize = 64;
 /// Between two lines of a door's log about connections that were sent away.
@@ -20,3 +22,5 @@ pub(crate) const FAREWELL_MAX: Duration = Duration::from_millis(200);
 pub(crate) const FAREWELL_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a file of certificates or of a key.
 pub(crate) const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+const _: () = assert!(HANDSHAKES_PER_ADDRESS_MAX < HANDSHAKES_MAX);

@@ -39,8 +39,10 @@ pub(crate) struct Papers {
     pub(crate) roots: Arc<RootCertStore>,
     /// Certificate and key; a client may have none.
     pub(crate) own: Option<Own>,
-    /// The second at which the first of own certificate and authority ends.
-    pub(crate) ends_s: u64,
+    /// The second at which the own certificate ends; without one, at which the authority does.
+    pub(crate) own_ends_s: u64,
+    /// The second at which the last of the authorities ends.
+    pub(crate) authority_ends_s: u64,
 }
 
 /// The own certificate.
@@ -75,16 +77,16 @@ impl Papers {
         }
         let (file, key_file) = (folder.join(CERTIFICATE_FILE), folder.join(KEY_FILE));
         let has_own = owner.is_some() || file.exists() || key_file.exists();
-        let mut ends_s = authorities.iter().filter_map(|one| der::ends_s(one)).max().unwrap_or(u64::MAX);
-        let mut own = None;
+        let authority_ends_s = authorities.iter().filter_map(|one| der::ends_s(one)).max().unwrap_or(u64::MAX);
+        let (mut own, mut own_ends_s) = (None, authority_ends_s);
         if has_own {
             let chain = certificates(&file)?;
             let key = key(&key_file)?;
             check(&file, &chain, &roots, owner)?;
-            ends_s = chain.first().and_then(|leaf| der::ends_s(leaf)).unwrap_or(u64::MAX).min(ends_s);
+            own_ends_s = chain.first().and_then(|leaf| der::ends_s(leaf)).unwrap_or(u64::MAX);
             own = Some(Own { chain, key });
         }
-        Ok(Self { roots: Arc::new(roots), own, ends_s })
+        Ok(Self { roots: Arc::new(roots), own, own_ends_s, authority_ends_s })
     }
 }
 

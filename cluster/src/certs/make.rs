@@ -18,10 +18,17 @@ use crate::error::Error;
 
 /// The key of an authority.
 const AUTHORITY_KEY_FILE: &str = "ca.key";
+/// For whom a certificate was issued, a name a line: so it can be issued anew.
+pub(super) const NAMES_FILE: &str = "names";
 /// Clocks are not one: a certificate is good from so long ago.
 const SINCE: Duration = Duration::from_secs(3600);
 /// Bytes of its key by which an authority is told from another.
 const MARK_BYTES: usize = 8;
+
+/// Whether a folder holds an authority, and not what an interrupted `init` left.
+pub(super) fn is_whole(folder: &Path) -> bool {
+    folder.join(AUTHORITY_KEY_FILE).exists()
+}
 
 /// An authority.
 pub(crate) struct Authority {
@@ -52,8 +59,9 @@ impl Authority {
         lasts(&mut params, days);
         let certificate = params.self_signed(&key).map_err(|error| failed(&error))?;
         make_folder(folder)?;
-        put(folder, AUTHORITY_KEY_FILE, &key.serialize_pem())?;
-        put(folder, AUTHORITY_FILE, &certificate.pem())
+        // The key last: without it there is no authority yet, and whoever was interrupted begins again.
+        put(folder, AUTHORITY_FILE, &certificate.pem())?;
+        put(folder, AUTHORITY_KEY_FILE, &key.serialize_pem())
     }
 
     /// Opens an authority. Errors: `Io`; `Impossible`, its key does not read.
@@ -88,10 +96,20 @@ impl Authority {
         };
         lasts(&mut params, issue.days);
         let certificate = params.signed_by(&key, &self.issuer).map_err(|error| failed(&error))?;
-        make_folder(folder)?;
-        put(folder, AUTHORITY_FILE, &self.believed)?;
-        put(folder, KEY_FILE, &key.serialize_pem())?;
-        put(folder, CERTIFICATE_FILE, &certificate.pem())
+        let names: String = std::iter::once(issue.name.dns())
+            .chain(issue.hosts.iter().cloned())
+            .map(|name| format!("{name}\n"))
+            .collect();
+        let (key, certificate) = (key.serialize_pem(), certificate.pem());
+        place(
+            folder,
+            &[
+                (AUTHORITY_FILE, self.believed.as_str()),
+                (NAMES_FILE, names.as_str()),
+                (KEY_FILE, key.as_str()),
+                (CERTIFICATE_FILE, certificate.as_str()),
+            ],
+        )
     }
 }
 
@@ -121,17 +139,50 @@ fn make_folder(folder: &Path) -> Result<(), Error> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(Error::on(folder))
 }
 
+/// Puts the files of one issue in place. A new folder comes whole, by one rename. In one that is there all are written
+/// before the first is renamed: between the renames key and certificate may not fit, which a running process passes over
+/// and the next issue mends.
+fn place(folder: &Path, files: &[(&str, &str)]) -> Result<(), Error> {
+    if folder.exists() {
+        for (name, text) in files {
+            write_beside(folder, name, text)?;
+        }
+        return files.iter().try_for_each(|(name, _)| take_in(folder, name));
+    }
+    let mut beside = folder.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = Path::new(&beside);
+    // What an interrupted issue left is nobody's.
+    match fs::remove_dir_all(beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::on(beside)(error)),
+        Ok(()) | Err(_) => {}
+    }
+    make_folder(beside)?;
+    files.iter().try_for_each(|(name, text)| put(beside, name, text))?;
+    fs::rename(beside, folder).map_err(Error::on(folder))
+}
+
 /// Puts a file in place by rename, readable by its owner alone.
 fn put(folder: &Path, name: &str, text: &str) -> Result<(), Error> {
-    let (path, beside) = (folder.join(name), folder.join(format!("{name}.new")));
+    write_beside(folder, name, text)?;
+    take_in(folder, name)
+}
+
+/// Makes the file that was written beside it the one of this name.
+fn take_in(folder: &Path, name: &str) -> Result<(), Error> {
+    let path = folder.join(name);
+    fs::rename(folder.join(format!("{name}.new")), &path).map_err(Error::on(&path))
+}
+
+fn write_beside(folder: &Path, name: &str, text: &str) -> Result<(), Error> {
+    let beside = folder.join(format!("{name}.new"));
     match fs::remove_file(&beside) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::on(&beside)(error)),
         Ok(()) | Err(_) => {}
     }
     let made = File::options().write(true).create_new(true).mode(0o600).open(&beside);
     let mut file = made.map_err(Error::on(&beside))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(Error::on(&beside))?;
-    fs::rename(&beside, &path).map_err(Error::on(&path))
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(Error::on(&beside))
 }
 
 #[cfg(test)]
@@ -159,6 +210,14 @@ mod tests {
             let mode = fs::metadata(&file).expect("it is there").permissions().mode() & 0o777;
             assert_eq!(mode, 0o600, "{}", file.display());
         }
+        // What an interrupted issue leaves is passed over, and is no folder of certificates.
+        let three = folder.path().join("q3");
+        let beside = folder.path().join("q3.new");
+        fs::create_dir(&beside).expect("it is made");
+        fs::write(beside.join(KEY_FILE), "half").expect("it is written");
+        let name = Name::node("queue", 3);
+        authority.issue(&three, &Issue { name: &name, hosts: &[], days: 10 }).expect("it is issued");
+        assert!(Keeper::open(&three, Some(name)).is_ok() && !beside.exists());
         // A certificate that outlives its authority is good for as long as that one is.
         authority.issue(&out, &Issue { name: &two, hosts: &[], days: 90 }).expect("it is issued again");
         let left = Keeper::open(&out, Some(two)).expect("it is good").standing().seconds_left;

@@ -4,19 +4,23 @@
 //!  cluster certs init  --out ca                                      ca/ca.crt, ca/ca.key
 //!  cluster certs issue --ca ca --out q2 --node 2 --host 10.0.0.2     q2/ca.crt, q2/tls.crt, q2/tls.key
 //!  cluster certs issue --ca ca --out ops --client ops                what `cluster --certs ops` shows
+//!  cluster certs renew --ca ca q2 ops                                anew, what ends soon
 //! ```
 //!
 //! Must never: write a key that anybody but its owner can read, or over the key of an authority.
 
 mod make;
+mod renew;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use tls::{Keeper, Name};
 
+use crate::args::Dir;
 use crate::error::Error;
 use crate::file::{Folder, Kind, NodeEntry};
+use crate::reach::Reach;
 use crate::screen;
 pub(crate) use make::{Authority, Issue};
 
@@ -27,6 +31,9 @@ const AUTHORITY_DAYS: u32 = 3650;
 /// The longest that a certificate may last: one that is lost is good for so long. Units: days.
 const CERTIFICATE_DAYS_MAX: i64 = 825;
 const AUTHORITY_DAYS_MAX: i64 = 7300;
+
+/// What lasts less than this ends soon. Units: days.
+const WITHIN_DAYS: u64 = 30;
 
 /// What to do with certificates.
 #[derive(Debug, Subcommand)]
@@ -56,6 +63,35 @@ pub(crate) enum Certs {
         /// Days that it lasts.
         #[arg(long, default_value_t = CERTIFICATE_DAYS, value_parser = clap::value_parser!(u32).range(1..=CERTIFICATE_DAYS_MAX))]
         days: u32,
+    },
+    /// Issue anew what ends soon, over the old files and under the same names; running processes take it by themselves.
+    #[command(after_help = "Examples:
+  cluster certs renew --ca ca q1 q2 q3 ops      folders that `certs issue` wrote
+  cluster certs renew --dir /tmp/evening        all of a local cluster
+  cluster certs renew --ca ca q1 --within-days 400   whatever is left")]
+    Renew {
+        /// Folder of the authority; without it the local cluster of --dir is meant.
+        #[arg(long, value_name = "FOLDER", requires = "folders")]
+        ca: Option<PathBuf>,
+        /// Folders of certificates.
+        #[arg(requires = "ca")]
+        folders: Vec<PathBuf>,
+        #[command(flatten)]
+        dir: Dir,
+        /// Only what lasts less than so many days.
+        #[arg(long, default_value_t = WITHIN_DAYS)]
+        within_days: u64,
+    },
+    /// What the nodes say of their certificates and authorities; exit 0 only if each lasts long enough.
+    #[command(after_help = "Examples:
+  cluster certs status --at 10.0.0.1:7101 --certs ops --key ops.key
+  cluster certs status --dir /tmp/evening --within-days 60")]
+    Status {
+        #[command(flatten)]
+        reach: Reach,
+        /// Long enough are so many days.
+        #[arg(long, default_value_t = WITHIN_DAYS)]
+        within_days: u64,
     },
     /// Check a folder as a process would, and say how many days it lasts.
     Show {
@@ -98,8 +134,13 @@ const fn house(kind: Kind) -> &'static str {
 }
 
 /// Does what was asked.
-pub(crate) fn certs(verb: Certs) -> Result<bool, Error> {
+pub(crate) async fn certs(verb: Certs) -> Result<bool, Error> {
     match verb {
+        Certs::Renew { ca, folders, dir, within_days } => {
+            let local = if ca.is_some() { None } else { Some(Folder::open(&dir)?) };
+            return renew::renew(ca.as_deref(), &folders, local.as_ref(), within_days);
+        }
+        Certs::Status { reach, within_days } => return renew::status(&reach, within_days).await,
         Certs::Init { out, days } => {
             Authority::init(&out, days)?;
             screen::out(&format!("{}: an authority for {days} days; keep ca.key away from the nodes", out.display()));
@@ -111,7 +152,9 @@ pub(crate) fn certs(verb: Certs) -> Result<bool, Error> {
         }
         Certs::Show { folder } => {
             let keeper = Keeper::open(&folder, None).map_err(|error| Error::Impossible(error.to_string()))?;
-            screen::out(&format!("{}: good for {} days", folder.display(), keeper.standing().seconds_left / 86_400));
+            let standing = keeper.standing();
+            let (days, authority) = (standing.seconds_left / 86_400, standing.authority_seconds_left / 86_400);
+            screen::out(&format!("{}: good for {days} days, its authority for {authority}", folder.display()));
         }
     }
     Ok(true)
@@ -120,10 +163,10 @@ pub(crate) fn certs(verb: Certs) -> Result<bool, Error> {
 /// Makes the authority of a local cluster, and the operator's certificate; what is there already stays.
 pub(crate) fn seal(folder: &Folder) -> Result<(), Error> {
     let authority = folder.authority();
-    if !authority.exists() {
+    if !make::is_whole(&authority) {
         Authority::init(&authority, AUTHORITY_DAYS)?;
     }
-    issue_local(folder, &folder.operator_certs(), &Name::Client("operator".to_owned()))
+    renew::issue_local(folder, &folder.operator_certs(), &Name::Client("operator".to_owned()))
 }
 
 /// The certificates of a node of a local cluster, issued now if it has none. `None`: the cluster is not sealed.
@@ -133,14 +176,6 @@ pub(crate) fn of_node(folder: &Folder, kind: Kind, entry: &NodeEntry) -> Result<
     }
     let out = folder.certs(&entry.node);
     let number = entry.number().parse().map_err(|_| Error::Impossible(format!("{} is no number", entry.node)))?;
-    issue_local(folder, &out, &Name::node(house(kind), number))?;
+    renew::issue_local(folder, &out, &renew::name_of(kind, number))?;
     Ok(Some(out))
-}
-
-fn issue_local(folder: &Folder, out: &Path, name: &Name) -> Result<(), Error> {
-    if out.exists() {
-        return Ok(());
-    }
-    let hosts = ["127.0.0.1", "::1", "localhost"].map(str::to_owned);
-    Authority::open(&folder.authority())?.issue(out, &Issue { name, hosts: &hosts, days: CERTIFICATE_DAYS })
 }

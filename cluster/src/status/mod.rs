@@ -2,6 +2,7 @@
 //!
 //! Must never: print a verdict that its reasons do not carry.
 
+mod cautions;
 mod print;
 mod queues;
 mod verdict;
@@ -17,7 +18,7 @@ use crate::limits::WATCH_EVERY;
 use crate::reach::Reach;
 use crate::screen;
 
-use queues::Queues;
+pub(crate) use queues::Queues;
 pub(crate) use verdict::Verdict;
 
 /// Prints verdict, reasons, every replica and every queue, again and again if asked to; `true` if healthy.
@@ -25,8 +26,7 @@ pub(crate) async fn status(reach: &Reach, output: Output, is_watched: bool) -> R
     let mut before = None;
     loop {
         let cluster = reach.cluster().await?;
-        let verdict = over(&cluster).await;
-        let queues = Queues::look(cluster.of(Kind::Queue), &verdict.views).await;
+        let (verdict, queues) = seen(&cluster).await;
         let text = match output {
             Output::Text => format!("{}\n\n{}", print::text(&verdict), queues.text(before.as_ref())),
             Output::Json => json(&verdict, &queues).to_string(),
@@ -46,8 +46,7 @@ pub(crate) async fn status(reach: &Reach, output: Output, is_watched: bool) -> R
 
 /// Verdict, nodes and queues for scripts.
 pub(crate) async fn snapshot(cluster: &ClusterFile) -> serde_json::Value {
-    let verdict = over(cluster).await;
-    let queues = Queues::look(cluster.of(Kind::Queue), &verdict.views).await;
+    let (verdict, queues) = seen(cluster).await;
     json(&verdict, &queues)
 }
 
@@ -57,6 +56,13 @@ fn json(verdict: &Verdict, queues: &Queues) -> serde_json::Value {
         fields.insert("queues".to_owned(), queues.json());
     }
     json
+}
+
+/// Verdict and queues as they are now.
+pub(crate) async fn seen(cluster: &ClusterFile) -> (Verdict, Queues) {
+    let verdict = over(cluster).await;
+    let queues = Queues::look(cluster.of(Kind::Queue), &verdict.views).await;
+    (verdict, queues)
 }
 
 /// Prints verdict and reasons; `true` if healthy.

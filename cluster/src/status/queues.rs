@@ -43,7 +43,19 @@ impl Queues {
         Self { at: Instant::now(), lines }
     }
 
-    fn overviews(&self) -> impl Iterator<Item = &QueueOverview> {
+    /// Queues as if they had been told by their leaders.
+    #[cfg(test)]
+    pub(crate) fn of(queues: Vec<QueueOverview>) -> Self {
+        Self { at: Instant::now(), lines: queues.into_iter().map(|queue| (queue.queue.clone(), (1, queue))).collect() }
+    }
+
+    /// A queue by its name.
+    pub(crate) fn overview(&self, name: &str) -> Option<&QueueOverview> {
+        self.lines.get(name).map(|(_, queue)| queue)
+    }
+
+    /// All of them, by name.
+    pub(crate) fn overviews(&self) -> impl Iterator<Item = &QueueOverview> {
         self.lines.values().map(|(_, queue)| queue)
     }
 

@@ -13,6 +13,7 @@ mod limits;
 mod overview;
 mod pages;
 mod stall;
+mod traced;
 
 pub(crate) use cmq::NodeBroker;
 pub(crate) use cmq_http::CmqHttp;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use packets::UserId;
 use parking_lot::Mutex;
+use proto::traces;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
@@ -62,6 +63,7 @@ impl Entrance {
 
     /// A turn to be worked on. Errors: `Busy`.
     pub(crate) async fn enter(&self, class: Class, user: UserId) -> Result<Turn, Failure> {
+        let _span = traces::child("access.enter", traces::Kind::Within);
         let began = Instant::now();
         self.users.take(user, began)?;
         self.switches.pass(class, began)?;

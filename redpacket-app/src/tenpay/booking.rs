@@ -16,6 +16,7 @@ use std::time::Duration;
 use ledger::{CreditShare, Done, LedgerView, Money, RefundPacket, ShareId, Step, TransferKey, Verb};
 use machine::GroupId;
 use packets::{Credit, Refund};
+use proto::traces;
 use tokio::time::Instant;
 
 use crate::failure::{DoorRefusal, Failure, unexpected};
@@ -77,6 +78,11 @@ impl Booking {
 
     /// As [`Booking::credit`], for a step that is spelled out.
     pub(crate) async fn credit_share(&self, step: CreditShare, deadline: Duration) -> Result<Booked, Failure> {
+        let span = traces::child("tenpay.book", traces::Kind::Within);
+        span.around(self.book(step, deadline)).await
+    }
+
+    async fn book(&self, step: CreditShare, deadline: Duration) -> Result<Booked, Failure> {
         let until = Instant::now() + deadline;
         match self.step(step.payer, Verb::Credit(step), deadline).await? {
             Done::Booked(_) => Ok(Booked::Landed),

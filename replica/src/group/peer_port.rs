@@ -13,7 +13,8 @@ use super::errors::ProposeError;
 use super::handle::Group;
 use crate::codec;
 use crate::net::{
-    AppendResult, GroupPort, Hello, Incoming, ProposeAnswer, Request, write_append_result, write_vote_response,
+    AppendResult, GroupPort, Hello, Incoming, ProposeAnswer, Request, Slot, Speaker, write_append_result,
+    write_vote_response,
 };
 use crate::raft_types::{Config, Snapshot, SnapshotMeta, Vote};
 use crate::state::SnapshotFile;
@@ -28,7 +29,7 @@ impl<M: Machine> PeerPort<M> {
         Self { group, incoming: Mutex::new(None) }
     }
 
-    async fn answer_request(&self, request: Request) -> Result<Bytes, String> {
+    async fn answer_request(&self, speaker: Speaker, request: Request) -> Result<Bytes, String> {
         let raft = &self.group.0.raft;
         match request {
             Request::Vote(vote) => raft.vote(vote).await.map(|vote| write_vote_response(&vote)).map_err(text),
@@ -37,9 +38,9 @@ impl<M: Machine> PeerPort<M> {
                 raft.handle_transfer_leader(transfer).await.map_err(text)?.map(|()| Bytes::new()).map_err(text)
             }
             Request::TransferLeader(_) => Err("this node is drained".to_owned()),
-            Request::SnapshotOffer { id, files } => self.offer(id, files),
-            Request::SnapshotChunk { id, name, offset, chunk } => self.chunk(id, &name, offset, &chunk),
-            Request::SnapshotInstall { id, vote, meta } => self.install(id, vote, meta).await,
+            Request::SnapshotOffer { id, files } => self.offer(speaker, id, files),
+            Request::SnapshotChunk { id, name, offset, chunk } => self.chunk((speaker, id), &name, offset, &chunk),
+            Request::SnapshotInstall { id, vote, meta } => self.install((speaker, id), vote, meta).await,
             Request::Propose { request, note, is_system, command } => {
                 let command = if is_system {
                     Command::System(System::from_bytes(&command).map_err(text)?)
@@ -78,21 +79,25 @@ impl<M: Machine> PeerPort<M> {
         *transfer.to_node_id() != self.group.0.node || !self.group.0.standing.is_drained()
     }
 
-    fn offer(&self, id: u64, files: Vec<SnapshotFile>) -> Result<Bytes, String> {
+    /// One snapshot at a time, and each in a place of its sender's: no node's bytes get among another's.
+    fn offer(&self, from: Speaker, id: u64, files: Vec<SnapshotFile>) -> Result<Bytes, String> {
+        let leader = self.group.leader().map(|leader| leader.node);
         let mut incoming = self.incoming.lock();
-        if let Some(known) = incoming.as_ref().filter(|known| known.id == id) {
+        if let Some(known) = incoming.as_ref()
+            && Slot::of(known.whose(), (from, id), leader)? == Slot::GoesOn
+        {
             return Ok(known.progress());
         }
-        let writer = self.group.0.state.rows.receive(id).map_err(text)?;
-        let new = Incoming { id, files, writer };
+        let writer = self.group.0.state.rows.receive(from.number(), id).map_err(text)?;
+        let new = Incoming { from, id, files, writer };
         let progress = new.progress();
         *incoming = Some(new);
         Ok(progress)
     }
 
-    fn chunk(&self, id: u64, name: &str, offset: u64, chunk: &Bytes) -> Result<Bytes, String> {
+    fn chunk(&self, whose: (Speaker, u64), name: &str, offset: u64, chunk: &Bytes) -> Result<Bytes, String> {
         let mut incoming = self.incoming.lock();
-        let Some(known) = incoming.as_mut().filter(|known| known.id == id) else {
+        let Some(known) = incoming.as_mut().filter(|known| known.whose() == whose) else {
             return Err("no such snapshot is under way".to_owned());
         };
         if !known.files.iter().any(|file| file.name == name && offset + chunk.len() as u64 <= file.bytes) {
@@ -102,8 +107,8 @@ impl<M: Machine> PeerPort<M> {
         Ok(Bytes::new())
     }
 
-    async fn install(&self, id: u64, vote: Vote, meta: SnapshotMeta) -> Result<Bytes, String> {
-        let taken = self.incoming.lock().take_if(|known| known.id == id);
+    async fn install(&self, whose: (Speaker, u64), vote: Vote, meta: SnapshotMeta) -> Result<Bytes, String> {
+        let taken = self.incoming.lock().take_if(|known| known.whose() == whose);
         let Incoming { files, writer, .. } = taken.ok_or("no such snapshot is under way")?;
         let data = writer.finish(&files).map_err(text)?;
         let snapshot = Snapshot { meta, snapshot: data };
@@ -129,8 +134,8 @@ impl<M: Machine> PeerPort<M> {
 }
 
 impl<M: Machine> GroupPort for PeerPort<M> {
-    fn answer(&self, request: Request) -> BoxFuture<'_, Result<Bytes, String>> {
-        Box::pin(self.answer_request(request))
+    fn answer(&self, speaker: Speaker, request: Request) -> BoxFuture<'_, Result<Bytes, String>> {
+        Box::pin(self.answer_request(speaker, request))
     }
 
     fn append(

@@ -21,6 +21,7 @@ mod tests;
 #[cfg(test)]
 pub(crate) use engine::LogOp;
 pub(crate) use engine::{BodyPlace, Job, LogEngine, LogStart};
+pub use gauge::Fsync;
 pub(crate) use gauge::FsyncGauge;
 pub(crate) use memory::{MemoryDisk, MemoryLog};
 pub(crate) use segment::SegmentLog;

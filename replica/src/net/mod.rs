@@ -16,6 +16,7 @@ pub use carrier::{Carrier, GrpcTransport, ReplicationService, Seal, wire};
 pub(crate) use message::{AppendResult, Hello, ProposeAnswer, Request, write_append_result, write_vote_response};
 pub(crate) use peer::{Peers, call};
 pub(crate) use port::{GroupPort, Switchboard};
-pub(crate) use snapshot::Incoming;
+pub(crate) use snapshot::{Incoming, Slot};
+pub(crate) use speaker::Speaker;
 pub(crate) use transport::Answers;
 pub use transport::{Lane, Transport, TransportError};

@@ -18,8 +18,8 @@ use crate::raft_types::Config;
 
 /// A group as its peers see it, whatever its machine.
 pub(crate) trait GroupPort: Send + Sync + 'static {
-    /// Answers a request that is not an append.
-    fn answer(&self, request: Request) -> BoxFuture<'_, Result<Bytes, String>>;
+    /// Answers a request that is not an append, and may be `speaker`'s.
+    fn answer(&self, speaker: Speaker, request: Request) -> BoxFuture<'_, Result<Bytes, String>>;
 
     /// Answers append requests in their order.
     fn append(
@@ -73,7 +73,7 @@ impl Switchboard {
     async fn answer(&self, speaker: Speaker, message: Bytes) -> Result<Bytes, String> {
         let (group, request) = Request::decode(message).map_err(|error| error.to_string())?;
         speaker.may_say(&request)?;
-        self.find(group)?.answer(request).await
+        self.find(group)?.answer(speaker, request).await
     }
 
     /// As [`Self::stream_by`], of somebody whom nobody vouches for.

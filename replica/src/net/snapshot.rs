@@ -9,6 +9,7 @@ use openraft::raft::SnapshotResponse;
 
 use super::message::Request;
 use super::peer::{Peer, call, rpc_error};
+use super::speaker::Speaker;
 use super::transport::Lane;
 use crate::codec;
 use crate::limits::SNAPSHOT_CHUNK_BYTES;
@@ -18,12 +19,42 @@ use crate::state::{Position, SnapshotData, SnapshotFile, SnapshotWriter};
 /// A snapshot that is arriving.
 #[derive(Debug)]
 pub(crate) struct Incoming {
+    /// Who sends it; nobody else may add to it.
+    pub from: Speaker,
     pub id: u64,
     pub files: Vec<SnapshotFile>,
     pub writer: SnapshotWriter,
 }
 
+/// What becomes of a snapshot that is offered while another one is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// It is the one that is under way, and goes on.
+    GoesOn,
+    /// It takes the other's place.
+    Takes,
+}
+
+impl Slot {
+    /// Errors: text; what the leader sends is not pushed aside by another node's.
+    pub(crate) fn of(known: (Speaker, u64), offered: (Speaker, u64), leader: Option<u64>) -> Result<Self, String> {
+        if known == offered {
+            return Ok(Self::GoesOn);
+        }
+        let is_leaders = leader.is_some_and(|leader| known.0 == Speaker::Node(leader));
+        if known.0 != offered.0 && is_leaders {
+            return Err("a snapshot of the leader is under way".to_owned());
+        }
+        Ok(Self::Takes)
+    }
+}
+
 impl Incoming {
+    /// Who sends it, and under which id: parts of anybody else are none of it.
+    pub(crate) const fn whose(&self) -> (Speaker, u64) {
+        (self.from, self.id)
+    }
+
     /// What the sender may skip: the bytes already here, file by file.
     pub(crate) fn progress(&self) -> Bytes {
         let mut out = Writer::default();
@@ -89,4 +120,29 @@ fn snapshot_id(snapshot: &Snapshot<SnapshotData>) -> u64 {
 
 fn failed(error: impl std::fmt::Display) -> StreamingError<Config> {
     StreamingError::Network(NetworkError::from_string(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_its_senders_and_the_leaders_is_not_pushed_aside() {
+        let (one, two, anybody) = (Speaker::Node(1), Speaker::Node(2), Speaker::Anybody);
+        let table = [
+            // under way, offered, leader, outcome
+            ((one, 7), (one, 7), Some(1), Some(Slot::GoesOn)),
+            ((one, 7), (one, 8), Some(1), Some(Slot::Takes)),
+            ((one, 7), (two, 7), Some(1), None),
+            ((one, 7), (two, 8), Some(1), None),
+            ((one, 7), (two, 7), Some(2), Some(Slot::Takes)),
+            ((one, 7), (two, 7), None, Some(Slot::Takes)),
+            ((two, 7), (one, 7), Some(1), Some(Slot::Takes)),
+            ((anybody, 7), (anybody, 7), Some(1), Some(Slot::GoesOn)),
+            ((anybody, 7), (anybody, 8), Some(1), Some(Slot::Takes)),
+        ];
+        for (known, offered, leader, expected) in table {
+            assert_eq!(Slot::of(known, offered, leader).ok(), expected, "{known:?} {offered:?} {leader:?}");
+        }
+    }
 }

@@ -17,6 +17,14 @@ pub(crate) enum Speaker {
 }
 
 impl Speaker {
+    /// The number in the name of what it sends; 0: of whoever.
+    pub(crate) const fn number(self) -> u64 {
+        match self {
+            Self::Anybody => 0,
+            Self::Node(node) => node,
+        }
+    }
+
     /// Whether the message may be its own. Errors: text.
     pub(crate) fn may_say(self, request: &Request) -> Result<(), String> {
         let (Self::Node(node), Some(claimed)) = (self, claimed(request)) else { return Ok(()) };
@@ -36,7 +44,8 @@ fn claimed(request: &Request) -> Option<u64> {
         Request::Append(append) => Some(append.vote.leader_id.node_id),
         Request::SnapshotInstall { vote, .. } => Some(vote.leader_id.node_id),
         Request::Hello { node } => Some(*node),
-        // Commands are their clients'; of a snapshot's parts only the install counts; whoever asks for a body changes nothing.
+        // Commands are their clients'; a snapshot's parts belong to who offered it, which the group knows; whoever asks for a body
+        // changes nothing.
         Request::Propose { .. }
         | Request::ReadIndex
         | Request::Body { .. }

@@ -114,8 +114,8 @@ impl RowEngine for BreakableRows {
         self.inner.install(data)
     }
 
-    fn receive(&self, id: u64) -> Result<SnapshotWriter, StoreFailure> {
-        self.inner.receive(id)
+    fn receive(&self, from: u64, id: u64) -> Result<SnapshotWriter, StoreFailure> {
+        self.inner.receive(from, id)
     }
 
     fn visit_rows(&self, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreFailure> {

@@ -65,8 +65,8 @@ pub(crate) trait RowEngine: RowSource + Send + Sync + 'static {
     /// Replaces everything by a snapshot. After a crash in the middle the store opens with the old or the new content.
     fn install(&self, data: &SnapshotData) -> Result<(), StoreFailure>;
 
-    /// A place where a snapshot named `id` is received; what an earlier attempt left under the same id is kept.
-    fn receive(&self, id: u64) -> Result<SnapshotWriter, StoreFailure>;
+    /// A place where node `from` puts a snapshot named `id`; what it left there in an earlier attempt is kept.
+    fn receive(&self, from: u64, id: u64) -> Result<SnapshotWriter, StoreFailure>;
 
     /// Visits every row in key order (the state hash).
     fn visit_rows(&self, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreFailure>;

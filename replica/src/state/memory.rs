@@ -105,7 +105,7 @@ impl RowEngine for MemoryRows {
         Ok(())
     }
 
-    fn receive(&self, _id: u64) -> Result<SnapshotWriter, StoreFailure> {
+    fn receive(&self, _from: u64, _id: u64) -> Result<SnapshotWriter, StoreFailure> {
         Ok(SnapshotWriter::Memory(BTreeMap::new()))
     }
 

@@ -301,8 +301,8 @@ impl RowEngine for RocksRows {
         Ok(())
     }
 
-    fn receive(&self, id: u64) -> Result<SnapshotWriter, StoreFailure> {
-        let mine = format!("incoming-{id}");
+    fn receive(&self, from: u64, id: u64) -> Result<SnapshotWriter, StoreFailure> {
+        let mine = format!("incoming-{from}-{id}");
         for item in fs::read_dir(&self.folder).map_err(failed)? {
             let item = item.map_err(failed)?;
             let name = item.file_name();

@@ -26,4 +26,5 @@ mod restart;
 mod rights;
 mod sealed;
 mod topics;
+mod traces;
 mod upgrades;

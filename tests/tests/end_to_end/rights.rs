@@ -191,7 +191,7 @@ async fn each_call_on_a_stream_is_held_against_the_key() {
     ];
     for (call, is_open) in table {
         let what = format!("{call:?}");
-        let request = ExchangeRequest { correlation: 7, call: Some(call) }.encode_to_vec();
+        let request = ExchangeRequest { correlation: 7, call: Some(call), traceparent: String::new() }.encode_to_vec();
         let reply = raw.call("/tercet.queue.v1.Queue/Exchange", request.into()).await.expect("the stream opens");
         let reply = ExchangeReply::decode(reply.expect("it is answered")).expect("it is an answer");
         let Some(Reply::Failure(failure)) = reply.outcome else { panic!("there is no such queue: {reply:?}") };

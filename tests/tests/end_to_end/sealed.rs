@@ -228,7 +228,10 @@ async fn strangers_get_a_reason_and_nothing_else(cluster: &LocalCluster, operato
     }
     let address = file["queue"][0]["http"].as_str().expect("an address");
     let page = page(&way, address, "/metrics", "").await;
-    assert!(page.contains("tercet_tls_seconds_left") && page.contains("tercet_tls_refused_total{door=\"http\"} "));
+    assert!(
+        page.contains("tercet_tls_certificate_expires_seconds{of=\"authority\"} ")
+            && page.contains("tercet_tls_refused_total{door=\"http\"} ")
+    );
 }
 
 /// What a node's HTTP address answers.

@@ -255,7 +255,7 @@ impl Queue for Fake {
         let (replies, answers) = mpsc::channel(16);
         let (mut calls, mind) = (calls.into_inner(), Arc::clone(&self.mind));
         tokio::spawn(async move {
-            while let Some(Ok(ExchangeRequest { correlation, call: Some(call) })) = calls.next().await {
+            while let Some(Ok(ExchangeRequest { correlation, call: Some(call), .. })) = calls.next().await {
                 let (replies, mind) = (replies.clone(), Arc::clone(&mind));
                 tokio::spawn(async move {
                     let reply = match mind.exchange(call).await {

@@ -19,6 +19,7 @@ use super::limits::ANSWER_MAX;
 use super::on_node_further::facts;
 use super::words::{Caller, Listed, Named, Outgoing, Page, QueueFacts, QueueWish, Said, Taken, TakenFrom, Wanted};
 use crate::doors::pages::all;
+use crate::doors::traced::{self, Asked, Sends};
 use crate::node::{LocateError, Node};
 use crate::tally::Deed;
 
@@ -82,6 +83,19 @@ impl NodeBroker {
         let fresh = self.spot(name, true, until).await?;
         let applied = propose(&fresh.group, &command(fresh.queue), until).await?;
         Ok((fresh, applied))
+    }
+
+    /// Sends new messages, which carry the trace that the call is of.
+    pub(super) async fn send_new(&self, name: &str, new: impl Fn() -> Vec<NewMessage>) -> Said<(Spot, Applied<Reply>)> {
+        let sends = Sends::bare(name);
+        let context = sends.mark();
+        let command = |queue| {
+            let mut messages = new();
+            traced::mark(&mut messages, context);
+            Command::Send { queue, messages }
+        };
+        let proposed = self.command(name, Instant::now() + ANSWER_MAX, command);
+        sends.proposed(self.node.replica(), proposed, |(_, applied)| applied.receipt).await
     }
 
     /// Counts what was asked of a queue.
@@ -174,8 +188,7 @@ impl QueueVerbs for NodeBroker {
         let delay_ms = u64::from(messages.delay_s) * 1_000;
         let new = |body: &bytes::Bytes| NewMessage { body: body.clone(), delay_ms, ..NewMessage::default() };
         let bodies = &messages.bodies;
-        let command = |queue| Command::Send { queue, messages: bodies.iter().map(new).collect() };
-        let (spot, applied) = self.command(&messages.queue, Instant::now() + ANSWER_MAX, command).await?;
+        let (spot, applied) = self.send_new(&messages.queue, || bodies.iter().map(new).collect()).await?;
         self.tell(&spot, Deed::send(bodies.len()));
         match applied.reply {
             Reply::Sent { ids, .. } => Ok(ids.into_iter().map(|id| id.0).collect()),
@@ -233,10 +246,12 @@ async fn take(spot: &Spot, wanted: &Wanted, started: Instant, mut caller: Caller
     loop {
         applied.mark_unchanged();
         if is_ready {
+            let began = Instant::now().into_std();
             let received = propose(group, &command, last).await?;
             match received.reply {
                 Reply::Received { deliveries } => {
-                    return read_taken(spot, received.receipt.index, &deliveries, left(last)).await;
+                    let asked = Asked { queue: &wanted.queue, fsyncs: None, began, receipt: received.receipt };
+                    return read_taken(spot, &asked, &deliveries, left(last)).await;
                 }
                 // Somebody else was faster. This copy shall know it too before it is asked again.
                 Reply::Empty => drop(caught_up(group, received.receipt.index, left(until)).await),
@@ -272,14 +287,15 @@ async fn first_look(group: &Group<QueueMachine>, queue: QueueId, until: Instant)
 
 /// Reads rows and bodies of a receive from this node's copy, once it has applied the receive. What has gone since is
 /// left out. The leases stand, so a copy that cannot be read leaves the outcome unknown.
-async fn read_taken(spot: &Spot, index: u64, deliveries: &[Delivery], within: Duration) -> Said<Vec<Taken>> {
-    caught_up(&spot.group, index, within.max(CATCH_UP_MIN)).await.ok_or(no::UNKNOWN)?;
+async fn read_taken(spot: &Spot, asked: &Asked<'_>, deliveries: &[Delivery], within: Duration) -> Said<Vec<Taken>> {
+    caught_up(&spot.group, asked.receipt.index, within.max(CATCH_UP_MIN)).await.ok_or(no::UNKNOWN)?;
     let seqs: Vec<u64> = deliveries.iter().map(|delivery| delivery.seq).collect();
     let read = |view: &View<'_, QueueMachine>| -> Result<Vec<Taken>, StoreFailure> {
         let stored = view.machine.messages(view.rows, spot.queue, &seqs)?;
         let mut taken = Vec::with_capacity(deliveries.len());
         for (delivery, stored) in deliveries.iter().zip(stored) {
             let Some((stored, body)) = stored.zip(view.rows.body(delivery.id.body())?) else { continue };
+            traced::received(asked, std::iter::once(traced::line_of(&stored.headers)));
             let origin = stored.origin.map(|origin| TakenFrom {
                 queue: origin.name,
                 enqueued_ms: origin.enqueued.0,

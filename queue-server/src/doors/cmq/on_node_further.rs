@@ -68,8 +68,7 @@ impl NodeBroker {
         let delay_ms = u64::from(messages.delay_s) * 1_000;
         let new =
             |body: &bytes::Bytes| NewMessage { body: body.clone(), delay_ms, is_half: true, ..NewMessage::default() };
-        let command = |queue| Command::Send { queue, messages: messages.bodies.iter().map(new).collect() };
-        match self.command(&messages.queue, Instant::now() + ANSWER_MAX, command).await?.1.reply {
+        match self.send_new(&messages.queue, || messages.bodies.iter().map(new).collect()).await?.1.reply {
             Reply::Sent { ids, .. } => Ok(ids.into_iter().map(|id| id.0).collect()),
             other => Err(refused(other)),
         }

@@ -44,6 +44,7 @@ use self::signature::Signed;
 pub(crate) use self::signature::is_mac;
 pub(crate) use self::written::Slot;
 use self::written::Told;
+use proto::traces;
 use queue_core::Right;
 
 use super::cmq::{Broker, Caller, Flaw, Said, no};
@@ -115,8 +116,9 @@ impl CmqHttp {
         let (sign, caller) = Caller::new();
         let broker = Arc::clone(&self.broker);
         let id = request_id.clone();
+        let trace = traces::current();
         tokio::spawn(async move {
-            let outcome = call.action.run(&Params::new(&call.pairs), &*broker, caller).await;
+            let outcome = traces::under(trace, call.action.run(&Params::new(&call.pairs), &*broker, caller)).await;
             let is_kept = outcome.is_ok();
             run.end(&text(outcome, &id), is_kept);
         });
@@ -139,7 +141,8 @@ async fn serve(State(door): State<Arc<CmqHttp>>, request: Request) -> Response {
     let admitted = whole.and_then(|Whole { bytes, held }| Ok((door.admit(&parts, &bytes)?, held)));
     let (answer, ticket) = match admitted {
         Ok((call, held)) => {
-            let answered = door.run(call, request_id).await;
+            let span = traces::follow(traces::door(&parts.headers), "cmq.call", traces::Kind::Server);
+            let answered = span.within(door.run(call, request_id)).await;
             drop(held);
             answered
         }

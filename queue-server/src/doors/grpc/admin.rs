@@ -43,9 +43,11 @@ impl Admin for AdminDoor {
             uptime_ms: u64::try_from(self.node.uptime().as_millis()).unwrap_or(u64::MAX),
             known_format: self.node.replica().known().0,
             quarantined: String::new(),
+            wall_ms: replica::system_wall_nanos() / 1_000_000,
             drained: self.node.replica().is_drained(),
             certificate: self.node.seals().identity.standing().map(|standing| CertificateStatus {
                 seconds_left: standing.seconds_left,
+                authority_seconds_left: standing.authority_seconds_left,
                 renewed: standing.renewed,
                 trouble: standing.trouble.unwrap_or_default(),
             }),

@@ -21,6 +21,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use proto::outcome::{Hint, not_applied, unknown};
 use proto::proof::{AUTHORIZATION, Proof};
+use proto::traces::{Kind, door, follow};
 use queue_core::KeyPair;
 use replica::WallClock;
 use tonic::{Request, Status};
@@ -174,7 +175,8 @@ pub(super) async fn enter(State(entrance): State<Arc<Entrance>>, mut request: Ht
         return next.run(request).await;
     }
     let request = request.map(|body| axum::body::Body::new(Metered::new(body, &entrance.budget)));
-    let answered = tokio::time::timeout(GRPC_CALL_MAX, next.run(request)).await;
+    let span = follow(door(request.headers()), "queue.call", Kind::Server).called(request.uri().path());
+    let answered = tokio::time::timeout(GRPC_CALL_MAX, span.within(next.run(request))).await;
     match answered {
         Ok(response) => held::keep(response, &entrance.answers).await,
         Err(_) => unknown("the call was not whole, or not answered, in time", Hint::default()).into_http(),

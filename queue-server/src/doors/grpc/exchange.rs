@@ -13,6 +13,7 @@ use proto::outcome::{Hint, failure_of, unknown};
 use proto::queue::v1::exchange_reply::Outcome;
 use proto::queue::v1::exchange_request::Call;
 use proto::queue::v1::{ExchangeReply, ExchangeRequest};
+use proto::traces::{Given, Kind, follow};
 use tonic::{Code, Status, Streaming};
 
 use super::budget::Budget;
@@ -92,13 +93,25 @@ async fn say(replies: &mut Outbox<ExchangeReply>, reply: ExchangeReply) -> Resul
 }
 
 async fn answer(node: Arc<Node>, caller: Caller, request: ExchangeRequest) -> ExchangeReply {
-    let admitted = request.call.as_ref().map_or(Ok(()), |call| may(&caller, call));
+    let name = match &request.call {
+        Some(Call::Ack(_)) => "queue.ack",
+        Some(Call::Extend(_)) => "queue.extend",
+        Some(Call::Release(_)) => "queue.release",
+        // Each message has a header of its own.
+        Some(Call::Send(_) | Call::Receive(_)) | None => return answer_call(&node, &caller, request).await,
+    };
+    let span = follow(Given::read(&request.traceparent), name, Kind::Server);
+    span.within(answer_call(&node, &caller, request)).await
+}
+
+async fn answer_call(node: &Node, caller: &Caller, request: ExchangeRequest) -> ExchangeReply {
+    let admitted = request.call.as_ref().map_or(Ok(()), |call| may(caller, call));
     let outcome = match request.call.filter(|_| admitted.is_ok()) {
-        Some(Call::Send(call)) => send::send(&node, call).await.map(Outcome::Send),
-        Some(Call::Receive(call)) => receive::receive(&node, call).await.map(Outcome::Receive),
-        Some(Call::Ack(call)) => settle::ack(&node, call).await.map(Outcome::Ack),
-        Some(Call::Extend(call)) => settle::extend(&node, call).await.map(Outcome::Extend),
-        Some(Call::Release(call)) => settle::release(&node, call).await.map(Outcome::Release),
+        Some(Call::Send(call)) => send::send(node, call).await.map(Outcome::Send),
+        Some(Call::Receive(call)) => receive::receive(node, call).await.map(Outcome::Receive),
+        Some(Call::Ack(call)) => settle::ack(node, call).await.map(Outcome::Ack),
+        Some(Call::Extend(call)) => settle::extend(node, call).await.map(Outcome::Extend),
+        Some(Call::Release(call)) => settle::release(node, call).await.map(Outcome::Release),
         None => Err(admitted.err().unwrap_or_else(|| {
             proto::outcome::with_outcome(
                 Code::Unimplemented,

@@ -7,6 +7,7 @@ use machine::{RequestId, StoreFailure};
 use proto::limits::{BODY_BYTES_PER_CALL_MAX, MESSAGES_PER_CALL_MAX, WAIT_MS_MAX};
 use proto::outcome::{Hint, not_applied, unknown};
 use proto::queue::v1::{Message, PeekReply, PeekRequest, PeekedMessage, ReceiveReply, ReceiveRequest};
+use proto::traces::TRACEPARENT;
 use queue_core::{Command, Delivery, QueueMachine, Reply};
 use replica::View;
 use tokio::time::Instant;
@@ -17,6 +18,7 @@ use super::failure::{
 };
 use super::service::locate;
 use crate::doors::convert::{delivered_message, peek_state, peeked_message, unexpected};
+use crate::doors::traced::{self, Asked};
 use crate::node::{Located, Node};
 use crate::tally::Deed;
 
@@ -52,9 +54,16 @@ pub(super) async fn receive(node: &Node, call: ReceiveRequest) -> Result<Receive
         let is_ready = located.group.read_stale(|view| view.machine.has_ready(located.queue)).map_err(read_failed)?;
         // A count or lease out of range is refused by the machine, whether or not something is ready.
         if is_ready || !(1..=MESSAGES_PER_CALL_MAX).contains(&(call.messages_max as usize)) {
+            let began = Instant::now().into_std();
             let received = located.group.propose(request, &command).await.map_err(propose_failed)?;
             match received.reply {
-                Reply::Received { deliveries } => return read_messages(&located, &deliveries),
+                Reply::Received { deliveries } => {
+                    let reply = read_messages(&located, &deliveries)?;
+                    let fsyncs = Some(node.replica().recent_fsyncs());
+                    let asked = Asked { queue: &call.queue, fsyncs, began, receipt: received.receipt };
+                    traced::received(&asked, reply.messages.iter().map(line_of));
+                    return Ok(reply);
+                }
                 Reply::Refused(refusal) => return Err(machine_refused(refusal)),
                 // Somebody else was faster. A request id is used up by any reply, so only a nameless one goes on.
                 Reply::Empty if request == RequestId::NONE => {}
@@ -94,6 +103,11 @@ fn read_messages(located: &Located, deliveries: &[Delivery]) -> Result<ReceiveRe
     // The leases stand; the same request id brings the messages once the rows can be read again.
     let messages = messages.map_err(|failure| unknown(&failure.to_string(), Hint::default()))?;
     Ok(ReceiveReply { messages })
+}
+
+/// What the message says of its trace.
+fn line_of(message: &Message) -> Option<&str> {
+    message.headers.get(TRACEPARENT).map(String::as_str)
 }
 
 /// Shows messages without taking them. The cursor is the number of messages that were shown before.

@@ -8,6 +8,7 @@ use tonic::Status;
 use super::failure::{machine_refused, no_room, propose_failed};
 use super::service::locate;
 use crate::doors::convert::{new_message, unexpected};
+use crate::doors::traced::Sends;
 use crate::node::Node;
 use crate::tally::Deed;
 
@@ -16,9 +17,12 @@ pub(super) async fn send(node: &Node, call: SendRequest) -> Result<SendReply, St
     let (located, request) = locate(node, &call.queue, call.request.as_ref()).await?;
     node.room_to_send().map_err(no_room)?;
     node.tally().count(located.group.id(), located.queue.0, Deed::send(call.messages.len()));
-    let messages = call.messages.into_iter().map(new_message).collect();
+    let mut messages: Vec<_> = call.messages.into_iter().map(new_message).collect();
+    let sends = Sends::of(&call.queue, &mut messages);
     let command = Command::Send { queue: located.queue, messages };
-    let applied = located.group.propose(request, &command).await.map_err(propose_failed)?;
+    let propose = located.group.propose(request, &command);
+    let applied = sends.proposed(node.replica(), propose, |applied| applied.receipt).await;
+    let applied = applied.map_err(propose_failed)?;
     match applied.reply {
         Reply::Sent { ids, duplicates, .. } => Ok(SendReply {
             ids: ids.into_iter().map(|id| id.0).collect(),

@@ -4,8 +4,9 @@
 //! | metric | is |
 //! |---|---|
 //! | `tercet_fsync_total`, `tercet_fsync_us{quantile}` | fsyncs of the log, and how long they take |
+//! | `tercet_trace_spans_total`, `tercet_trace_exported_total`, `tercet_trace_dropped_total` | with `--otlp`: spans that have ended; that the collector took; that it did not, or for which there was no room |
 //! | `tercet_disk_free_bytes`, `tercet_disk_sends_refused` | the disk of the data; 1 while sends are refused for it |
-//! | `tercet_tls_seconds_left`, `tercet_tls_renewed_total`, `tercet_tls_trouble` | with certificates: seconds to the first end of certificate and authority; new ones taken; 1 while the newest files are not good |
+//! | `tercet_tls_certificate_expires_seconds{of}`, `tercet_tls_renewed_total`, `tercet_tls_trouble` | with certificates: seconds to the end of the `node`'s and of its `authority`'s; new ones taken; 1 while the newest files are not good |
 //! | `tercet_tls_refused_total{door}` | connections that were sent away for want of a good certificate |
 //! | `tercet_group_leader`, `_term`, `_last_index`, `_applied_index{group}` | where a group stands on this node |
 //! | `tercet_group_format`, `_parked{group}` | what all members of a group know; 1 while it stands still here |
@@ -35,8 +36,15 @@ pub(super) fn render(node: &Node) -> String {
     line(&mut page, "tercet_fsync_us", "quantile=\"0.99\"", p99);
     line(&mut page, "tercet_disk_free_bytes", "", node.replica().disk().0);
     line(&mut page, "tercet_disk_sends_refused", "", u64::from(node.room_to_send().is_err()));
+    if let Some(spans) = proto::traces::counts() {
+        line(&mut page, "tercet_trace_spans_total", "", spans.ended);
+        line(&mut page, "tercet_trace_exported_total", "", spans.exported);
+        line(&mut page, "tercet_trace_dropped_total", "", spans.dropped);
+    }
     if let Some(standing) = node.seals().identity.standing() {
-        line(&mut page, "tercet_tls_seconds_left", "", standing.seconds_left);
+        let expires = "tercet_tls_certificate_expires_seconds";
+        line(&mut page, expires, "of=\"node\"", standing.own_seconds_left);
+        line(&mut page, expires, "of=\"authority\"", standing.authority_seconds_left);
         line(&mut page, "tercet_tls_renewed_total", "", standing.renewed);
         line(&mut page, "tercet_tls_trouble", "", u64::from(standing.trouble.is_some()));
         for (door, refused) in node.seals().refused() {

@@ -39,8 +39,10 @@ impl Admin for Door {
             disk_free_bytes,
             disk_bytes,
             uptime_ms: u64::try_from(app.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            wall_ms: replica::system_wall_nanos() / 1_000_000,
             certificate: app.seals.identity.standing().map(|standing| CertificateStatus {
                 seconds_left: standing.seconds_left,
+                authority_seconds_left: standing.authority_seconds_left,
                 renewed: standing.renewed,
                 trouble: standing.trouble.unwrap_or_default(),
             }),

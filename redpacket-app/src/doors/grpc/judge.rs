@@ -8,7 +8,9 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use proto::pay::v1::JudgeRequest;
 use proto::pay::v1::risk_client::RiskClient;
+use proto::traces;
 use tls::Way;
+use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 
 use super::convert::wire_id;
@@ -35,6 +37,10 @@ impl Judge for Remote {
             amount_fen: attempt.fen,
         };
         let mut client = self.0.clone();
+        let mut request = Request::new(request);
+        if let Some(line) = traces::current().and_then(|current| current.line().parse().ok()) {
+            request.metadata_mut().insert(traces::TRACEPARENT, line);
+        }
         async move {
             let reply = client.judge(request).await.map_err(|status| status.to_string())?;
             Ok(reply.into_inner().allowed)

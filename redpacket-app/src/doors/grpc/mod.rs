@@ -24,6 +24,9 @@ pub(crate) use ledger_reading::published_words as journal_words;
 
 use std::sync::Arc;
 
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
 use proto::FILE_DESCRIPTOR_SET;
 use proto::admin::v1::admin_server::AdminServer;
 use proto::ledger::v1::ledger_server::LedgerServer;
@@ -32,10 +35,12 @@ use proto::outcome::{Hint, not_applied};
 use proto::packet::v1::red_packet_server::RedPacketServer;
 use proto::pay::v1::merchants_server::MerchantsServer;
 use proto::pay::v1::wallet_server::WalletServer;
+use proto::traces;
 use replica::ReplicationService;
 use tls::Incoming;
 use tokio::net::TcpListener;
 use tonic::Status;
+use tonic::service::Routes;
 use tonic::transport::Server;
 
 use crate::app::App;
@@ -60,6 +65,13 @@ pub(crate) async fn serve(
         let stream = incoming.next().await?;
         Some((Ok::<_, std::io::Error>(stream), incoming))
     });
+    let calls = Routes::new(RedPacketServer::new(door.clone()))
+        .add_service(LedgerServer::new(door.clone()).max_decoding_message_size(WIRE_BYTES_MAX))
+        .add_service(MerchantsServer::new(door.clone()))
+        .add_service(WalletServer::new(door.clone()));
+    // Without traces a call takes no step more.
+    let calls = if traces::is_on() { Routes::from(calls.into_axum_router().layer(from_fn(traced))) } else { calls };
+    let routes = calls.add_service(replication).add_service(AdminServer::new(door));
     Server::builder()
         .http2_adaptive_window(Some(true))
         .http2_keepalive_interval(Some(GRPC_KEEPALIVE_EVERY))
@@ -67,17 +79,19 @@ pub(crate) async fn serve(
         .http2_max_header_list_size(GRPC_HEADER_BYTES_MAX)
         .max_concurrent_streams(GRPC_STREAMS_MAX)
         .http2_max_pending_accept_reset_streams(Some(GRPC_STREAMS_MAX as usize))
-        .add_service(replication)
-        .add_service(RedPacketServer::new(door.clone()))
-        .add_service(LedgerServer::new(door.clone()).max_decoding_message_size(WIRE_BYTES_MAX))
-        .add_service(MerchantsServer::new(door.clone()))
-        .add_service(WalletServer::new(door.clone()))
-        .add_service(AdminServer::new(door))
+        .add_routes(routes)
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming(connections)
         .await
         .map_err(|error| error.to_string())
+}
+
+/// A call in the trace that its headers say, or in one that begins here.
+async fn traced(request: Request, next: Next) -> Response {
+    let name = request.uri().path().trim_start_matches('/').to_owned();
+    let span = traces::arrive(traces::door(request.headers()), name, traces::Kind::Server);
+    span.within(next.run(request)).await
 }
 
 /// What all services share.

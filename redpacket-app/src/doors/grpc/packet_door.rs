@@ -12,6 +12,7 @@ use proto::packet::v1::{
     ListReceivedReply, ListReceivedRequest, ListSentReply, ListSentRequest, OpenReply, OpenRequest, OrderReply,
     OrderRequest, RegisterUserReply, RegisterUserRequest, SendPacketReply, SendPacketRequest,
 };
+use proto::traces;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
@@ -58,7 +59,8 @@ impl RedPacket for Door {
         let mut request = request.into_inner();
         let password = std::mem::take(&mut request.pay_password);
         let terms = words::terms(request).map_err(packet_status)?;
-        reply(app.send(terms, &password, turn.level).await.map(|paid| SendPacketReply {
+        let span = traces::child("pay.send", traces::Kind::Within);
+        reply(span.around(app.send(terms, &password, turn.level)).await.map(|paid| SendPacketReply {
             packet: wire_id(paid.packet.bits()),
             state: words::paid_state(paid.expires.is_some()).into(),
             expires_ms: paid.expires.map_or(0, |expires| expires.0),
@@ -69,7 +71,8 @@ impl RedPacket for Door {
         let app = self.app()?;
         let (turn, user) = self.let_in(&request, |request| &request.user, Class::Grab).await?;
         let packet = convert::packet(&request.get_ref().packet).map_err(packet_status)?;
-        reply(app.opening.grab(packet, user, turn.level).await.map(|answer| match answer {
+        let span = traces::child("packet.grab", traces::Kind::Within);
+        reply(span.around(app.opening.grab(packet, user, turn.level)).await.map(|answer| match answer {
             Grabbed::Left { shares, needs_password } => {
                 GrabReply { shares_left: u32::from(shares), claim: None, has_password: needs_password }
             }
@@ -86,7 +89,8 @@ impl RedPacket for Door {
             return Err(packet_status(DoorRefusal::LockedOut));
         }
         let asked = Asked { packet, user, level: turn.level };
-        let opened = app.opening.open(asked, words::password(&password)).await;
+        let span = traces::child("packet.open", traces::Kind::Within);
+        let opened = span.around(app.opening.open(asked, words::password(&password))).await;
         match &opened {
             _ if password.is_empty() => {}
             Ok(_) => app.guesses.right(&user),

@@ -43,9 +43,19 @@ fn metrics(app: &App) -> String {
     page.family("fsync_microseconds", "gauge", "Time of an fsync, by quantile.");
     page.value("fsync_microseconds", "{quantile=\"0.5\"}", p50);
     page.value("fsync_microseconds", "{quantile=\"0.99\"}", p99);
+    if let Some(spans) = proto::traces::counts() {
+        page.family("trace_spans", "counter", "Spans of traces that have ended.");
+        page.value("trace_spans", "", spans.ended);
+        page.family("trace_exported", "counter", "Spans that the collector has taken.");
+        page.value("trace_exported", "", spans.exported);
+        page.family("trace_dropped", "counter", "Spans without room, or that no collector took.");
+        page.value("trace_dropped", "", spans.dropped);
+    }
     if let Some(standing) = app.seals.identity.standing() {
-        page.family("tls_seconds_left", "gauge", "Seconds until the first of certificate and authority ends.");
-        page.value("tls_seconds_left", "", standing.seconds_left);
+        let name = "tls_certificate_expires_seconds";
+        page.family(name, "gauge", "Seconds until the node's certificate ends, and its authority's.");
+        page.value(name, "{of=\"node\"}", standing.own_seconds_left);
+        page.value(name, "{of=\"authority\"}", standing.authority_seconds_left);
         page.family("tls_trouble", "gauge", "Whether the newest certificates are not good, and the old ones are used.");
         page.value("tls_trouble", "", u8::from(standing.trouble.is_some()));
         let refused = [("grpc", app.seals.grpc.refused()), ("http", app.seals.http.refused())];

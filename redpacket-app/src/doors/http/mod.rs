@@ -12,10 +12,12 @@ mod news;
 mod wallet;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
+use proto::traces;
 use tokio::net::TcpListener;
 
 use crate::doors::grpc::Door;
@@ -26,6 +28,8 @@ use listen::{Caller, Sealed};
 /// Serves until it fails. Errors: text.
 pub(crate) async fn serve(listener: TcpListener, door: tls::Door, slot: Slot) -> Result<(), String> {
     let calls = calls().into_iter().fold(Router::new(), |router, (_, path, call)| router.route(path, call));
+    // Without traces a call takes no step more; and only what there is has a name in one.
+    let calls = if traces::is_on() { calls.layer(from_fn(traced)) } else { calls };
     let phone = calls
         .fallback(form::no_such_call)
         .method_not_allowed_fallback(form::no_such_call)
@@ -70,6 +74,18 @@ fn calls() -> [(&'static str, &'static str, MethodRouter<Door>); 22] {
         ("post", "/api/top-up", post(wallet::top_up)),
         ("post", "/api/take-out", post(wallet::take_out)),
     ]
+}
+
+/// A call of a phone, in the trace that its headers say, or in one that begins here.
+async fn traced(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    // A stream of news lasts as long as its phone.
+    if path == "/api/news" {
+        return next.run(request).await;
+    }
+    let name = format!("{} {path}", request.method());
+    let span = traces::arrive(traces::door(request.headers()), name, traces::Kind::Server);
+    span.within(next.run(request)).await
 }
 
 async fn ready(State(slot): State<Slot>) -> (StatusCode, &'static str) {

@@ -19,11 +19,11 @@ use rand::TryRngCore as _;
 use super::batch::{Batch, Expected};
 use super::disk::{Disk, Segment};
 use super::index::Index;
-use super::record::{SEGMENT_HEAD_BYTES, SegmentHead};
+use super::record::{Change, SEGMENT_HEAD_BYTES, SegmentHead};
 use super::scan::{Found, read_log};
 use crate::limits::FSYNC_BYTES_MAX;
 use crate::log::engine::{Job, LogOp};
-use crate::log::gauge::FsyncGauge;
+use crate::log::gauge::{Fsync, FsyncGauge};
 use crate::log::mark::SyncMark;
 
 pub(super) struct Writer {
@@ -91,7 +91,15 @@ impl Writer {
         let started = Instant::now();
         self.segment.write(self.end, &parts)?;
         self.disk.sync(&self.segment)?;
-        gauge.record(started.elapsed());
+        let fsync = Fsync { began: started, ended: Instant::now() };
+        gauge.record(fsync.ended.saturating_duration_since(started));
+        gauge.remember(
+            fsync,
+            changes.iter().filter_map(|(group, change, _)| match change {
+                Change::Entry { index } => Some((*group, *index)),
+                Change::Vote(_) | Change::Committed(_) | Change::Truncate { .. } | Change::Purge { .. } => None,
+            }),
+        );
         {
             let mut index = self.index.write();
             for (group, change, place) in changes {
