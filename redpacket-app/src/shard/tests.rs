@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 
 use ledger::Command;
-use machine::GroupId;
+use machine::{Format, GroupId};
 use replica::{Replica, ReplicaConfig, Timers, Usher as _, system_wall_clock};
 use tempfile::TempDir;
 
@@ -31,6 +31,7 @@ async fn start(node: u64, listener: TcpListener, members: BTreeMap<u64, String>)
         members,
         timers: Timers::default(),
         wall: system_wall_clock(),
+        known: Format::LATEST,
         seal: None,
     });
     let replica = replica.expect("the replica opens");
@@ -44,7 +45,7 @@ async fn start(node: u64, listener: TcpListener, members: BTreeMap<u64, String>)
     tokio::spawn(served.serve_with_incoming(connections));
     let mut shards = BTreeMap::new();
     for group in [HOT, COLD] {
-        shards.insert(group, Shard::new(replica.add_group(group).await.expect("the group opens")));
+        shards.insert(group, Shard::new(replica.add_group(group).await.expect("the group opens"), replica.recent_fsyncs()));
     }
     Node { _replica: replica, _data: data, shards }
 }
