@@ -16,6 +16,7 @@ mod hostile;
 mod journal;
 mod killed_leader;
 mod memory;
+mod moves;
 mod operators;
 mod order;
 mod pay;
