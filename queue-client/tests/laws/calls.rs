@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::outcome::{self, Hint, REQUEST_TOO_OLD};
+use proto::outcome::{self, Hint, MOVED, REQUEST_TOO_OLD};
 use queue_client::limits::{CALL_BYTES_MAX, SEARCH_EVERY};
 use queue_client::{Client, ClientConfig, Error, MessageState, QueueAttributes, Receive, Release};
 use tokio::sync::{Notify, watch};
@@ -226,11 +226,7 @@ async fn calls_that_look_for_a_leader_take_turns() {
 
 #[tokio::test]
 async fn refusal_before_the_log_leaves_a_call_in_doubt_unknown() {
-    let cases = [
-        outcome::refused(Code::PermissionDenied, outcome::DOOR_REFUSALS + 1, "no key"),
-        outcome::not_applied("moved", Hint { group: Some(2), ..Hint::default() }),
-        too_old(),
-    ];
+    let cases = [outcome::refused(Code::PermissionDenied, outcome::DOOR_REFUSALS + 1, "no key"), too_old()];
     for status in cases {
         let node = Node::start();
         let client = client(&[&node]);
@@ -277,6 +273,21 @@ async fn moved_queue_is_located_again_and_numbered_in_its_new_group() {
     let groups: Vec<u32> = node.calls("Send").iter().map(|send| send.request.group).collect();
     assert_eq!(groups, [1, 1, 2]);
     assert_eq!(node.calls("OpenSession").iter().map(|open| open.numbers[0]).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[tokio::test]
+async fn in_doubt_only_the_group_that_was_asked_ends_the_doubt() {
+    let node = Node::start();
+    let client = client(&[&node]);
+    in_time(client.send("q", vec![message(1)])).await.expect("group 1 answers");
+    *node.mind.group.lock() = 2;
+    node.play("Send", Play::Fail(outcome::unknown("the leader has changed", Hint::default())));
+    node.play("Send", Play::Fail(outcome::not_applied("moved", Hint { group: Some(2), ..Hint::default() })));
+    node.play("Send", Play::Fail(outcome::refused(Code::FailedPrecondition, MOVED, "the queue has moved")));
+    in_time(client.send("q", vec![message(1)])).await.expect("group 2 answers");
+    let requests: Vec<_> = node.calls("Send").iter().map(|send| send.request).collect();
+    assert_eq!((requests[1], requests[2]), (requests[2], requests[3]), "a hint is no word of the machine");
+    assert_eq!(requests.iter().map(|request| request.group).collect::<Vec<_>>(), [1, 1, 1, 1, 2]);
 }
 
 #[tokio::test]
