@@ -9,10 +9,11 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const CONTRACTS: [&str; 10] = [
+const CONTRACTS: [&str; 11] = [
     "tercet/queue/v1/queue.proto",
     "tercet/queue/v1/topic.proto",
     "tercet/queue/v1/history.proto",
+    "tercet/queue/v1/move.proto",
     "tercet/ledger/v1/ledger.proto",
     "tercet/packet/v1/packet.proto",
     "tercet/pay/v1/pay.proto",

@@ -4,6 +4,7 @@
 //!  tercet/queue/v1/queue.proto    -> queue::v1     messages and queues
 //!  tercet/queue/v1/topic.proto    -> queue::v1     topics and subscriptions
 //!  tercet/queue/v1/history.proto  -> queue::v1     search, stories, rewind, redrive
+//!  tercet/queue/v1/move.proto     -> queue::v1     a queue moves to another group
 //!  tercet/ledger/v1/ledger.proto  -> ledger::v1    accounts and transfers
 //!  tercet/packet/v1/packet.proto  -> packet::v1    red packets, for phones
 //!  tercet/pay/v1/pay.proto        -> pay::v1       orders of merchants and their payments

@@ -41,6 +41,9 @@ pub const DOOR_REFUSALS: u16 = 20_000;
 pub const CALL_TOO_LARGE: u16 = DOOR_REFUSALS + 1;
 /// The request's session or its place in the window is gone: not applied now, perhaps applied before.
 pub const REQUEST_TOO_OLD: u16 = SESSION_REFUSALS + 1;
+/// The machine's refusal of what came to a queue that has moved to another group. Under a request id it is sure that no
+/// attempt under this id was applied there.
+pub const MOVED: u16 = 80;
 /// The key pair is good, but has not the right that the call needs.
 pub const NO_RIGHT: u16 = DOOR_REFUSALS + 31;
 /// No session can be opened: all are in use.

@@ -20,6 +20,7 @@ fn descriptor_set_holds_every_service() {
         "tercet.queue.v1.Queue",
         "tercet.queue.v1.Topics",
         "tercet.queue.v1.History",
+        "tercet.queue.v1.Moves",
         "tercet.ledger.v1.Ledger",
         "tercet.packet.v1.RedPacket",
         "tercet.pay.v1.Merchants",

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use proto::outcome::{self, Hint, Outcome, outcome_of};
+use proto::outcome::{self, Hint, MOVED, Outcome, outcome_of};
 use proto::queue::v1::{ConsumeReply, ConsumeRequest, Message, RequestId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -41,9 +41,11 @@ impl Deliveries {
         match self.replies.message().await {
             Ok(reply) => Ok(reply.map(|reply| reply.messages)),
             Err(status) => Err(match outcome_of(&status) {
-                Outcome::Refused { number } => Error::Refused { number, text: status.message().to_owned() },
+                Outcome::Refused { number } if number != MOVED => {
+                    Error::Refused { number, text: status.message().to_owned() }
+                }
                 // Whatever is under a lease comes again: nothing that a caller asked for is in doubt.
-                Outcome::NotApplied(_) | Outcome::Unknown(_) => {
+                Outcome::Refused { .. } | Outcome::NotApplied(_) | Outcome::Unknown(_) => {
                     Error::NotApplied { reason: status.message().to_owned() }
                 }
             }),

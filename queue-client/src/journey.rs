@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::outcome::{DOOR_REFUSALS, Hint, Outcome, REQUEST_TOO_OLD, outcome_of};
+use proto::outcome::{DOOR_REFUSALS, Hint, MOVED, Outcome, REQUEST_TOO_OLD, outcome_of};
 use proto::queue::v1::RequestId;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -219,6 +219,14 @@ impl<'a, V: Verb> Journey<'a, V> {
             self.has_reason = !is_redirect;
         }
         let mut hint = match outcome_of(status) {
+            Outcome::Refused { number: MOVED } if self.home.name().is_some() => {
+                // The group it has left says that no attempt under this id was applied: it goes to the next under another.
+                (self.in_doubt, self.request, self.permit) = (false, None, None);
+                if let Some((named, name)) = self.home.name() {
+                    self.road.forget(named, name);
+                }
+                return Ok(Hint { retry_after: Some(BACKOFF_FIRST), ..Hint::default() });
+            }
             Outcome::Refused { number: REQUEST_TOO_OLD } if V::LANE.is_some() => {
                 if self.in_doubt {
                     return Err(self.late());
@@ -245,7 +253,8 @@ impl<'a, V: Verb> Journey<'a, V> {
             // What a node answers says where or when to try again; this came of the connection.
             self.road.cluster.suspect(node);
         }
-        if hint.group.is_some() && hint.group != group {
+        // In doubt, the group that was asked first has to be asked again: it alone knows.
+        if hint.group.is_some() && hint.group != group && !self.in_doubt {
             self.move_home(hint.group);
         } else if let Some(group) = group
             && !self.road.cluster.failed(group, node, hint.leader.as_deref())

@@ -44,10 +44,10 @@ pub use tls::{Keeper, TlsError};
 pub use topics::SubscriptionChange;
 
 pub use proto::queue::v1::{
-    ContentFormat, DeadLetterCount, DeadLetterPolicy, Durability, ExplainReply, FilterKind, GetQueueReply,
-    GetRedriveReply, GetSubscriptionReply, GetTopicReply, HalfResult, ListEventsReply, ListEventsRequest,
-    ListQueuesReply, ListSubscriptionsReply, ListTopicsReply, Message, MessageEvent, MessageFilter, MessageState,
-    NewMessage, NewPublication, PeekReply, PublishReply, QueueAttributes, ReceiptResult, RequestId, RetryStrategy,
-    SearchReply, SearchRequest, SendReply, StartRedriveRequest, Subscription, TopicAttributes, TransactionPolicy,
-    subscription::Endpoint,
+    ContentFormat, DeadLetterCount, DeadLetterPolicy, Durability, ExplainReply, FilterKind, GetMoveReply,
+    GetQueueReply, GetRedriveReply, GetSubscriptionReply, GetTopicReply, HalfResult, ListEventsReply,
+    ListEventsRequest, ListQueuesReply, ListSubscriptionsReply, ListTopicsReply, Message, MessageEvent, MessageFilter,
+    MessageState, MovePhase, NewMessage, NewPublication, PeekReply, PublishReply, QueueAttributes, ReceiptResult,
+    RequestId, RetryStrategy, SearchReply, SearchRequest, SendReply, StartRedriveRequest, Subscription,
+    TopicAttributes, TransactionPolicy, subscription::Endpoint,
 };

@@ -10,6 +10,7 @@ use proto::outcome::{self, Hint};
 use proto::queue::v1::exchange_reply::Outcome as Reply;
 use proto::queue::v1::exchange_request::Call;
 use proto::queue::v1::history_client::HistoryClient;
+use proto::queue::v1::moves_client::MovesClient;
 use proto::queue::v1::queue_client::QueueClient;
 use proto::queue::v1::topics_client::TopicsClient;
 use tls::Way;
@@ -35,6 +36,7 @@ pub(crate) struct Node {
     queues: QueueClient<Signed>,
     topics: TopicsClient<Signed>,
     history: HistoryClient<Signed>,
+    moves: MovesClient<Signed>,
     link: Mutex<Option<Arc<Link>>>,
 }
 
@@ -65,8 +67,9 @@ impl Node {
             .max_decoding_message_size(WIRE_BYTES_MAX)
             .max_encoding_message_size(WIRE_BYTES_MAX);
         let topics = TopicsClient::new(channel.clone()).max_encoding_message_size(WIRE_BYTES_MAX);
+        let moves = MovesClient::new(channel.clone());
         let history = HistoryClient::new(channel).max_decoding_message_size(WIRE_BYTES_MAX);
-        Ok(Self { address: address.to_owned(), queues, topics, history, link: Mutex::new(None) })
+        Ok(Self { address: address.to_owned(), queues, topics, history, moves, link: Mutex::new(None) })
     }
 
     /// The address it was given or named by.
@@ -87,6 +90,11 @@ impl Node {
     /// The contract of what became of messages.
     pub(crate) fn history(&self) -> HistoryClient<Signed> {
         self.history.clone()
+    }
+
+    /// The contract of moves between groups.
+    pub(crate) fn moves(&self) -> MovesClient<Signed> {
+        self.moves.clone()
     }
 
     /// Makes a call on the link, opening it if need be.

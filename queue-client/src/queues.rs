@@ -3,8 +3,9 @@
 //! Must never: keep what it was told; another client may change a queue at any time.
 
 use proto::queue::v1::{
-    CreateQueueReply, CreateQueueRequest, DeleteQueueRequest, GetQueueReply, GetQueueRequest, ListQueuesReply,
-    ListQueuesRequest, PurgeQueueRequest, QueueAttributes, SetQueueAttributesRequest,
+    CancelMoveRequest, CreateQueueReply, CreateQueueRequest, DeleteQueueRequest, GetMoveReply, GetMoveRequest,
+    GetQueueReply, GetQueueRequest, ListQueuesReply, ListQueuesRequest, MoveQueueRequest, PurgeQueueRequest,
+    QueueAttributes, SetQueueAttributesRequest,
 };
 
 use crate::client::Client;
@@ -45,6 +46,23 @@ impl Client {
     pub async fn delete_queue(&self, queue: &str) -> Result<(), Error> {
         self.run(DeleteQueueRequest { request: None, queue: queue.to_owned() }, DIRECTORY).await?;
         Ok(())
+    }
+
+    /// Begins to move a queue to another group; the cluster goes on by itself.
+    pub async fn move_queue(&self, queue: &str, group: u32) -> Result<(), Error> {
+        let verb = MoveQueueRequest { request: None, queue: queue.to_owned(), group };
+        self.run(verb, Home::Queue(queue)).await.map(drop)
+    }
+
+    /// Ends a move before its cut.
+    pub async fn cancel_move(&self, queue: &str) -> Result<(), Error> {
+        let verb = CancelMoveRequest { request: None, queue: queue.to_owned() };
+        self.run(verb, Home::Queue(queue)).await.map(drop)
+    }
+
+    /// How the last move of a queue goes.
+    pub async fn get_move(&self, queue: &str) -> Result<GetMoveReply, Error> {
+        self.run(GetMoveRequest { queue: queue.to_owned() }, Home::Anywhere).await
     }
 
     /// Drops all messages that are not leased; says how many.

@@ -101,6 +101,7 @@ read!(SearchRequest, history.search, SearchReply);
 read!(ExplainRequest, history.explain, ExplainReply);
 read!(ListEventsRequest, history.list_events, ListEventsReply);
 read!(ListDeadLetterSourcesRequest, history.list_dead_letter_sources, ListDeadLetterSourcesReply);
+read!(GetMoveRequest, moves.get_move, GetMoveReply);
 read!(GetRedriveRequest, history.get_redrive, GetRedriveReply);
 
 read!(ListTopicsRequest, topics.list_topics, ListTopicsReply);
@@ -116,6 +117,8 @@ tell!(ConfirmHalfRequest, queues.confirm_half, ConfirmHalfReply);
 tell!(RewindRequest, history.rewind, RewindReply);
 tell!(StartRedriveRequest, history.start_redrive, StartRedriveReply);
 tell!(StopRedriveRequest, history.stop_redrive, StopRedriveReply);
+tell!(MoveQueueRequest, moves.move_queue, MoveQueueReply);
+tell!(CancelMoveRequest, moves.cancel_move, CancelMoveReply);
 
 tell!(CreateTopicRequest, topics.create_topic, CreateTopicReply);
 tell!(SetTopicAttributesRequest, topics.set_topic_attributes, SetTopicAttributesReply);

@@ -20,6 +20,9 @@ use crate::tally::Tally;
 /// How long a node asks for a fresh look at the directory or a queue.
 const READ_DEADLINE: Duration = Duration::from_secs(3);
 
+/// Moves of a queue that a node follows at once.
+const MOVES_FOLLOWED_MAX: usize = 8;
+
 /// One node of the queue.
 pub(crate) struct Node {
     name: String,
@@ -142,9 +145,19 @@ impl Node {
         reasons
     }
 
-    /// The place of a queue's name.
+    /// The place of a queue's name, as far as this node knows: the directory may learn of a move last.
     pub(crate) async fn place(&self, name: &str) -> Result<Place, LocateError> {
-        self.place_of(PlaceKind::Queue, name).await
+        Ok(self.follow(name, self.place_of(PlaceKind::Queue, name).await?))
+    }
+
+    /// Where the signs lead that a queue has left in the groups it was in.
+    fn follow(&self, name: &str, mut place: Place) -> Place {
+        for _ in 0..MOVES_FOLLOWED_MAX {
+            let Some(group) = self.group(place.group) else { return place };
+            let Ok(Some(to)) = group.read_stale(|view| view.machine.moved_to(name)) else { return place };
+            place = Place { group: to, epoch: place.epoch.saturating_add(1) };
+        }
+        place
     }
 
     /// The place of a topic's name.
@@ -185,7 +198,8 @@ impl Node {
         name: &str,
         beside: &str,
     ) -> Result<Result<Place, PlaceRefusal>, ProposeError> {
-        self.place_kind(PlaceKind::Queue, name, beside).await
+        let placed = self.place_kind(PlaceKind::Queue, name, beside).await?;
+        Ok(placed.map(|place| self.follow(name, place)))
     }
 
     /// Chooses a place for a topic that is about to be created.
@@ -215,7 +229,10 @@ impl Node {
     /// The queue `name` in its group, which this node must lead.
     pub(crate) async fn locate(&self, name: &str) -> Result<Located, LocateError> {
         let group = self.led(self.place(name).await?)?;
-        let queue = find(&group, |machine| machine.queue_id(name)).await?;
+        let queue = match find(&group, |machine| machine.queue_id(name)).await {
+            Err(LocateError::Unknown) => return Err(unfound(&group, name)),
+            found => found?,
+        };
         Ok(Located { group, queue })
     }
 
@@ -231,6 +248,19 @@ impl Node {
         let not_served = || LocateError::Unavailable(format!("group {} is not served here", place.group.0));
         let group = self.group(place.group).ok_or_else(not_served)?;
         if group.is_leader() { Ok(group) } else { Err(LocateError::NotHere(group)) }
+    }
+}
+
+/// Why a queue is not found in the group where it should be: it is on its way, or there is none.
+pub(crate) fn unfound(group: &Group<QueueMachine>, name: &str) -> LocateError {
+    let looked = group.read_stale(|view| {
+        let is_under_way = view.machine.arriving_id(name).is_some() || view.machine.moved_to(name).is_some();
+        is_under_way.then(|| "the queue is on its way between groups".to_owned())
+    });
+    match looked {
+        Ok(None) => LocateError::Unknown,
+        Ok(Some(reason)) => LocateError::Unavailable(reason),
+        Err(error) => LocateError::Unavailable(error.to_string()),
     }
 }
 

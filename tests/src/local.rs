@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -63,6 +64,30 @@ impl LocalCluster {
     pub fn file(&self) -> serde_json::Value {
         let file = fs::read(self.path().join("cluster.json")).expect("a started cluster has a file");
         serde_json::from_slice(&file).expect("the cluster's file is JSON")
+    }
+
+    /// Kills the leader of the first queue group, and says who it was once its process has ended.
+    #[must_use]
+    pub fn kill_leader(&self) -> String {
+        let before = self.pids();
+        self.must(&["kill", "leader", "--signal", "9"]);
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            let dead = before.iter().find(|(_, pid)| !Path::new(&format!("/proc/{pid}")).exists());
+            if let Some((node, _)) = dead {
+                return node.clone();
+            }
+            assert!(Instant::now() < until, "the killed process ends");
+            std::thread::yield_now();
+        }
+    }
+
+    fn pids(&self) -> Vec<(String, u64)> {
+        let file = self.file();
+        let nodes = file["queue"].as_array().expect("the file lists the queue nodes");
+        let pid =
+            |node: &serde_json::Value| Some((node["node"].as_str()?.to_owned(), node["pid"].as_u64().unwrap_or(0)));
+        nodes.iter().filter_map(pid).collect()
     }
 
     /// The gRPC addresses of the queue nodes.

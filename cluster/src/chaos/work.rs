@@ -148,7 +148,7 @@ async fn drained(load: &Load, owner: &Client, within: Duration) -> bool {
     let until = Instant::now() + within;
     while Instant::now() < until {
         if let Ok(reply) = owner.get_queue(&load.queue).await {
-            let left = reply.counters.map_or(1, |left| left.visible + left.leased + left.delayed);
+            let left = reply.counters.map_or(1, |left| left.visible + left.leased + left.delayed + left.arriving);
             if left == 0 {
                 return true;
             }

@@ -5,6 +5,7 @@
 //! Must never: take a message, or print a body as anything but text that a terminal takes.
 
 mod edit;
+mod moves;
 mod print;
 mod topic;
 
@@ -128,6 +129,25 @@ pub(crate) enum Queue {
         #[arg(long)]
         stop: bool,
     },
+    /// Move a queue to another group while it is used; the cluster goes on by itself.
+    Move {
+        #[command(flatten)]
+        reach: Reach,
+        /// The queue's name.
+        queue: String,
+        /// The group that shall hold it.
+        #[arg(long, value_name = "GROUP", required_unless_present_any = ["look", "cancel"])]
+        to: Option<u32>,
+        /// Say how the last move goes, and begin none.
+        #[arg(long, conflicts_with_all = ["to", "cancel"])]
+        look: bool,
+        /// End the move before its cut: the queue stays.
+        #[arg(long, conflicts_with = "to")]
+        cancel: bool,
+        /// Wait until all messages are there.
+        #[arg(long)]
+        wait: bool,
+    },
     /// Where is this message, and what happened to it?
     Explain {
         #[command(flatten)]
@@ -228,6 +248,10 @@ pub(crate) async fn queue(verb: Queue) -> Result<bool, Error> {
             }
             let state = client.get_redrive(&queue).await.map_err(failed("redrive"))?;
             screen::out(&print::redrive(&state));
+        }
+        Queue::Move { reach, queue, to, look: _, cancel, wait } => {
+            let client = client(&reach).await?;
+            return moves::queue(&client, &queue, moves::Order { to, cancel, wait }).await;
         }
         Queue::Explain { reach, queue, message } => {
             let story = client(&reach).await?.explain(&queue, message).await.map_err(failed("explain"))?;

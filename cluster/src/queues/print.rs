@@ -16,6 +16,7 @@ pub(super) fn queue(shown: &GetQueueReply) -> String {
         ("visible", counters.visible),
         ("leased", counters.leased),
         ("delayed", counters.delayed),
+        ("arriving", counters.arriving),
         ("half", counters.half),
         ("rewindable", counters.rewindable),
         ("sent", counters.sent),

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::outcome::{self, Hint, REQUEST_TOO_OLD};
+use proto::outcome::{self, Hint, MOVED, REQUEST_TOO_OLD};
 use queue_client::limits::{CALL_BYTES_MAX, SEARCH_EVERY};
 use queue_client::{Client, ClientConfig, Error, MessageState, QueueAttributes, Receive, Release};
 use tokio::sync::{Notify, watch};
@@ -226,11 +226,7 @@ async fn calls_that_look_for_a_leader_take_turns() {
 
 #[tokio::test]
 async fn refusal_before_the_log_leaves_a_call_in_doubt_unknown() {
-    let cases = [
-        outcome::refused(Code::PermissionDenied, outcome::DOOR_REFUSALS + 1, "no key"),
-        outcome::not_applied("moved", Hint { group: Some(2), ..Hint::default() }),
-        too_old(),
-    ];
+    let cases = [outcome::refused(Code::PermissionDenied, outcome::DOOR_REFUSALS + 1, "no key"), too_old()];
     for status in cases {
         let node = Node::start();
         let client = client(&[&node]);
@@ -290,6 +286,21 @@ async fn a_deletion_in_doubt_is_repeated_under_an_id_of_the_group_that_decides_i
     let requests: Vec<_> = node.calls("DeleteQueue").iter().map(|call| call.request).collect();
     assert_eq!(requests.iter().map(|request| request.group).collect::<Vec<_>>(), [0, 2, 2]);
     assert_eq!(requests[1], requests[2], "one call, one id");
+}
+
+#[tokio::test]
+async fn in_doubt_only_the_group_that_was_asked_ends_the_doubt() {
+    let node = Node::start();
+    let client = client(&[&node]);
+    in_time(client.send("q", vec![message(1)])).await.expect("group 1 answers");
+    *node.mind.group.lock() = 2;
+    node.play("Send", Play::Fail(outcome::unknown("the leader has changed", Hint::default())));
+    node.play("Send", Play::Fail(outcome::not_applied("moved", Hint { group: Some(2), ..Hint::default() })));
+    node.play("Send", Play::Fail(outcome::refused(Code::FailedPrecondition, MOVED, "the queue has moved")));
+    in_time(client.send("q", vec![message(1)])).await.expect("group 2 answers");
+    let requests: Vec<_> = node.calls("Send").iter().map(|send| send.request).collect();
+    assert_eq!((requests[1], requests[2]), (requests[2], requests[3]), "a hint is no word of the machine");
+    assert_eq!(requests.iter().map(|request| request.group).collect::<Vec<_>>(), [1, 1, 1, 1, 2]);
 }
 
 #[tokio::test]

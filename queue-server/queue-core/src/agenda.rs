@@ -36,6 +36,7 @@ pub(crate) fn due(machine: &QueueMachine, rows: &dyn RowSource, now: TimestampMs
     queues.sort_unstable_by_key(|(due, queue)| (*due, queue.id));
     let mut agenda = Agenda { machine, rows, now, items: Vec::new(), bytes: 0 };
     agenda.add_redrives()?;
+    agenda.add_shipments()?;
     for (_, queue) in queues {
         agenda.add_leases(queue)?;
         agenda.add_delays(queue)?;
@@ -108,7 +109,7 @@ impl Agenda<'_> {
                 break;
             }
             let (id, seq) = (queue.id, lease.seq);
-            if !goes_away(queue, lease) {
+            if !goes_away(self.machine, queue, lease) {
                 self.items.push(Due::Lease { queue: id, delivery, seq });
                 continue;
             }
@@ -123,13 +124,14 @@ impl Agenda<'_> {
 
     fn add_forwards(&mut self, queue: &Queue) -> Result<(), StoreFailure> {
         let Some(address) = self.machine.endpoint_queue(queue.id) else { return Ok(()) };
+        let is_far = self.machine.is_far(address.goal());
         if queue.next_forward().is_none_or(|due| due > self.now) {
             return Ok(());
         }
         let forwards = self.items.iter().filter(|item| matches!(item, Due::Forward { .. })).count();
         let room = self.room().min(TICK_FORWARDS_MAX.saturating_sub(forwards));
         for seq in queue.visible_from(0, room) {
-            match self.fetch_if(address.group.is_some(), queue.places.id(seq))? {
+            match self.fetch_if(is_far, queue.places.id(seq))? {
                 Fetched::Here(body) => self.items.push(Due::Forward { queue: queue.id, seq, body }),
                 Fetched::Later => break,
                 Fetched::Gone => {}
@@ -196,7 +198,7 @@ impl Agenda<'_> {
     fn add_aged(&mut self, queue: &Queue) -> Result<(), StoreFailure> {
         let attributes = &queue.definition.attributes;
         let Some(age_ms) = attributes.dead_letter_age_ms() else { return Ok(()) };
-        let is_far = attributes.dead_letter.as_ref().is_some_and(|policy| policy.group.is_some());
+        let is_far = attributes.dead_letter.as_ref().is_some_and(|policy| self.machine.is_far(policy.address().goal()));
         if queue.next_aged().is_none_or(|aged| aged > self.now) {
             return Ok(());
         }
@@ -340,10 +342,10 @@ fn last_over(
 
 /// Whether the message of a lease that ends may be a dead letter for another group. Its age is in its row, so where age
 /// counts it may always be.
-fn goes_away(queue: &Queue, lease: &Lease) -> bool {
+fn goes_away(machine: &QueueMachine, queue: &Queue, lease: &Lease) -> bool {
     let tries = if lease.is_parked { lease.tries } else { lease.tries.fail() };
     let attributes = &queue.definition.attributes;
-    let is_far = attributes.dead_letter.as_ref().is_some_and(|policy| policy.group.is_some());
+    let is_far = attributes.dead_letter.as_ref().is_some_and(|policy| machine.is_far(policy.address().goal()));
     is_far && (queue.is_spent(&tries) || attributes.dead_letter_age_ms().is_some())
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!  tag u8 | fields in the order of the variant (integers big-endian, strings and lists with a u32 length)
 //!  1 create  2 set attributes  3 delete  4 send  5 receive  6 ack  7 extend  8 release  9 purge  10 tick
-//!  11 rewind  12 confirm  13 query half
+//!  11 rewind  12 confirm  13 query half  14 move queue  15 cancel move
 //!  20 to 28: topics and redrives, see `topic_command`
 //! ```
 //!
@@ -12,7 +12,7 @@
 //! Must never: change the layout of a tag. The golden test pins it; new commands take new tags.
 
 use bytes::Bytes;
-use machine::{DecodeError, Layout, Reader, TimestampMs, Writer};
+use machine::{DecodeError, GroupId, Layout, Reader, TimestampMs, Writer};
 
 use crate::attributes::{AttributeChanges, Attributes};
 use crate::due::Due;
@@ -157,6 +157,23 @@ pub enum Command {
         queue: QueueId,
         /// Most questions wanted.
         count: u32,
+    },
+    /// Begins to move a queue to another group while it is used. Answers `Done`; ticks and the courier go on with it.
+    ///
+    /// Refuses: `NameInvalid`, `QueueMissing`, `TooManyQueues`, `GroupOutOfRange`, `RedriveRunning`, `Moved`, `QueueMoving`,
+    /// `MoveToItself`.
+    MoveQueue {
+        /// The queue's name.
+        name: String,
+        /// The group that shall hold it.
+        to: GroupId,
+    },
+    /// Ends a move before its cut: the queue stays. Answers `Done`.
+    ///
+    /// Refuses: `MoveMissing`, `MoveIsCut`.
+    CancelMove {
+        /// The queue's name.
+        name: String,
     },
     /// Something about topics, or a redrive.
     Topic(TopicCommand),
@@ -318,6 +335,11 @@ impl Layout for Command {
                 queue.encode(out);
                 out.u32(*count);
             }
+            Self::MoveQueue { name, to } => put_move(out, name, *to),
+            Self::CancelMove { name } => {
+                out.u8(15);
+                out.str(name);
+            }
             Self::Topic(command) => command.encode(out),
         }
     }
@@ -359,10 +381,18 @@ impl Layout for Command {
                 is_commit: input.bool()?,
             }),
             13 => Ok(Self::QueryHalf { queue: QueueId::decode(input)?, count: input.u32()? }),
+            14 => Ok(Self::MoveQueue { name: input.str()?, to: GroupId(input.u32()?) }),
+            15 => Ok(Self::CancelMove { name: input.str()? }),
             tag @ 20..=39 => TopicCommand::decode(tag, input).map(Self::Topic),
             tag => Err(DecodeError::Unknown { what: "queue command", tag }),
         }
     }
+}
+
+fn put_move(out: &mut Writer, name: &str, to: GroupId) {
+    out.u8(14);
+    out.str(name);
+    out.u32(to.0);
 }
 
 fn put_rewind(out: &mut Writer, queue: QueueId, to: TimestampMs, places: &[u64]) {

@@ -38,12 +38,12 @@ impl Queue {
         self.note(Step::new(row.sent, row.id, EventKind::HalfSent, next.0), rows);
     }
 
-    fn put_half(&mut self, id: MessageId, half: Half, rows: &mut Rows) {
+    pub(crate) fn put_half(&mut self, id: MessageId, half: Half, rows: &mut Rows) {
         rows.put(keys::question(self.id, id), half.to_bytes());
         self.halves.put(id, half);
     }
 
-    fn take_half(&mut self, id: MessageId, rows: &mut Rows) {
+    pub(crate) fn take_half(&mut self, id: MessageId, rows: &mut Rows) {
         rows.delete(keys::half(self.id, id));
         rows.delete(keys::question(self.id, id));
         if let Some(half) = self.halves.remove(id) {
@@ -77,8 +77,11 @@ impl Queue {
             return Refusal::HalfSettled.unless(former == is_commit);
         }
         let count = id.count_in(context.group, self.id);
-        Refusal::HalfUnknown.unless(count.is_some_and(|count| (1..self.counters.next_message).contains(&count)))?;
-        let half = self.halves.get(id).copied().ok_or(Refusal::HalfSettled)?;
+        let was_sent = count.is_some_and(|count| (1..self.counters.next_message).contains(&count));
+        // One that came with a moved queue was given its id elsewhere.
+        let half = self.halves.get(id).copied();
+        Refusal::HalfUnknown.unless(was_sent || half.is_some())?;
+        let half = half.ok_or(Refusal::HalfSettled)?;
         Refusal::HalfSettled.unless(!self.is_half_over(&half, context.now))?;
         let row = message::read(&keys::half(self.id, id), rows).ok_or(Refusal::HalfSettled)?;
         let totals = &mut self.counters.totals;

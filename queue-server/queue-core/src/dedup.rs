@@ -50,7 +50,7 @@ struct IdRow {
 
 /// The row of the end of a window: whose it is.
 #[derive(Debug, PartialEq, Eq)]
-struct UntilRow(String);
+pub(crate) struct UntilRow(pub(crate) String);
 
 /// The rows that a send may read.
 pub(crate) fn name_keys(queue: QueueId, messages: &[NewMessage], keys: &mut Vec<Key>) {
@@ -98,11 +98,16 @@ impl Queue {
 
     /// Remembers that `message` was sent under an id; what was known of the id has ended.
     pub(crate) fn remember(&mut self, dedup_id: String, message: MessageId, now: TimestampMs, rows: &mut Rows) {
+        let until = now.plus(u64::from(self.definition.attributes.dedup_window_s).saturating_mul(1_000));
+        self.remember_until(dedup_id, message, until, rows);
+    }
+
+    /// Remembers until then that `message` was sent under an id. Invariant: the id's row may be read.
+    pub(crate) fn remember_until(&mut self, dedup_id: String, message: MessageId, until: TimestampMs, rows: &mut Rows) {
         if let Some(old) = self.id_row(&dedup_id, rows) {
             rows.delete(keys::dedup_until(self.id, old.until, old.message));
             self.counters.remembered.count = self.counters.remembered.count.saturating_sub(1);
         }
-        let until = now.plus(u64::from(self.definition.attributes.dedup_window_s).saturating_mul(1_000));
         rows.put(keys::dedup(self.id, &dedup_id), IdRow { until, message }.to_bytes());
         rows.put(keys::dedup_until(self.id, until, message), UntilRow(dedup_id).to_bytes());
         let it = &mut self.counters.remembered;

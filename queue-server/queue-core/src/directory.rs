@@ -8,6 +8,7 @@
 //! ```text
 //!  command  1 | kind u8 (1 queue, 2 topic) | name | count u32 | groups u32… | beside (empty = none)
 //!           2 to 5: key pairs, see `access`
+//!  record   see `removal`
 //!  reply    0 | refusal u8      1 | group u32 | epoch u64      2 (a key command is done)
 //!  row      0x20 folded name of a queue -> group u32 | epoch u64
 //!           0x21 folded name of a topic -> the same
@@ -24,6 +25,7 @@ use machine::{
 
 use crate::access::{KeyCommand, KeyPair, KeyPairs, KeyRefusal};
 use crate::names::{folded, is_queue_name};
+use crate::removal::Removal;
 
 const QUEUE_ROW: u8 = 0x20;
 const TOPIC_ROW: u8 = 0x21;
@@ -256,6 +258,12 @@ impl Machine for DirectoryMachine {
     }
 
     fn seal(&mut self, _rows: &mut Rows) {}
+
+    fn deliver(&mut self, _context: &Context, _source: GroupId, record: &Bytes, rows: &mut Rows) -> Result<(), String> {
+        let removal = Removal::from_bytes(record).map_err(|error| error.to_string())?;
+        self.note_removal(&removal, rows);
+        Ok(())
+    }
 }
 
 impl DirectoryMachine {
@@ -271,15 +279,21 @@ impl DirectoryMachine {
         if self.places.len() >= PLACED_MAX {
             return Err(PlaceRefusal::DirectoryFull);
         }
-        let (name, place) = (folded(&command.name), Place { group, epoch: 1 });
+        let place = Place { group, epoch: 1 };
+        self.put_place(command.kind, &command.name, place, rows);
+        Ok(place)
+    }
+
+    /// Writes the place of a name.
+    pub(crate) fn put_place(&mut self, kind: PlaceKind, name: &str, place: Place, rows: &mut Rows) {
+        let name = folded(name);
         let mut key = Writer::default();
-        key.u8(command.kind.row());
+        key.u8(kind.row());
         key.raw(name.as_bytes());
         let mut value = Writer::default();
         write_place(&mut value, place);
         rows.put(key.finish(), value.finish());
-        self.places.insert((command.kind, name), place);
-        Ok(place)
+        self.places.insert((kind, name), place);
     }
 }
 

@@ -13,6 +13,7 @@
 //! 13 carry   queue | delivery | seq | body            as a lease; its message may have to go to another group
 //! 14 forward queue | seq | body if it goes far        its row: M queue seq
 //! 15 redrive queue | from | to | picks (seq | body)   their rows: M queue seq
+//! 16 ship    queue | step | windows | passages        their rows: U, M, H and D
 //! ```
 //!
 //! Why explicit: a replica reads the rows of a batch before it applies, so an item names its row; and an item that was
@@ -26,6 +27,8 @@ use machine::{DecodeError, Key, Layout, Reader, TimestampMs, Writer};
 use crate::ids::{DeliveryNumber, MessageId, QueueId};
 use crate::keys;
 use crate::limits::{EVENTS_ERASE_MAX, REDRIVE_PICKS_MAX};
+use crate::shipment::put_place;
+pub use crate::shipment::{Passage, Shipment};
 
 /// One thing that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +133,13 @@ pub enum Due {
         /// Which part of it.
         stretch: Stretch,
     },
+    /// A move to another group goes on.
+    Ship {
+        /// The queue that leaves.
+        queue: QueueId,
+        /// Which part of it.
+        shipment: Shipment,
+    },
 }
 
 /// A part of a queue that a redrive has looked at.
@@ -164,7 +174,9 @@ impl Due {
             | Self::Forward { queue, seq, .. } => Some(keys::message(*queue, *seq)),
             Self::Delay { queue, epoch, due, id } => Some(keys::delayed(*queue, *epoch, *due, *id)),
             Self::Window { queue, until, id } => Some(keys::dedup_until(*queue, *until, *id)),
-            Self::Erase { .. } | Self::Half { .. } | Self::Events { .. } | Self::Redrive { .. } => None,
+            Self::Erase { .. } | Self::Half { .. } | Self::Events { .. } | Self::Redrive { .. } | Self::Ship { .. } => {
+                None
+            }
         }
     }
 
@@ -174,6 +186,7 @@ impl Due {
             Self::Redrive { queue, stretch } => {
                 named.extend(stretch.picks.iter().map(|pick| keys::message(*queue, pick.seq)));
             }
+            Self::Ship { queue, shipment } => shipment.keys(*queue, named),
             Self::Events { queue, from, to } => {
                 let to = (*to).min(from.saturating_add(EVENTS_ERASE_MAX));
                 named.extend((*from..to).map(|number| keys::event(*queue, number)));
@@ -215,13 +228,6 @@ impl Layout for Stretch {
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
         Ok(Self { from: input.u64()?, to: input.u64()?, picks: input.list(REDRIVE_PICKS_MAX)? })
     }
-}
-
-/// Writes an item about a place, or how it begins.
-fn put_place(out: &mut Writer, tag: u8, queue: QueueId, seq: u64) {
-    out.u8(tag);
-    queue.encode(out);
-    out.u64(seq);
 }
 
 impl Layout for Due {
@@ -283,6 +289,11 @@ impl Layout for Due {
                 queue.encode(out);
                 stretch.encode(out);
             }
+            Self::Ship { queue, shipment } => {
+                out.u8(16);
+                queue.encode(out);
+                shipment.encode(out);
+            }
         }
     }
 
@@ -318,6 +329,7 @@ impl Layout for Due {
             }),
             14 => Ok(Self::Forward { queue: QueueId::decode(input)?, seq: input.u64()?, body: read_body(input)? }),
             15 => Ok(Self::Redrive { queue: QueueId::decode(input)?, stretch: Stretch::decode(input)? }),
+            16 => Ok(Self::Ship { queue: QueueId::decode(input)?, shipment: Shipment::decode(input)? }),
             tag => Err(DecodeError::Unknown { what: "due item", tag }),
         }
     }

@@ -43,6 +43,8 @@ pub(crate) struct Decision {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Halves {
     by_id: BTreeMap<MessageId, Half>,
+    /// Ids of another group, of a queue that was moved, do not follow the order of sends.
+    by_sent: BTreeSet<(TimestampMs, MessageId)>,
     asking: BTreeSet<(TimestampMs, MessageId)>,
     spent: BTreeSet<(TimestampMs, MessageId)>,
     decisions: BTreeMap<u64, Decision>,
@@ -59,7 +61,7 @@ impl Halves {
         self.by_id.get(&id)
     }
 
-    /// In the order of their ids, and so of their sends.
+    /// In the order of their ids, and so of their sends unless the queue was moved.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (MessageId, &Half)> {
         self.by_id.iter().map(|(id, half)| (*id, half))
     }
@@ -77,11 +79,13 @@ impl Halves {
         } else {
             self.asking.insert((half.next, id))
         };
+        self.by_sent.insert((half.sent, id));
         self.by_id.insert(id, half);
     }
 
     pub(crate) fn remove(&mut self, id: MessageId) -> Option<Half> {
         let half = self.by_id.remove(&id)?;
+        self.by_sent.remove(&(half.sent, id));
         self.asking.remove(&(half.next, id));
         self.spent.remove(&(half.next, id));
         Some(half)
@@ -99,7 +103,7 @@ impl Halves {
 
     /// No half message is given up earlier, if each is kept for `retention_ms`.
     pub(crate) fn first_end(&self, retention_ms: u64) -> Option<TimestampMs> {
-        let oldest = self.by_id.first_key_value().map(|(_, half)| half.sent.plus(retention_ms));
+        let oldest = self.by_sent.first().map(|(sent, _)| sent.plus(retention_ms));
         oldest.into_iter().chain(self.spent.first().map(|(next, _)| *next)).min()
     }
 
@@ -107,8 +111,9 @@ impl Halves {
     pub(crate) fn ended(&self, retention_ms: u64, now: TimestampMs) -> impl Iterator<Item = MessageId> {
         let is_unanswered = move |half: &Half| half.is_spent && half.next <= now;
         let unanswered = self.spent.iter().take_while(move |(next, _)| *next <= now).map(|(_, id)| *id);
-        let old = self.by_id.iter().take_while(move |(_, half)| half.sent.plus(retention_ms) <= now);
-        unanswered.chain(old.filter(move |(_, half)| !is_unanswered(half)).map(|(id, _)| *id))
+        let old = self.by_sent.iter().take_while(move |(sent, _)| sent.plus(retention_ms) <= now);
+        let is_answered = move |id: &MessageId| !self.get(*id).is_some_and(is_unanswered);
+        unanswered.chain(old.map(|(_, id)| *id).filter(is_answered))
     }
 
     /// What became of a half message, if it is remembered: whether it was committed.

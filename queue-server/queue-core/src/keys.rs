@@ -26,6 +26,8 @@
 //!  0x29 queue                        subscription, by the queue that holds its copies
 //!  0x2a queue                        redrive    the job that empties this queue
 //!  0x2b topic                        counters   of the topic
+//!  0x2c folded name                  departure  of a queue that goes to another group, or went
+//!  0x2d queue                        arrival    of a queue that comes from another group
 //! ```
 //!
 //! Queue u32, epoch u32, the rest u64, big-endian: keys sort as their numbers do.
@@ -63,6 +65,8 @@ pub(crate) const TOPIC: u8 = 0x28;
 pub(crate) const SUBSCRIPTION: u8 = 0x29;
 pub(crate) const REDRIVE: u8 = 0x2a;
 pub(crate) const TOPIC_COUNTERS: u8 = 0x2b;
+pub(crate) const DEPARTURE: u8 = 0x2c;
+pub(crate) const ARRIVAL: u8 = 0x2d;
 
 /// The one row of the machine itself.
 pub(crate) const fn machine() -> Key {
@@ -108,6 +112,17 @@ pub(crate) fn subscription(queue: QueueId) -> Key {
 
 pub(crate) fn redrive(queue: QueueId) -> Key {
     of_queue(REDRIVE, queue)
+}
+
+pub(crate) fn departure(folded: &str) -> Key {
+    let mut key = Writer::with_capacity(folded.len().saturating_add(1));
+    key.u8(DEPARTURE);
+    key.raw(folded.as_bytes());
+    key.finish()
+}
+
+pub(crate) fn arrival(queue: QueueId) -> Key {
+    of_queue(ARRIVAL, queue)
 }
 
 pub(crate) fn message(queue: QueueId, seq: u64) -> Key {

@@ -18,18 +18,25 @@ pub(crate) struct LaneName {
     pub(crate) tenant: Arc<str>,
     /// Empty: none.
     pub(crate) group: Arc<str>,
+    /// It holds what was sent here while earlier messages of its ordered group were still on their way from another group.
+    pub(crate) is_late: bool,
 }
 
 impl Default for LaneName {
     fn default() -> Self {
-        Self { priority: PRIORITY_DEFAULT, tenant: Arc::default(), group: Arc::default() }
+        Self { priority: PRIORITY_DEFAULT, tenant: Arc::default(), group: Arc::default(), is_late: false }
     }
 }
 
 impl LaneName {
     /// The name of the lane for such messages.
     pub(crate) fn of(priority: u8, tenant: &str, group: &str) -> Self {
-        Self { priority, tenant: tenant.into(), group: group.into() }
+        Self { priority, tenant: tenant.into(), group: group.into(), is_late: false }
+    }
+
+    /// The lane of the same messages that came earlier, or later.
+    pub(crate) fn sibling(&self, is_late: bool) -> Self {
+        Self { is_late, ..self.clone() }
     }
 
     /// Whether it is that of the plain lane.
@@ -78,6 +85,8 @@ pub(crate) struct Lane {
     pub(crate) stale: u64,
     /// Those of them that are under a lease, held or parked.
     pub(crate) out: u64,
+    /// Earlier messages of its ordered group are not through: a late lane waits for them.
+    pub(crate) is_held: bool,
 }
 
 /// What the queue knows of a lane without looking at it.
@@ -94,7 +103,7 @@ pub(crate) struct Standing {
 impl Lane {
     /// An empty lane.
     pub(crate) const fn new(name: LaneName, marks: Marks, turn: Turn) -> Self {
-        Self { name, marks, turn, awaited: 0, present: 0, visible: 0, stale: 0, out: 0 }
+        Self { name, marks, turn, awaited: 0, present: 0, visible: 0, stale: 0, out: 0, is_held: false }
     }
 
     /// Whether nothing stands here or will come.
@@ -102,9 +111,10 @@ impl Lane {
         self.present == 0 && self.awaited == 0
     }
 
-    /// Whether it is that of an ordered group of which a message is out: no later one may be delivered.
+    /// Whether it is that of an ordered group of which an earlier message is out, or not here yet: no later one may be
+    /// delivered.
     fn is_blocked(&self) -> bool {
-        self.out > 0 && !self.name.group.is_empty()
+        (self.out > 0 || self.is_held) && !self.name.group.is_empty()
     }
 
     pub(crate) fn standing(&self) -> Standing {
@@ -135,10 +145,16 @@ impl Layout for LaneName {
         out.u8(self.priority);
         out.str(&self.tenant);
         out.str(&self.group);
+        out.bool(self.is_late);
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
-        Ok(Self { priority: input.u8()?, tenant: input.str()?.into(), group: input.str()?.into() })
+        Ok(Self {
+            priority: input.u8()?,
+            tenant: input.str()?.into(),
+            group: input.str()?.into(),
+            is_late: input.bool()?,
+        })
     }
 }
 

@@ -65,6 +65,8 @@ pub(crate) struct Lanes {
     stale: u64,
     /// No lane that was given back had a number as high.
     fresh: u64,
+    /// The queue is being moved here: earlier messages are still on their way.
+    pub(crate) is_arriving: bool,
     dirty: BTreeSet<u32>,
 }
 
@@ -83,6 +85,7 @@ impl Default for Lanes {
             visible: 0,
             stale: 0,
             fresh: 1,
+            is_arriving: false,
             dirty: BTreeSet::new(),
         }
     }
@@ -188,7 +191,8 @@ impl Lanes {
         assert!(u64::from(lane) <= LANES_PER_QUEUE_MAX, "a lane is opened where there is room for it");
         let next = start_of(lane).saturating_add(self.fresh);
         let turn = self.turns.opened(name, now);
-        self.insert(lane, Lane::new(name.clone(), Marks::from(next), turn));
+        let is_held = self.must_wait(name);
+        self.insert(lane, Lane { is_held, ..Lane::new(name.clone(), Marks::from(next), turn) });
         self.dirty.insert(lane);
         lane
     }
@@ -236,6 +240,19 @@ impl Lanes {
     /// The visible message at `seq` leaves without a lease; it is nobody's turn.
     pub(crate) fn withdraw(&mut self, seq: u64) {
         self.change(lane_of(seq), |lane| lane.visible = lane.visible.saturating_sub(1));
+    }
+
+    /// The visible message at `seq` came here under a lease; it is nobody's turn.
+    pub(crate) fn lend(&mut self, seq: u64) {
+        self.change(lane_of(seq), |lane| {
+            lane.visible = lane.visible.saturating_sub(1);
+            lane.out = lane.out.saturating_add(1);
+        });
+    }
+
+    /// A late lane must wait, or need not any more.
+    pub(crate) fn hold(&mut self, lane: u32, is_held: bool) {
+        self.change(lane, |lane| lane.is_held = is_held);
     }
 
     /// The lease of the message at `seq` ends.
@@ -313,6 +330,12 @@ impl Lanes {
         // The plain lane, which may be the heir, is written with the counters.
         if let Some((heir, served)) = self.turns.leave(lane, &it.name, it.turn) {
             self.change(heir, |lane| lane.turn.tenant = served);
+        }
+        if !it.name.group.is_empty() && !it.name.is_late {
+            let late = self.by_name.get(&it.name.sibling(true)).copied();
+            if let Some(late) = late {
+                self.free(late);
+            }
         }
     }
 
@@ -399,6 +422,12 @@ impl Lanes {
             lane.present = lane.present.saturating_add(1);
             lane.out = lane.out.saturating_add(1);
         })
+    }
+
+    /// Takes in whether a late lane waits.
+    pub(crate) fn load_held(&mut self, lane: u32, is_held: bool) {
+        self.hold(lane, is_held);
+        self.dirty.remove(&lane);
     }
 
     fn load_change(&mut self, seq: u64, change: impl FnOnce(&mut Lane)) -> Result<(), DecodeError> {

@@ -22,6 +22,7 @@
 //! | `command`, `reply`, `refusal`, `due` | what goes in and what comes out |
 //! | `owner`, `send`, `dedup`, `receive`, `settle`, `purge`, `tick`, `dead_letter`, `age`, `confirm`, `rewind` | the verbs |
 //! | `relocate` | the one way from a queue to another |
+//! | `depart`, `arrive`, `departure`, `convoy`, `shipment`, `ship_agenda`, `late` | a queue moves to another group |
 //! | `topic_command`, `topic_owner`, `subscribe`, `publish`, `forward`, `filter`, `retry` | topics |
 //! | `redrive`, `redrive_job`, `redrive_agenda` | redrives |
 //! | `agenda`, `read`, `peek`, `search`, `timeline`, `explain`, `topic_read` | what is read outside `apply` |
@@ -40,12 +41,16 @@
 mod access;
 mod age;
 mod agenda;
+mod arrive;
 mod attributes;
 mod command;
 mod confirm;
+mod convoy;
 mod dead_letter;
 mod dedup;
 mod delays;
+mod depart;
+mod departure;
 mod directory;
 mod done;
 mod due;
@@ -58,6 +63,7 @@ mod ids;
 mod keys;
 mod lane;
 mod lanes;
+mod late;
 mod leases;
 pub mod limits;
 mod load;
@@ -78,6 +84,7 @@ mod redrive_agenda;
 mod redrive_job;
 mod refusal;
 mod relocate;
+mod removal;
 mod reply;
 mod retry;
 mod rewind;
@@ -87,6 +94,8 @@ mod run_map;
 mod search;
 mod send;
 mod settle;
+mod ship_agenda;
+mod shipment;
 mod subscribe;
 mod subscription;
 mod tick;
@@ -103,8 +112,9 @@ mod turns;
 pub use access::{Grant, KeyCommand, KeyPair, KeyRefusal, Right, Secret, is_key_id};
 pub use attributes::{AttributeChanges, Attributes, DeadLetterCount, DeadLetterPolicy, TransactionPolicy};
 pub use command::{Command, Header, NewMessage};
+pub use departure::{Arrival, Departure, MovePhase};
 pub use directory::{DirectoryCommand, DirectoryMachine, DirectoryReply, Place, PlaceKind, PlaceQueue, PlaceRefusal};
-pub use due::{Due, Pick, Stretch};
+pub use due::{Due, Passage, Pick, Shipment, Stretch};
 pub use event::{Event, EventKind};
 pub use explain::{Explained, Explanation};
 pub use filter::FilterKind;

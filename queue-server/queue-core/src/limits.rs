@@ -116,6 +116,14 @@ pub const TICK_REDRIVES_MAX: usize = 8;
 pub const REDRIVE_RATE_MAX: u32 = 100_000;
 /// A redrive whose target is missing or full tries again after this long.
 pub const REDRIVE_RETRY_MS: u64 = 5_000;
+/// Queues that are leaving one machine for another, or left it and have not come back: a sign of about 150 bytes each.
+pub const MOVES_MAX: usize = 10_000;
+/// Messages that one item of a move sends.
+pub const SHIP_PASSAGES_MAX: usize = 128;
+/// Deduplication ids that one item of a move sends.
+pub const SHIP_WINDOWS_MAX: usize = 1_024;
+/// Items of one tick that move queues.
+pub const TICK_SHIPMENTS_MAX: usize = 4;
 /// Most of a dead-letter policy's limit.
 pub const DEAD_LETTER_LIMIT_MAX: u32 = 1_000;
 
@@ -239,6 +247,13 @@ const _: () = assert!(
         < machine::limits::COMMAND_BYTES_MAX
 );
 const _: () = assert!(TICK_ITEMS_MAX + TICK_REDRIVES_MAX * REDRIVE_PICKS_MAX <= machine::limits::ROWS_PER_COMMAND_MAX);
+const _: () = assert!(
+    TICK_ROWS_MAX + (TICK_SHIPMENTS_MAX * (SHIP_PASSAGES_MAX + SHIP_WINDOWS_MAX)) as u64
+        <= machine::limits::ROWS_PER_COMMAND_MAX as u64
+);
+const _: () = assert!(
+    SHIP_WINDOWS_MAX * (DEDUP_ID_BYTES_MAX + 32) + MESSAGE_FRAME_BYTES <= machine::limits::COURIER_RECORD_BYTES_MAX
+);
 // A parcel for another group: a body, its row with all headers, an address.
 const _: () = assert!(
     MAX_MESSAGE_BYTES_MAX as usize

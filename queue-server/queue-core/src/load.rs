@@ -8,6 +8,7 @@ use bytes::Bytes;
 use machine::{DecodeError, Layout, LoadError, Reader, RowSource, prefix_end};
 
 use crate::delays::SpanRow;
+use crate::departure::{Arrival, Departure};
 use crate::done::DoneLane;
 use crate::half::{Decision, Half};
 use crate::ids::{DeliveryNumber, MessageId, QueueId};
@@ -34,6 +35,7 @@ pub(crate) fn load(rows: &dyn RowSource) -> Result<QueueMachine, LoadError> {
         machine.last_queue = row.last_queue;
     }
     load_topics(&mut machine, rows)?;
+    load_moves(&mut machine, rows)?;
     load_queues(&mut machine, rows)?;
     each(rows, keys::READY, &mut machine, |queue, page, value| {
         let ranges = queue.places.load_ready(page, &ReadyPage::from_bytes(value)?)?;
@@ -58,7 +60,14 @@ pub(crate) fn load(rows: &dyn RowSource) -> Result<QueueMachine, LoadError> {
         Ok(())
     })?;
     load_life(&mut machine, rows)?;
-    for queue in machine.queues.values() {
+    for id in machine.arrivals.keys() {
+        let queue = machine.queues.get_mut(id).ok_or_else(|| missing(&keys::arrival(*id)))?;
+        queue.lanes.load_arrival(true);
+    }
+    for queue in machine.queues.values_mut() {
+        if !machine.arrivals.contains_key(&queue.id) {
+            queue.lanes.load_arrival(false);
+        }
         machine.lanes = machine.lanes.saturating_add(queue.lanes.count());
         machine.unsettled = machine.unsettled.saturating_add(queue.unsettled());
     }
@@ -96,10 +105,13 @@ fn load_queues(machine: &mut QueueMachine, rows: &dyn RowSource) -> Result<(), L
     scan(rows, keys::DEFINITION, &mut |mut key, value| {
         let id = QueueId::decode(&mut key)?;
         let definition = Definition::from_bytes(value)?;
-        if !definition.is_deleted && !machine.topics.subscriptions.contains_key(&id) {
+        let is_cut = machine.sign_of(id).is_some();
+        let is_closed = machine.arrivals.get(&id).is_some_and(|arrival| !arrival.is_open);
+        let has_name = !definition.is_deleted && !is_cut && !is_closed;
+        if has_name && !machine.topics.subscriptions.contains_key(&id) {
             machine.names.insert(folded(&definition.name), id);
         }
-        let mut queue = Queue::new(id, definition);
+        let mut queue = Queue { is_cut, ..Queue::new(id, definition) };
         queue.role = machine.topics.subscriptions.get(&id).map_or(Role::Named, |it| it.attributes.role());
         machine.queues.insert(id, queue);
         key.end()
@@ -112,6 +124,25 @@ fn load_queues(machine: &mut QueueMachine, rows: &dyn RowSource) -> Result<(), L
         key.end()
     })?;
     each(rows, keys::LANE, machine, |queue, lane, value| queue.lanes.load(lane, Lane::from_bytes(value)?))
+}
+
+fn missing(key: &[u8]) -> LoadError {
+    LoadError::row(key, DecodeError::Invalid("queue of a row"))
+}
+
+/// Moves, before the queues: whether a name leads to one follows from them.
+fn load_moves(machine: &mut QueueMachine, rows: &dyn RowSource) -> Result<(), LoadError> {
+    let departures = &mut machine.departures;
+    scan(rows, keys::DEPARTURE, &mut |_, value| {
+        let departure = Departure::from_bytes(value)?;
+        departures.insert(folded(&departure.name), departure);
+        Ok(())
+    })?;
+    let arrivals = &mut machine.arrivals;
+    scan(rows, keys::ARRIVAL, &mut |mut key, value| {
+        arrivals.insert(QueueId::decode(&mut key)?, Arrival::from_bytes(value)?);
+        key.end()
+    })
 }
 
 /// Topics, then their subscriptions: a queue whose subscription is known is led to by no name.

@@ -25,7 +25,7 @@ impl QueueMachine {
         rows: &mut Rows,
     ) -> Result<Reply, Refusal> {
         Refusal::NameInvalid.unless(is_queue_name(&name))?;
-        Refusal::QueueExists.unless(self.queue_id(&name).is_none())?;
+        Refusal::QueueExists.unless(self.queue_id(&name).is_none() && self.arriving_id(&name).is_none())?;
         let attributes = attributes.seen_from(context.group);
         attributes.check()?;
         self.check_dead_letter(&name, &attributes)?;
@@ -35,6 +35,7 @@ impl QueueMachine {
         attributes.check_window()?;
         attributes.check_transaction()?;
         attributes.check_group()?;
+        Refusal::Moved.unless(self.sign(&name).is_none())?;
         let id = self.draw_id(rows)?;
         self.names.insert(folded(&name), id);
         self.found(context, (id, name), attributes, rows);
@@ -83,6 +84,7 @@ impl QueueMachine {
         attributes.check_window()?;
         attributes.check_transaction()?;
         attributes.check_group()?;
+        Refusal::QueueMoving.unless(!self.is_leaving(id))?;
         self.change(id, |queue| {
             if attributes.rewind_s == 0 {
                 queue.done.drop_all();
@@ -103,6 +105,7 @@ impl QueueMachine {
     pub(crate) fn delete(&mut self, now: TimestampMs, name: &str, rows: &mut Rows) -> Result<Reply, Refusal> {
         let id = self.named(name)?;
         self.names.remove(&folded(name));
+        self.call_off_move(now, id, rows);
         self.remove(now, id, rows);
         Ok(Reply::Done)
     }
@@ -110,6 +113,7 @@ impl QueueMachine {
     /// Deletes a queue that no name leads to any more, with all that belongs to it.
     pub(crate) fn remove(&mut self, now: TimestampMs, id: QueueId, rows: &mut Rows) {
         self.forget_redrive(id, rows);
+        self.forget_arrival(id, rows);
         self.change(id, |queue| {
             queue.purge(now, rows);
             queue.forget_decisions(rows);
@@ -133,16 +137,18 @@ impl QueueMachine {
         }
     }
 
-    fn named(&self, name: &str) -> Result<QueueId, Refusal> {
+    pub(crate) fn named(&self, name: &str) -> Result<QueueId, Refusal> {
         Refusal::NameInvalid.unless(is_queue_name(name))?;
-        self.queue_id(name).ok_or(Refusal::QueueMissing)
+        let gone = if self.sign(name).is_some() { Refusal::Moved } else { Refusal::QueueMissing };
+        self.queue_id(name).ok_or(gone)
     }
 
     fn check_dead_letter(&self, name: &str, attributes: &Attributes) -> Result<(), Refusal> {
         let Some(policy) = &attributes.dead_letter else { return Ok(()) };
         let is_here = policy.group.is_none();
         Refusal::DeadLetterQueueIsItself.unless(!is_here || folded(&policy.queue) != folded(name))?;
-        let is_there = if is_here { self.queue_id(&policy.queue).is_some() } else { is_queue_name(&policy.queue) };
+        let is_known = self.queue_id(&policy.queue).is_some() || self.sign(&policy.queue).is_some();
+        let is_there = if is_here { is_known } else { is_queue_name(&policy.queue) };
         Refusal::DeadLetterQueueMissing.unless(is_there)
     }
 }

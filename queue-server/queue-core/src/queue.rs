@@ -19,6 +19,7 @@ use crate::event::{EventKind, Step};
 use crate::half::Halves;
 use crate::ids::{DeliveryNumber, MessageId, QueueId};
 use crate::keys;
+use crate::lane::LaneName;
 use crate::lanes::{Lanes, PLAIN, end_of, lane_of};
 use crate::leases::{Lease, Leases};
 use crate::limits::LANES_PER_QUEUE_MAX;
@@ -45,6 +46,8 @@ pub(crate) struct Queue {
     pub(crate) halves: Halves,
     pub(crate) done: Done,
     pub(crate) trace: Trace,
+    /// It has moved to another group: nothing is decided here any more, what is left follows by courier.
+    pub(crate) is_cut: bool,
 }
 
 impl Queue {
@@ -63,6 +66,7 @@ impl Queue {
             halves: Halves::default(),
             done: Done::default(),
             trace: Trace::default(),
+            is_cut: false,
         }
     }
 
@@ -95,7 +99,7 @@ impl Queue {
         let half = self.halves.first_end(self.definition.attributes.retention_ms());
         let waits = [self.leases.first_deadline(), self.delays.first(), half, self.next_forward()];
         let ages = [self.next_expiry(), self.next_aged(), self.next_forget(), self.next_window_end()];
-        waits.into_iter().chain(ages).flatten().min().filter(|_| !self.definition.is_deleted)
+        waits.into_iter().chain(ages).flatten().min().filter(|_| !self.definition.is_deleted && !self.is_cut)
     }
 
     /// Whether dropped messages wait to be erased.
@@ -145,18 +149,28 @@ impl Queue {
     /// Whether the queue may open `count` lanes more, if the machine may open `room`.
     pub(crate) fn has_lanes(&self, count: usize, room: u64) -> bool {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
-        count <= room && self.lanes.count().saturating_add(count) <= LANES_PER_QUEUE_MAX
+        // Half is left for what is on its way.
+        let most = if self.lanes.is_arriving() { LANES_PER_QUEUE_MAX / 2 } else { LANES_PER_QUEUE_MAX };
+        count <= room && self.lanes.count().saturating_add(count) <= most
     }
 
     /// Whether a message that was moved here has a lane to stand in, if the machine may open `room` more.
     pub(crate) fn has_lane_for(&self, row: &MessageRow, room: u64) -> bool {
-        let name = row.lane_name();
+        let name = self.lanes.name_now(row.lane_name());
         self.lanes.fits_moved(&name) && (self.lanes.is_open(&name) || self.has_lanes(1, room))
     }
 
     /// The lane of a message, opened if need be.
     pub(crate) fn lane_for(&mut self, row: &MessageRow) -> u32 {
-        if row.is_plain() { PLAIN } else { self.lanes.open(&row.lane_name(), self.counters.next_delivery) }
+        if row.is_plain() {
+            return PLAIN;
+        }
+        let name = self.lanes.name_now(row.lane_name());
+        self.open_lane(&name)
+    }
+
+    fn open_lane(&mut self, name: &LaneName) -> u32 {
+        self.lanes.open(name, self.counters.next_delivery)
     }
 
     /// Gives a message the next place of its lane and writes its row. Answers: the place.
@@ -164,6 +178,16 @@ impl Queue {
     /// Invariant: if its lane is not open, the caller has seen that there is room for one more.
     pub(crate) fn place(&mut self, row: &MessageRow, rows: &mut Rows) -> u64 {
         let lane = self.lane_for(row);
+        self.place_in(lane, row, rows)
+    }
+
+    /// As [`Self::place`], before what was sent here while the queue was on its way.
+    pub(crate) fn place_early(&mut self, row: &MessageRow, rows: &mut Rows) -> u64 {
+        let lane = self.open_lane(&row.lane_name());
+        self.place_in(lane, row, rows)
+    }
+
+    fn place_in(&mut self, lane: u32, row: &MessageRow, rows: &mut Rows) -> u64 {
         let seq = self.lanes.append(lane, row.enqueued);
         rows.put(keys::message(self.id, seq), row.to_bytes());
         self.places.append(seq, row.id);

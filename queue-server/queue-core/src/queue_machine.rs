@@ -6,7 +6,8 @@
 //!                   ├── by id ──> one queue: send, receive, settle, purge        send.rs receive.rs settle.rs purge.rs
 //!                   │                        rewind, confirm                     rewind.rs confirm.rs
 //!                   ├── tick ───> the queues its items name                      tick.rs
-//!                   └── topics, redrives                                         topic_owner.rs subscribe.rs publish.rs redrive_job.rs
+//!                   ├── topics, redrives                                         topic_owner.rs subscribe.rs publish.rs redrive_job.rs
+//!                   └── moves to other groups                                    depart.rs arrive.rs
 //! ```
 //!
 //! Must never: read a row that [`Machine::keys`] did not name, or let a refused command change anything.
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use machine::{Context, GroupId, Key, LoadError, Machine, RowSource, Rows, StoreFailure, TimestampMs};
 
 use crate::command::Command;
+use crate::departure::{Arrival, Departure};
 use crate::ids::QueueId;
 use crate::limits::{BATCH_MAX, LANES_MAX, REWIND_PLACES_MAX, UNSETTLED_MAX};
 use crate::queue::Queue;
@@ -27,7 +29,7 @@ use crate::reply::Reply;
 use crate::send::Room;
 use crate::settle::Release;
 use crate::topic::Topics;
-use crate::{agenda, dedup, keys, load};
+use crate::{agenda, arrive, dedup, keys, load};
 
 /// All queues of one group.
 ///
@@ -44,6 +46,10 @@ pub struct QueueMachine {
     pub(crate) topics: Topics,
     /// The last redrive of each queue that had one.
     pub(crate) redrives: BTreeMap<QueueId, Redrive>,
+    /// Queues that go to other groups, or went, by folded name.
+    pub(crate) departures: BTreeMap<String, Departure>,
+    /// Queues that come from other groups.
+    pub(crate) arrivals: BTreeMap<QueueId, Arrival>,
     /// Lanes besides the plain ones; sum over the queues.
     pub(crate) lanes: u64,
     /// Queues with something that rows do not hold yet.
@@ -51,9 +57,9 @@ pub struct QueueMachine {
 }
 
 impl QueueMachine {
-    /// A queue that is not deleted.
+    /// A queue that is not deleted, and about which is decided here.
     pub(crate) fn live(&self, id: QueueId) -> Option<&Queue> {
-        self.queues.get(&id).filter(|queue| !queue.definition.is_deleted)
+        self.queues.get(&id).filter(|queue| !queue.definition.is_deleted && !queue.is_cut)
     }
 
     /// Changes one queue, and keeps what the machine knows of it true. `None`: it is not there.
@@ -78,7 +84,7 @@ impl QueueMachine {
         id: QueueId,
         decide: impl FnOnce(&mut Queue) -> Result<Reply, Refusal>,
     ) -> Result<Reply, Refusal> {
-        Refusal::QueueMissing.unless(self.live(id).is_some())?;
+        self.live(id).ok_or_else(|| self.absent(id))?;
         self.change(id, decide).unwrap_or(Err(Refusal::QueueMissing))
     }
 
@@ -113,7 +119,10 @@ impl QueueMachine {
                 self.decide(queue, |queue| queue.release(context, &receipts, Release { delay_ms, failed }, rows))
             }
             Command::Purge { queue } => {
-                self.decide(queue, |queue| Ok(Reply::Purged { messages: queue.purge(context.now, rows) }))
+                let purge = |queue: &mut Queue| Ok(Reply::Purged { messages: queue.purge(context.now, rows) });
+                let purged = self.decide(queue, purge)?;
+                self.note_purge(queue, rows);
+                Ok(purged)
             }
             Command::Tick { items } => self.tick(context, items, rows),
             Command::Rewind { queue, to, places } => {
@@ -129,6 +138,8 @@ impl QueueMachine {
                 check_count(count)?;
                 self.decide(queue, |queue| queue.query_half(context.now, count, rows))
             }
+            Command::MoveQueue { name, to } => self.start_move(context, &name, to, rows),
+            Command::CancelMove { name } => self.cancel_move(context, &name, rows),
             Command::Topic(command) => self.answer_topic(context, command, rows),
         }
     }
@@ -172,7 +183,14 @@ impl Machine for QueueMachine {
         }
     }
 
-    fn deliver(&mut self, context: &Context, _source: GroupId, record: &Bytes, rows: &mut Rows) -> Result<(), String> {
+    fn record_keys(record: &Bytes, keys: &mut Vec<Key>) {
+        arrive::record_keys(record, keys);
+    }
+
+    fn deliver(&mut self, context: &Context, source: GroupId, record: &Bytes, rows: &mut Rows) -> Result<(), String> {
+        if arrive::is_word(record) {
+            return self.hear(context, source, record, rows);
+        }
         self.unpack(context, record, rows)
     }
 

@@ -10,6 +10,7 @@ use machine::{GroupId, Layout, RowSource, StoreFailure, TimestampMs};
 
 use crate::agenda::unreadable;
 use crate::attributes::Attributes;
+use crate::departure::{Arrival, Departure};
 use crate::ids::{MessageId, QueueId};
 use crate::keys;
 use crate::lanes::lane_of;
@@ -60,6 +61,8 @@ pub struct Counts {
     pub rewindable: u64,
     /// Dropped, and waiting to be erased.
     pub stale: u64,
+    /// Still on their way from the group that held the queue before.
+    pub arriving: u64,
 }
 
 /// Pieces of memory that a queue holds. They do not grow with its backlog, only with what is in flight and how ragged it is.
@@ -93,6 +96,52 @@ impl QueueMachine {
     #[must_use]
     pub fn queue_id(&self, name: &str) -> Option<QueueId> {
         self.names.get(&folded(name)).copied()
+    }
+
+    /// The group to which the queue called `name` has moved; nothing is decided about it here any more.
+    #[must_use]
+    pub fn moved_to(&self, name: &str) -> Option<GroupId> {
+        self.sign(name).map(|sign| sign.to)
+    }
+
+    /// The id that a queue had here before it moved away.
+    #[must_use]
+    pub fn moved_id(&self, name: &str) -> Option<QueueId> {
+        self.sign(name).map(|sign| sign.queue)
+    }
+
+    /// Whether this queue has moved to another group: a command to it is refused with `Moved`.
+    #[must_use]
+    pub fn has_moved(&self, queue: QueueId) -> bool {
+        self.live(queue).is_none() && self.sign_of(queue).is_some()
+    }
+
+    /// The queue called `name` that comes from another group and is not used here yet.
+    #[must_use]
+    pub fn arriving_id(&self, name: &str) -> Option<QueueId> {
+        let closed = self.arrivals.iter().rev().filter(|(_, arrival)| !arrival.is_open).map(|(id, _)| *id);
+        let folded_name = folded(name);
+        let has_name = |id: &QueueId| self.live(*id).is_some_and(|queue| folded(&queue.definition.name) == folded_name);
+        closed.into_iter().find(has_name)
+    }
+
+    /// The last move of the queue called `name` from here to another group.
+    #[must_use]
+    pub fn departure(&self, name: &str) -> Option<&Departure> {
+        self.departures.get(&folded(name))
+    }
+
+    /// Messages of a departing queue that are still here.
+    #[must_use]
+    pub fn departing_messages(&self, name: &str) -> u64 {
+        let departure = self.departure(name).filter(|departure| departure.phase.is_running());
+        departure.and_then(|departure| self.queues.get(&departure.queue)).map_or(0, Queue::count)
+    }
+
+    /// A queue's way here, until all its messages have come.
+    #[must_use]
+    pub fn arrival(&self, queue: QueueId) -> Option<Arrival> {
+        self.arrivals.get(&queue).copied()
     }
 
     /// Queues whose names contain `search`, whatever its letters' case, at most 128 after the first `offset`.
@@ -129,7 +178,7 @@ impl QueueMachine {
             attributes: definition.attributes.clone(),
             created: definition.created,
             modified: definition.modified,
-            counts: queue.counts(),
+            counts: Counts { arriving: self.arrival(queue.id).map_or(0, |arrival| arrival.left), ..queue.counts() },
             totals: queue.counters.totals,
             stall: queue.counters.stall,
             footprint: queue.footprint(),
@@ -148,7 +197,9 @@ impl QueueMachine {
     #[must_use]
     pub fn next_due(&self) -> Option<TimestampMs> {
         let redrives = self.redrives.values().filter_map(Redrive::due);
-        self.queues.values().filter_map(Queue::next_due).chain(redrives).min()
+        let ships = self.departures.values().any(|departure| departure.phase.is_shipping());
+        let ships = ships.then_some(TimestampMs(0));
+        self.queues.values().filter_map(Queue::next_due).chain(redrives).chain(ships).min()
     }
 
     /// The message at `seq`: visible, leased, or kept for a rewind. Errors: the store failed, or the row is damaged.
@@ -248,6 +299,7 @@ impl Queue {
             half: self.halves.len(),
             rewindable: self.done.len(),
             stale: self.lanes.stale().saturating_add(self.counters.stale_delays).saturating_add(self.done.stale()),
+            arriving: 0,
         }
     }
 

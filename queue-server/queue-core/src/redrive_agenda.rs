@@ -43,7 +43,7 @@ impl Agenda<'_> {
                 stretch.to = seq;
                 break;
             }
-            let goes_away = !job.order.is_dry && job.goal(queue.id, &row).is_some_and(|goal| goal.group.is_some());
+            let goes_away = !job.order.is_dry && job.goal(queue.id, &row).is_some_and(|goal| self.machine.is_far(goal));
             match self.fetch_if(goes_away, row.id)? {
                 Fetched::Here(body) => stretch.picks.push(Pick { seq, body }),
                 Fetched::Gone => {}

@@ -42,7 +42,7 @@ impl QueueMachine {
         order: RedriveOrder,
         rows: &mut Rows,
     ) -> Result<Reply, Refusal> {
-        let queue = self.live(id).ok_or(Refusal::QueueMissing)?;
+        let queue = self.live(id).ok_or_else(|| self.absent(id))?;
         order.check()?;
         let is_running = self.redrives.get(&id).is_some_and(|job| job.state == RedriveState::Running);
         Refusal::RedriveRunning.unless(!is_running)?;
@@ -52,14 +52,16 @@ impl QueueMachine {
         let here = order.to.as_ref().filter(|address| address.group.is_none());
         let target = here.map(|address| self.queue_id(&address.queue));
         Refusal::RedriveToItself.unless(target != Some(Some(queue.id)))?;
-        Refusal::RedriveTargetMissing.unless(target != Some(None) && order.has_address())?;
+        let has_sign = here.is_some_and(|address| self.sign(&address.queue).is_some());
+        Refusal::RedriveTargetMissing.unless((target != Some(None) || has_sign) && order.has_address())?;
+        Refusal::QueueMoving.unless(!self.is_leaving(id))?;
         self.put_redrive(id, Redrive::new(order, context.group, context.now), rows);
         Ok(Reply::Done)
     }
 
     /// Stops a job. Refuses: see [`crate::TopicCommand::StopRedrive`].
     pub(crate) fn stop_redrive(&mut self, context: &Context, id: QueueId, rows: &mut Rows) -> Result<Reply, Refusal> {
-        Refusal::QueueMissing.unless(self.live(id).is_some())?;
+        self.live(id).ok_or_else(|| self.absent(id))?;
         let running = self.redrives.get(&id).filter(|job| job.state == RedriveState::Running);
         let job = running.cloned().ok_or(Refusal::RedriveMissing)?;
         self.put_redrive(id, Redrive { state: RedriveState::Stopped, changed: context.now, ..job }, rows);

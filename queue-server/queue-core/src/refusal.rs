@@ -137,11 +137,21 @@ pub enum Refusal {
     RedriveTargetMissing = 74,
     /// A redrive cannot choose by what the filter names. A door says so; the machine has no such filter.
     FilterUnusable = 75,
+    /// The queue has moved to another group: its place must be asked for again. Sure: nothing was done here.
+    Moved = 80,
+    /// The queue is being moved to another group, or is not whole yet where it was moved to.
+    QueueMoving = 81,
+    /// The queue is in that group already.
+    MoveToItself = 82,
+    /// The queue is not being moved.
+    MoveMissing = 83,
+    /// The other group decides about the queue already: the move goes on to its end.
+    MoveIsCut = 84,
 }
 
 impl Refusal {
     /// All refusals in precedence.
-    pub const ALL: [Self; 62] = [
+    pub const ALL: [Self; 67] = [
         Self::CountOutOfRange,
         Self::NameInvalid,
         Self::QueueMissing,
@@ -204,6 +214,11 @@ impl Refusal {
         Self::RedriveToItself,
         Self::RedriveTargetMissing,
         Self::FilterUnusable,
+        Self::Moved,
+        Self::QueueMoving,
+        Self::MoveToItself,
+        Self::MoveMissing,
+        Self::MoveIsCut,
     ];
 
     /// Its number.
@@ -215,6 +230,19 @@ impl Refusal {
     /// `Ok` if the rule holds, else this refusal.
     pub(crate) const fn unless(self, holds: bool) -> Result<(), Self> {
         if holds { Ok(()) } else { Err(self) }
+    }
+}
+
+impl Refusal {
+    /// In words, of those that a move brings.
+    const fn of_a_move(self) -> &'static str {
+        match self {
+            Self::Moved => "the queue has moved to another group",
+            Self::QueueMoving => "the queue is being moved",
+            Self::MoveToItself => "the queue is in that group already",
+            Self::MoveMissing => "the queue is not on its way to another group",
+            _ => "the other group decides about the queue already",
+        }
     }
 }
 
@@ -285,6 +313,7 @@ impl Display for Refusal {
             Self::RedriveToItself => "a queue cannot be redriven to itself",
             Self::RedriveTargetMissing => "the queue to redrive to is not there",
             Self::FilterUnusable => "the redrive cannot choose by this",
+            _ => self.of_a_move(),
         })
     }
 }

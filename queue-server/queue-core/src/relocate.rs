@@ -92,7 +92,7 @@ pub(crate) struct Parcel {
 /// neighbours. Their number is bounded, so two queues in some ten thousands share one.
 ///
 /// Source: FNV-1a (Fowler, Noll, Vo), 32 bits, folded to 16.
-fn track(name: &str) -> Track {
+pub(crate) fn track(name: &str) -> Track {
     let hash =
         folded(name).bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     let [a, b, c, d] = hash.to_be_bytes();
@@ -127,8 +127,22 @@ impl QueueMachine {
         if has_room { Ok(id) } else { Err(Stall::QueueFull) }
     }
 
+    /// The goal, or where its queue went.
+    fn follow<'a>(&self, goal: Goal<'a>) -> Goal<'a> {
+        if goal.group.is_some() || self.live(goal.id).is_some() || self.queue_id(goal.name).is_some() {
+            return goal;
+        }
+        self.sign(goal.name).map_or(goal, |sign| Goal { group: Some(sign.to), id: QueueId::default(), ..goal })
+    }
+
+    /// Whether a message for this goal goes by courier.
+    pub(crate) fn is_far(&self, goal: Goal) -> bool {
+        self.follow(goal).group.is_some()
+    }
+
     /// How a message gets to its goal now. `Ok(None)`: by courier, and its body is not at hand.
     pub(crate) fn way(&self, goal: &Goal, row: &MessageRow, body: Option<&Bytes>) -> Result<Option<Way>, Stall> {
+        let goal = &self.follow(*goal);
         let Some(group) = goal.group else { return self.open_queue(goal, row).map(Way::Here).map(Some) };
         let fits = |body: &&Bytes| u32::try_from(body.len()) == Ok(row.body_bytes);
         let pack = |body: &Bytes| {
@@ -170,7 +184,16 @@ impl QueueMachine {
     pub(crate) fn unpack(&mut self, context: &Context, record: &Bytes, rows: &mut Rows) -> Result<(), String> {
         let parcel = Parcel::from_bytes(record).map_err(|error| error.to_string())?;
         let goal = Goal { group: None, id: parcel.id, name: &parcel.name };
-        let target = self.open_queue(&goal, &parcel.row).map_err(|stall| format!("queue {}: {stall}", parcel.name))?;
+        let is_here = self.live(goal.id).is_some() || self.queue_id(goal.name).is_some();
+        if let Some(sign) = self.sign(goal.name).filter(|_| !is_here) {
+            // Its number means another queue there.
+            let to = Destination { group: sign.to, track: track(&parcel.name) };
+            rows.post(to, Parcel { id: QueueId::default(), ..parcel }.to_bytes());
+            return Ok(());
+        }
+        let arriving = self.arriving_id(goal.name).filter(|_| !is_here).ok_or(Stall::QueueMissing);
+        let target = arriving.or_else(|_| self.open_queue(&goal, &parcel.row));
+        let target = target.map_err(|stall| format!("queue {}: {stall}", parcel.name))?;
         rows.keep_body(parcel.row.id.body(), parcel.body);
         self.arrive(context.now, (QueueId::default(), target), parcel.row, rows);
         Ok(())

@@ -129,7 +129,8 @@ impl Queue {
             message.priority == PRIORITY_DEFAULT && message.tenant.is_empty() && message.group.is_empty()
         };
         let named = new.iter().filter(|message| !is_plain(message));
-        let names = named.map(|message| LaneName::of(message.priority, &message.tenant, &message.group));
+        let name = |message: &&&NewMessage| LaneName::of(message.priority, &message.tenant, &message.group);
+        let names = named.map(|message| self.lanes.name_now(name(&message)));
         let lanes: BTreeSet<LaneName> = names.filter(|name| !self.lanes.is_open(name)).collect();
         Refusal::TooManyLanes.unless(lanes.is_empty() || self.has_lanes(lanes.len(), room))?;
         let ids = new.iter().filter(|message| self.is_deduplicated(message)).count();

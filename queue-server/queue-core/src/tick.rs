@@ -51,6 +51,7 @@ impl QueueMachine {
         for item in items {
             let outcomes = match item {
                 Due::Redrive { queue, stretch } => self.redrive(context, queue, stretch, rows),
+                Due::Ship { queue, shipment } => vec![self.ship(context, queue, shipment, rows)],
                 item => vec![self.move_due(context, item, rows)],
             };
             for outcome in &outcomes {
@@ -103,7 +104,7 @@ impl QueueMachine {
                 self.forget_if_erased(queue, rows);
                 moved
             }
-            (Due::Redrive { .. } | Due::Window { .. }, _) | (_, None) => None,
+            (Due::Redrive { .. } | Due::Ship { .. } | Due::Window { .. }, _) | (_, None) => None,
         };
         moved.unwrap_or(Moved::Not)
     }

@@ -7,7 +7,8 @@ use machine::{DecodeError, Layout, Reader, Writer};
 /// Totals over the life of a queue. Units: messages.
 ///
 /// Invariant: `sent + arrived + rewound` = visible + leased + delayed + half + `acked` + `expired` + `purged` +
-/// `dead_lettered` + `half_rolled_back` + `half_expired` + `forwarded` + `given_up` + `redriven`.
+/// `dead_lettered` + `half_rolled_back` + `half_expired` + `forwarded` + `given_up` + `redriven`; of a queue that comes from
+/// another group, + what is still on its way. What was kept for a rewind does not come, and counts as acked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Sent by producers, delayed ones included; of a subscription, copies of what was published.
@@ -44,6 +45,31 @@ pub struct Totals {
     pub given_up: u64,
     /// Moved by a redrive.
     pub redriven: u64,
+}
+
+impl Totals {
+    /// Both together.
+    pub(crate) const fn plus(&self, other: &Self) -> Self {
+        Self {
+            sent: self.sent.saturating_add(other.sent),
+            arrived: self.arrived.saturating_add(other.arrived),
+            received: self.received.saturating_add(other.received),
+            redelivered: self.redelivered.saturating_add(other.redelivered),
+            acked: self.acked.saturating_add(other.acked),
+            expired: self.expired.saturating_add(other.expired),
+            purged: self.purged.saturating_add(other.purged),
+            dead_lettered: self.dead_lettered.saturating_add(other.dead_lettered),
+            sent_bytes: self.sent_bytes.saturating_add(other.sent_bytes),
+            half_sent: self.half_sent.saturating_add(other.half_sent),
+            half_committed: self.half_committed.saturating_add(other.half_committed),
+            half_rolled_back: self.half_rolled_back.saturating_add(other.half_rolled_back),
+            half_expired: self.half_expired.saturating_add(other.half_expired),
+            rewound: self.rewound.saturating_add(other.rewound),
+            forwarded: self.forwarded.saturating_add(other.forwarded),
+            given_up: self.given_up.saturating_add(other.given_up),
+            redriven: self.redriven.saturating_add(other.redriven),
+        }
+    }
 }
 
 impl Layout for Totals {

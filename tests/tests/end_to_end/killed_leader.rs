@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use queue_client::{Client, ClientConfig, NewMessage, QueueAttributes, Receive};
@@ -65,7 +65,7 @@ async fn acknowledged_messages_survive_killed_leaders_and_none_is_doubled() {
         (0..PRODUCERS).map(|first| tokio::spawn(produce(client.clone(), first, Arc::clone(&stop)))).collect();
     for _ in 0..2 {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let victim = killed_node(&cluster);
+        let victim = cluster.kill_leader();
         tokio::time::sleep(Duration::from_secs(2)).await;
         cluster.must(&["start", &victim]);
     }
@@ -80,28 +80,4 @@ async fn acknowledged_messages_survive_killed_leaders_and_none_is_doubled() {
     let unique: BTreeSet<u64> = drained.iter().copied().collect();
     assert_eq!(unique.len(), drained.len(), "a repeated request is not applied twice");
     assert_eq!(unique, acknowledged, "what was acknowledged is there, and nothing else");
-}
-
-/// Kills the leader of the first queue group and says who it was.
-fn killed_node(cluster: &LocalCluster) -> String {
-    let before: Vec<_> = pids(cluster);
-    cluster.must(&["kill", "leader", "--signal", "9"]);
-    let until = Instant::now() + Duration::from_secs(30);
-    loop {
-        let dead = before.iter().find(|(_, pid)| !std::path::Path::new(&format!("/proc/{pid}")).exists());
-        if let Some((node, _)) = dead {
-            return node.clone();
-        }
-        assert!(Instant::now() < until, "the killed process ends");
-        std::thread::yield_now();
-    }
-}
-
-fn pids(cluster: &LocalCluster) -> Vec<(String, u64)> {
-    let file = cluster.file();
-    let nodes = file["queue"].as_array().expect("the file lists the queue nodes").clone();
-    nodes
-        .iter()
-        .map(|node| (node["node"].as_str().unwrap_or_default().to_owned(), node["pid"].as_u64().unwrap_or(0)))
-        .collect()
 }

@@ -18,6 +18,7 @@ mod journal;
 mod killed_leader;
 mod memory;
 mod minority;
+mod moves;
 mod operators;
 mod order;
 mod pay;

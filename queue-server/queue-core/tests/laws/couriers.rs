@@ -138,10 +138,10 @@ fn without_its_whole_body_nothing_leaves_the_group() {
 #[test]
 fn a_record_that_is_none_is_not_taken() {
     let mut there = Room::of(FAR);
-    let records = vec![Bytes::from_static(&[9, 9])];
+    let records = vec![Bytes::from_static(&[99, 9])];
     let reply = there.run_system(System::Deliver { source: GROUP, track: Track(7), epoch: 1, first: 1, records });
     let delivery = Delivery::from_bytes(&reply).expect("a delivery decodes");
-    assert_eq!((delivery.applied, delivery.refused), (0, Some("unknown courier record 9".to_owned())));
+    assert_eq!((delivery.applied, delivery.refused), (0, Some("unknown courier record 99".to_owned())));
 }
 
 #[test]

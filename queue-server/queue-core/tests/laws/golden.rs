@@ -5,10 +5,10 @@
 use core::fmt::{Debug, Write as _};
 
 use bytes::Bytes;
-use machine::{Layout, TimestampMs};
+use machine::{GroupId, Layout, TimestampMs};
 use queue_core::{
     AttributeChanges, Attributes, Command, DeadLetterCount, DeadLetterPolicy, Delivery, DeliveryNumber, Due, Header,
-    MessageId, NewMessage, Question, QueueId, Refusal, Reply, TransactionPolicy, Tries,
+    MessageId, NewMessage, Passage, Question, QueueId, Refusal, Reply, Shipment, TransactionPolicy, Tries,
 };
 
 use crate::room::{Room, message, policy};
@@ -24,7 +24,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 pub(crate) fn check<T: Layout + Debug + PartialEq>(table: &[(T, &str)]) {
     for (value, golden) in table {
         let bytes = value.to_bytes();
-        assert_eq!(hex(&bytes), golden.replace(' ', ""), "{value:?}");
+        assert_eq!(hex(&bytes), golden.replace([' ', '\n'], ""), "{value:?}");
         assert_eq!(T::from_bytes(&bytes).as_ref(), Ok(value));
         for cut in 0..bytes.len() {
             assert!(T::from_bytes(&bytes.slice(..cut)).is_err(), "{value:?} cut at {cut}");
@@ -103,6 +103,18 @@ fn commands_keep_their_layout() {
     ]);
 }
 
+fn shipment() -> Shipment {
+    let (id, delivery, due) = (MessageId(0x20_0000_0001), DeliveryNumber(0x2000_0000_0001), TimestampMs(1_000));
+    let body = || Bytes::from_static(b"x");
+    let passages = vec![
+        Passage::Ready { seq: 7, body: body() },
+        Passage::Delayed { epoch: 1, due, id, body: body() },
+        Passage::Leased { delivery, seq: 7, body: body() },
+        Passage::Half { id, body: body() },
+    ];
+    Shipment { step: 1, is_last_window: true, windows: vec![(due, id)], passages }
+}
+
 #[test]
 fn later_commands_keep_their_layout() {
     let transaction = Some(TransactionPolicy { first_query_s: 5, max_queries: 3 });
@@ -131,6 +143,14 @@ fn later_commands_keep_their_layout() {
         ),
         (Command::Confirm { queue, ids: vec![id], is_commit: true }, "0c0000000200000001000000200000000101"),
         (Command::QueryHalf { queue, count: 16 }, "0d0000000200000010"),
+        (Command::MoveQueue { name: "q".to_owned(), to: GroupId(3) }, "0e000000017100000003"),
+        (Command::CancelMove { name: "q".to_owned() }, "0f0000000171"),
+        (
+            Command::Tick { items: vec![Due::Ship { queue, shipment: shipment() }] },
+            "0a00000001 10 00000002 0000000000000001 01 00000001 00000000000003e8 0000002000000001 00000004
+             01 0000000000000007 0000000178 02 00000001 00000000000003e8 0000002000000001 0000000178
+             03 0000200000000001 0000000000000007 0000000178 04 0000002000000001 0000000178",
+        ),
         (
             Command::Tick { items: later_items },
             "0a0000000407000000020000002000000001080000000200000000000000070900000002000000000000000300000000000000090a00000002000000000000000800",
@@ -250,7 +270,7 @@ const ROWS: &[(&str, &str)] = &[
     ("19 00000002 0000000062f40715", "010000000000000001"),
     (
         "1a 00000002 0000000000000001",
-        "0109000000017400000001670000010000000002000000000000000000000000000000000100000100000000010000018bcfe56801000000000000000600000000000000060000000000000000",
+        "010900000001740000000167000000010000000002000000000000000000000000000000000100000100000000010000018bcfe56801000000000000000600000000000000060000000000000000",
     ),
     ("1b 00000002 64", "010000018bcfe652610700002000000007"),
     ("1c 00000002 0000018bcfe652610700002000000007", "010000000164"),

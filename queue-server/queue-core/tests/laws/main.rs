@@ -12,6 +12,8 @@ mod golden;
 mod golden_topics;
 mod lanes_of_life;
 mod leases;
+mod moves;
+mod moves_at_random;
 mod naive;
 mod order;
 mod owners;

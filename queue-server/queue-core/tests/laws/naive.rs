@@ -264,6 +264,7 @@ impl Queue {
             half: count(|state| matches!(state, State::Half { .. })),
             rewindable: count(|state| matches!(state, State::Done)),
             stale: 0,
+            arriving: 0,
         }
     }
 }

@@ -20,7 +20,7 @@ use super::on_node_further::facts;
 use super::words::{Caller, Listed, Named, Outgoing, Page, QueueFacts, QueueWish, Said, Taken, TakenFrom, Wanted};
 use crate::doors::pages::all;
 use crate::doors::traced::{self, Asked, Sends};
-use crate::node::{LocateError, Node};
+use crate::node::{LocateError, Node, unfound};
 use crate::tally::Deed;
 
 /// However late it is, a copy gets this long to apply what its leader has applied: the answer hangs on it.
@@ -64,7 +64,10 @@ impl NodeBroker {
             Some(queue) => Some(queue),
             None => group.read_anywhere(left(until), find).await.map_err(|error| unread(&error))?,
         };
-        Ok(Spot { group, queue: known.ok_or(no::QUEUE_MISSING)? })
+        match known {
+            Some(queue) => Ok(Spot { group, queue }),
+            None => Err(absent(&group, name)),
+        }
     }
 
     /// Proposes a command to a queue, wherever its leader is. The id may be that of a queue deleted since, for this
@@ -77,7 +80,7 @@ impl NodeBroker {
     ) -> Said<(Spot, Applied<Reply>)> {
         let spot = self.spot(name, false, until).await?;
         let applied = propose(&spot.group, &command(spot.queue), until).await?;
-        if applied.reply != Reply::Refused(Refusal::QueueMissing) {
+        if !matches!(applied.reply, Reply::Refused(Refusal::QueueMissing | Refusal::Moved)) {
             return Ok((spot, applied));
         }
         let fresh = self.spot(name, true, until).await?;
@@ -204,7 +207,11 @@ impl QueueVerbs for NodeBroker {
             // The queue may be another one by now: see `command`.
             Err(flaw) if flaw == no::QUEUE_MISSING.into() => {
                 let fresh = self.spot(&wanted.queue, true, Instant::now() + ANSWER_MAX).await?;
-                if fresh.queue == spot.queue { Err(flaw) } else { take(&fresh, &wanted, started, caller).await }
+                if (fresh.group.id(), fresh.queue) == (spot.group.id(), spot.queue) {
+                    Err(flaw)
+                } else {
+                    take(&fresh, &wanted, started, caller).await
+                }
             }
             other => other,
         }?;
@@ -253,6 +260,7 @@ async fn take(spot: &Spot, wanted: &Wanted, started: Instant, mut caller: Caller
                     let asked = Asked { queue: &wanted.queue, fsyncs: None, began, receipt: received.receipt };
                     return read_taken(spot, &asked, &deliveries, left(last)).await;
                 }
+                Reply::Refused(Refusal::Moved) => return Err(no::QUEUE_MISSING.into()),
                 // Somebody else was faster. This copy shall know it too before it is asked again.
                 Reply::Empty => drop(caught_up(group, received.receipt.index, left(until)).await),
                 other => return Err(refused(other)),
@@ -270,7 +278,19 @@ async fn take(spot: &Spot, wanted: &Wanted, started: Instant, mut caller: Caller
             },
             () = caller.gone() => return Ok(Vec::new()),
         }
-        is_ready = group.read_stale(|view| view.machine.has_ready(*queue)).map_err(|error| unread(&error))?;
+        let (is_there, has_moved) = group
+            .read_stale(|view| (view.machine.has_ready(*queue), view.machine.has_moved(*queue)))
+            .map_err(|error| unread(&error))?;
+        Flaw::unless(!has_moved, no::QUEUE_MISSING)?;
+        is_ready = is_there;
+    }
+}
+
+/// A queue that its group does not know: it is on its way between groups, or there is none.
+fn absent(group: &Group<QueueMachine>, name: &str) -> Flaw {
+    match unfound(group, name) {
+        LocateError::Unavailable(reason) => unavailable(&reason),
+        LocateError::Unknown | LocateError::NotHere(_) => no::QUEUE_MISSING.into(),
     }
 }
 
@@ -403,6 +423,7 @@ pub(super) fn flaw_of(refusal: Refusal) -> Flaw {
         Refusal::CountOutOfRange => no::BATCH_SIZE.about("batch"),
         Refusal::NameInvalid => no::QUEUE_NAME.into(),
         Refusal::QueueMissing | Refusal::DeadLetterQueueMissing => no::QUEUE_MISSING.into(),
+        Refusal::Moved | Refusal::QueueMoving => unavailable(&refusal.to_string()),
         Refusal::QueueExists => no::QUEUE_EXISTS.into(),
         Refusal::MaxMessagesOutOfRange => no::OUT_OF_RANGE.about("maxMsgHeapNum"),
         Refusal::PollingWaitOutOfRange => no::OUT_OF_RANGE.about("pollingWaitSeconds"),

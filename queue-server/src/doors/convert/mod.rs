@@ -48,7 +48,12 @@ pub(crate) const fn refusal_code(refusal: Refusal) -> Code {
         | Refusal::NoSubscription
         | Refusal::NothingMatches
         | Refusal::RedriveRunning
-        | Refusal::RedriveMissing => Code::FailedPrecondition,
+        | Refusal::RedriveMissing
+        | Refusal::Moved
+        | Refusal::QueueMoving
+        | Refusal::MoveToItself
+        | Refusal::MoveMissing
+        | Refusal::MoveIsCut => Code::FailedPrecondition,
         _ => Code::InvalidArgument,
     }
 }
@@ -174,6 +179,7 @@ pub(crate) const fn counters(counts: &Counts, totals: &Totals) -> wire::QueueCou
         rewindable: counts.rewindable,
         rewound: totals.rewound,
         redriven: totals.redriven,
+        arriving: counts.arriving,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proto::outcome::{
-    DOOR_REFUSALS, Hint, NO_RIGHT, REQUEST_TOO_OLD, TOO_MANY_SESSIONS, not_applied, refused, unknown,
+    DOOR_REFUSALS, Hint, MOVED, NO_RIGHT, REQUEST_TOO_OLD, TOO_MANY_SESSIONS, not_applied, refused, unknown,
 };
 use queue_core::{QueueMachine, Refusal};
 use replica::{Group, Leader, ProposeError, ReadError};
@@ -63,6 +63,7 @@ pub(crate) enum DoorRefusal {
     MembersKept = 32,
 }
 
+const _: () = assert!(Refusal::Moved.number() == MOVED);
 const _: () = assert!(DOOR_REFUSALS + DoorRefusal::NoRight as u16 == NO_RIGHT);
 
 pub(crate) fn door_refused(refusal: DoorRefusal, text: &str) -> Status {

@@ -16,6 +16,7 @@ use proto::admin::v1::keys_server::KeysServer;
 use proto::admin::v1::members_server::MembersServer;
 use proto::limits::WIRE_BYTES_MAX;
 use proto::queue::v1::history_server::HistoryServer;
+use proto::queue::v1::moves_server::MovesServer;
 use proto::queue::v1::queue_server::QueueServer;
 use proto::queue::v1::topics_server::TopicsServer;
 use tokio::net::TcpListener;
@@ -25,7 +26,7 @@ use tonic::transport::Server;
 
 use super::connection::connections;
 use super::entrance::{Entrance, enter};
-use super::{AdminDoor, BackupsDoor, HistoryDoor, KeysDoor, MembersDoor, QueueDoor, TopicsDoor};
+use super::{AdminDoor, BackupsDoor, HistoryDoor, KeysDoor, MembersDoor, MovesDoor, QueueDoor, TopicsDoor};
 use crate::doors::limits::{
     GRPC_HEADER_BYTES_MAX, GRPC_KEEPALIVE_EVERY, GRPC_KEEPALIVE_MAX, GRPC_RESETS_WAITING_MAX, GRPC_STREAMS_MAX,
 };
@@ -77,6 +78,7 @@ fn guarded(node: &Arc<Node>) -> axum::Router {
     Routes::new(queue)
         .add_service(topics)
         .add_service(history)
+        .add_service(MovesServer::new(MovesDoor::new(Arc::clone(node))))
         .add_service(KeysServer::new(KeysDoor::new(Arc::clone(node))))
         .add_service(BackupsServer::new(BackupsDoor::new(Arc::clone(node))))
         .add_service(MembersServer::new(MembersDoor::new(Arc::clone(node))))

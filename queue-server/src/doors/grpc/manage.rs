@@ -18,7 +18,7 @@ use super::failure::{
 use super::service::{locate as locate_queue, request_id};
 use crate::doors::convert::{changes, counters, stall_text, unexpected, wire_attributes};
 use crate::doors::pages::all;
-use crate::node::{LocateError, Node};
+use crate::node::{LocateError, Node, unfound};
 
 const MANAGE_DEADLINE: Duration = Duration::from_secs(3);
 const PAGE_MAX: u32 = 1000;
@@ -146,7 +146,7 @@ pub(super) async fn get(node: &Node, call: GetQueueRequest) -> Result<GetQueueRe
         })
         .await
         .map_err(read_failed)?;
-    let (status, oldest) = found.ok_or_else(queue_missing)?;
+    let (status, oldest) = found.ok_or_else(|| locate_failed(unfound(&group, &call.queue)))?;
     let (oldest, unconsumed) =
         oldest.map_err(|failure| proto::outcome::not_applied(&failure.to_string(), proto::outcome::Hint::default()))?;
     Ok(GetQueueReply {

@@ -8,7 +8,7 @@ use proto::limits::{BODY_BYTES_PER_CALL_MAX, MESSAGES_PER_CALL_MAX, WAIT_MS_MAX}
 use proto::outcome::{Hint, not_applied, unknown};
 use proto::queue::v1::{Message, PeekReply, PeekRequest, PeekedMessage, ReceiveReply, ReceiveRequest};
 use proto::traces::TRACEPARENT;
-use queue_core::{Command, Delivery, QueueMachine, Reply};
+use queue_core::{Attributes, Command, Delivery, QueueMachine, Reply};
 use replica::View;
 use tokio::time::Instant;
 use tonic::Status;
@@ -38,7 +38,11 @@ pub(super) async fn receive(node: &Node, call: ReceiveRequest) -> Result<Receive
     }
     let attributes = located
         .group
-        .read_stale(|view| view.machine.status(located.queue).map(|status| status.attributes))
+        .read_stale(|view| match view.machine.status(located.queue) {
+            Some(status) => Some(status.attributes),
+            // The machine says so, under the id.
+            None => view.machine.has_moved(located.queue).then(Attributes::default),
+        })
         .map_err(read_failed)?
         .ok_or_else(queue_missing)?;
     let wait = call
@@ -51,7 +55,10 @@ pub(super) async fn receive(node: &Node, call: ReceiveRequest) -> Result<Receive
     let mut applied = located.group.applied_index();
     loop {
         applied.mark_unchanged();
-        let is_ready = located.group.read_stale(|view| view.machine.has_ready(located.queue)).map_err(read_failed)?;
+        let is_ready = located
+            .group
+            .read_stale(|view| view.machine.has_ready(located.queue) || view.machine.has_moved(located.queue))
+            .map_err(read_failed)?;
         // A count or lease out of range is refused by the machine, whether or not something is ready.
         if is_ready || !(1..=MESSAGES_PER_CALL_MAX).contains(&(call.messages_max as usize)) {
             let began = Instant::now().into_std();

@@ -103,6 +103,10 @@ asks! {
     StopRedriveRequest: Manage on queue;
     GetRedriveRequest: Manage on queue;
 
+    MoveQueueRequest: Manage on queue;
+    CancelMoveRequest: Manage on queue;
+    GetMoveRequest: Manage on queue;
+
     CreateKeyRequest: Manage on;
     ListKeysRequest: Manage on;
     RotateKeyRequest: Manage on;

@@ -9,7 +9,7 @@ use proto::queue::v1::*;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::entrance::{admitted, answers, caller};
-use super::failure::{locate_failed, other_group, propose_failed};
+use super::failure::{locate_failed, not_here, other_group, propose_failed, read_failed};
 use super::{consume, exchange, half, manage, receive, send, settle};
 use crate::node::{Located, Node};
 
@@ -31,9 +31,23 @@ pub(super) async fn locate(
     queue: &str,
     request: Option<&proto::queue::v1::RequestId>,
 ) -> Result<(Located, RequestId), Status> {
+    if let Some(left) = request.map(|request| left_behind(node, queue, request)).transpose()?.flatten() {
+        let request = request_id(request, left.group.id())?;
+        return Ok((left, request));
+    }
     let located = node.locate(queue).await.map_err(locate_failed)?;
     let request = request_id(request, located.group.id())?;
     Ok((located, request))
+}
+
+/// A call under an id of a group that the queue has left: that group alone knows whether it was applied there, and says so
+/// under the id, with its former reply or with `Moved`.
+fn left_behind(node: &Node, queue: &str, request: &proto::queue::v1::RequestId) -> Result<Option<Located>, Status> {
+    let Some(group) = node.group(GroupId(request.group)).filter(|_| request.session != 0) else { return Ok(None) };
+    let Some(queue) = group.read_stale(|view| view.machine.moved_id(queue)).map_err(read_failed)? else {
+        return Ok(None);
+    };
+    if group.is_leader() { Ok(Some(Located { group, queue })) } else { Err(not_here(&group)) }
 }
 
 /// The request id, which must belong to `group`.

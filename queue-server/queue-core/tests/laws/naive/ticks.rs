@@ -53,7 +53,7 @@ impl Model {
             }
             Due::Events { .. } | Due::Window { .. } => {}
             Due::Forward { queue, seq, .. } => self.forward(*queue, *seq, now),
-            Due::Carry { .. } => panic!("these queues are of one group"),
+            Due::Carry { .. } | Due::Ship { .. } => panic!("these queues are of one group"),
             Due::Redrive { .. } => panic!("a redrive is told to the model as a whole"),
         }
     }
