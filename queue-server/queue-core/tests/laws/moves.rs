@@ -3,14 +3,15 @@
 //! Must never: look at one group alone where both together must agree.
 
 use bytes::Bytes;
-use machine::{Delivery, GroupId, Layout as _, Machine as _, System};
+use machine::{Delivery, EntryWriter, GroupId, Layout as _, LogIndex, Machine as _, MemoryStore, RequestId, System};
 use queue_core::limits::DEAD_LETTER_RETRY_MS;
 use queue_core::{
-    Attributes, Command, DeadLetterCount, DeadLetterPolicy, MessageId, MovePhase, NewMessage, QueueId, Refusal, Reply,
-    TransactionPolicy,
+    Attributes, Command, DeadLetterCount, DeadLetterPolicy, DirectoryCommand, DirectoryMachine, MessageId, MovePhase,
+    NewMessage, PlaceKind, PlaceQueue, QueueId, Refusal, Reply, TransactionPolicy,
 };
 
-use crate::room::{GROUP, Room, message, released};
+use crate::golden::hex;
+use crate::room::{GROUP, Room, START, message, released};
 
 pub(crate) const FAR: GroupId = GroupId(9);
 
@@ -352,4 +353,120 @@ fn refusals_of_a_move_stand_in_their_order() {
     until(&mut near, &mut there, MovePhase::Backlog);
     carry(&mut near, &mut there, 1 << 20, true);
     assert_eq!(start(&mut there, GROUP), Reply::Refused(Refusal::QueueMoving), "it is not whole yet");
+}
+
+/// What a room has for the directory.
+fn for_the_directory(room: &Room) -> Vec<System> {
+    let tracks = room.host.courier_status().into_iter().filter(|status| status.target.group == GroupId::META);
+    let deliver = |status: machine::CourierStatus| {
+        let records = room.host.courier_records(status.target, 1 << 20, &room.store).expect("rows can be read");
+        let records = records.into_iter().map(|record| record.bytes).collect();
+        let (source, track, epoch) = (room.group, status.target.track, room.host.epoch());
+        System::Deliver { source, track, epoch, first: status.first, records }
+    };
+    tracks.map(deliver).collect()
+}
+
+#[test]
+fn the_directory_knows_the_last_move_in_whatever_order_it_hears_of_them() {
+    let (mut near, _, mut there) = rooms(Attributes::default());
+    start(&mut near, FAR);
+    settle(&mut near, &mut there);
+    there.pass(5);
+    near.pass(5);
+    start(&mut there, GROUP);
+    settle(&mut near, &mut there);
+    let (first, second) = (for_the_directory(&there), for_the_directory(&near));
+    assert_eq!((first.len(), second.len()), (1, 1));
+    for (words, expected) in [([&first, &second], GROUP), ([&second, &first], GROUP), ([&first, &first], FAR)] {
+        let mut store = MemoryStore::default();
+        let mut host = store.host::<DirectoryMachine>(GroupId::META).expect("an empty store loads");
+        let (name, groups) = ("orders".to_owned(), vec![GROUP]);
+        let place = PlaceQueue { kind: PlaceKind::Queue, name, groups, beside: String::new() };
+        store.run(&mut host, LogIndex(1), START, &DirectoryCommand::Place(place)).expect("it is placed");
+        for (index, word) in (2..).zip(words.into_iter().flatten()) {
+            let mut entry = EntryWriter::default();
+            entry.push(RequestId::NONE, &machine::Command::System(word.clone()));
+            let outcome = host.apply(&[(LogIndex(index), entry.finish(START, 1))], &store).expect("rows can be read");
+            store.commit(&outcome.rows);
+        }
+        let place = host.machine().place("ORDERS").expect("it has a place");
+        assert_eq!(place.group, expected);
+        assert!(place.epoch > 1, "whoever was told the old place is turned away");
+        let reloaded = store.host::<DirectoryMachine>(GroupId::META).expect("its rows load");
+        assert_eq!(reloaded.machine(), host.machine());
+    }
+}
+
+/// Every word of a move in the order in which it is said, and what the directory is told.
+fn conversation(near: &mut Room, there: &mut Room) -> Vec<String> {
+    let mut said = Vec::new();
+    loop {
+        for room in [&*near, &*there] {
+            for status in room.host.courier_status() {
+                let records = room.host.courier_records(status.target, 1 << 20, &room.store).expect("rows can be read");
+                said.extend(
+                    records
+                        .iter()
+                        .map(|record| hex(&record.bytes))
+                        .filter(|word| !said.contains(word))
+                        .collect::<Vec<_>>(),
+                );
+            }
+        }
+        let carried = carry(near, there, 1 << 20, true) | carry(there, near, 1 << 20, true);
+        if !carried && !tick_once(near) {
+            return said;
+        }
+    }
+}
+
+#[test]
+fn words_and_rows_of_a_move_keep_their_layout() {
+    let (mut near, queue, mut there) = rooms(Attributes { dedup_window_s: 60, ..Attributes::default() });
+    let known = NewMessage { dedup_id: "d".to_owned(), ..message("x", 0) };
+    send(&mut near, queue, vec![known, message("y", 0)]);
+    near.receive(queue, 1, 60_000);
+    start(&mut near, FAR);
+    let row = |room: &Room, kind: u8| {
+        let found = room.store.rows().find(|(key, _)| key.first() == Some(&kind));
+        found.map(|(key, value)| format!("{} {}", hex(key), hex(value)))
+    };
+    let now = "0000018bcfe56800";
+    let departure = format!(
+        "2c6f7264657273 01000000 0100000006 6f7264657273 00000009 01 {now} {now} 0000000000000000 00000000
+         0000000000000004 0000000000000000 0000000000000000 0000000000000000"
+    );
+    assert_eq!(row(&near, 0x2c).map(|row| plain(&row)), Some(plain(&departure)));
+    carry(&mut near, &mut there, 1 << 20, false);
+    let arrival = format!("2d00000002 01 00000007 00 0000000000000000 {now} 00");
+    assert_eq!(row(&there, 0x2d).map(|row| plain(&row)), Some(plain(&arrival)));
+    let row = |count| format!("01 070000100000000{count} {now} {now} 00000001 00000000 00 00 04 00000000 00000000");
+    let totals = format!(
+        "0000000000000002 {z} 0000000000000001 {z}{z}{z}{z}{z} 0000000000000002 {z}{z}{z}{z}{z}{z}{z}{z}",
+        z = "0".repeat(16)
+    );
+    let golden = [
+        format!(
+            "02 0000000000000004 00000006 6f7264657273 0000000005f5e100 00000000 0000001e 00010000 00054600 00000000
+             0000003c 000000 {now} {now} 0000000000000000 0000000000000001"
+        ),
+        "03 0000000000000004 00000006 6f7264657273 00000002".to_owned(),
+        "06 00000002 00000001 00000001 64 0000018bcfe65260 0700001000000001".to_owned(),
+        format!("07 00000002 03 0000100000000001 0000018bcfe65260 00000001 00000000 {now} 00 {} 00000001 78", row(1)),
+        format!("08 00000002 0000000000000002 0000000000000001 {totals}"),
+        "01 00000006 6f7264657273 00000009 0000018bcfe56801".to_owned(),
+        format!("07 00000002 01 00000000 00000000 0000000000000000 {} 00000001 79", row(2)),
+        "09 00000002".to_owned(),
+    ];
+    let mut said = conversation(&mut near, &mut there);
+    let mut golden: Vec<String> = golden.iter().map(|word| plain(word)).collect();
+    // What two groups say at the same time has no order.
+    said.sort();
+    golden.sort();
+    assert_eq!(said, golden);
+}
+
+fn plain(text: &str) -> String {
+    text.replace([' ', '\n'], "")
 }
