@@ -7,7 +7,7 @@
 use clap::Command;
 
 /// Verbs and their examples; those of a verb with particulars of its own stand with the verb.
-const EXAMPLES: [(&str, &[&str]); 48] = [
+const EXAMPLES: [(&str, &[&str]); 49] = [
     ("up", &["up --dir /tmp/evening --app", "up --dir /tmp/sealed --tls --keys", "up --dir /tmp/five --nodes 5"]),
     ("kill", &["kill --dir /tmp/evening leader", "kill --dir /tmp/evening 2 --signal STOP"]),
     ("start", &["start --dir /tmp/evening 2"]),
@@ -52,6 +52,7 @@ const EXAMPLES: [(&str, &[&str]); 48] = [
     ("queue show", &["queue show --at 10.0.0.1:7101 orders"]),
     ("queue delete", &["queue delete --at 10.0.0.1:7101 orders --yes orders"]),
     ("queue peek", &["queue peek --at 10.0.0.1:7101 orders --state leased --limit 5"]),
+    ("queue move", &["queue move --at 10.0.0.1:7101 orders --to 2 --wait", "queue move --at 10.0.0.1:7101 orders --look"]),
     ("queue purge", &["queue purge --at 10.0.0.1:7101 orders --yes orders"]),
     ("queue rewind", &["queue rewind --at 10.0.0.1:7101 orders --to-ms 1767225600000"]),
     ("queue redrive", &["queue redrive --at 10.0.0.1:7101 dead --to orders --rate 10 --dry-run"]),

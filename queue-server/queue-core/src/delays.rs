@@ -62,7 +62,6 @@ impl Delays {
 
     /// Forgets them all, for an epoch begins. Answers: how many.
     pub(crate) fn clear(&mut self) -> u64 {
-        self.dirty.clear();
         self.spans.clear();
         std::mem::take(&mut self.count)
     }

@@ -26,6 +26,14 @@ const OFFER_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs on every replica; acts while it leads.
 pub(super) async fn raise<M: Machine>(group: Group<M>) {
+    let mut closed = group.0.closed.subscribe();
+    tokio::select! {
+        () = watch_over_formats(&group) => {}
+        _ = closed.wait_for(|closed| *closed) => {}
+    }
+}
+
+async fn watch_over_formats<M: Machine>(group: &Group<M>) {
     let mut offered: Option<Instant> = None;
     let mut look = tokio::time::interval(LOOK_EVERY);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -41,12 +49,12 @@ pub(super) async fn raise<M: Machine>(group: Group<M>) {
         if group.parked().is_some() {
             if offered.is_none_or(|at| at.elapsed() > OFFER_EVERY) {
                 offered = Some(Instant::now());
-                pass_on(&group, known).await;
+                pass_on(group, known).await;
             }
             continue;
         }
         if group.format() < known
-            && let Some(format) = known_to_all(&group, known).await
+            && let Some(format) = known_to_all(group, known).await
             && format > group.format()
         {
             let raised = group.submit(RequestId::NONE, Command::System(System::Raise { format })).await;

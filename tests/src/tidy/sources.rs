@@ -19,6 +19,8 @@ const CONVERT: &str = "convert";
 const WIRE: &str = "proto";
 /// The one file that reads the wall clock for all servers.
 const CLOCK: &str = "replica/src/clock.rs";
+/// What of the wire's room is no type of the wire: the context of a trace.
+const TRACES: &str = "traces";
 /// Names of the wall clock.
 const WALL_TIME: [&str; 2] = ["SystemTime", "UNIX_EPOCH"];
 /// Rooms that serve nobody and may look at the wall: the operators', the client's and the tests'.
@@ -42,7 +44,9 @@ pub fn doors_alone_name_wire_types(pages: &[Page]) -> Vec<Breach> {
     });
     let is_named = |list: &[Token], at: usize, token: &Token| {
         let is_imported = at.checked_sub(1).and_then(|before| list.get(before)).is_some_and(|before| before.is("use"));
-        token.text == WIRE && begins_path(list, at) && (leads_path(list, at) || is_imported)
+        let next = list.iter().skip(at).skip(1).find(|token| token.kind == Kind::Word);
+        let is_trace = leads_path(list, at) && next.is_some_and(|next| next.is(TRACES));
+        token.text == WIRE && begins_path(list, at) && (leads_path(list, at) || is_imported) && !is_trace
     };
     let what = |_: &Token| format!("names types of the wire; only {DOORS} and {CONVERT} files do");
     inside.flat_map(|page| find(page, is_named, what)).collect()
@@ -113,6 +117,7 @@ mod tests {
         );
         check(law, "queue-server/src/node.rs", "use proto::A;\nuse proto as wire;\nfn a(b: ::proto::B) {}", &[1, 2, 3]);
         check(law, "redpacket-app/src/main.rs", "m! { proto::A }", &[1]);
+        check(law, "redpacket-app/src/main.rs", "use proto::traces;\nuse proto::{A, traces};", &[2]);
     }
 
     #[test]

@@ -115,6 +115,7 @@ impl hyper::body::Body for Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
+        drop(self.first.take().and_then(|first| first.take()));
         if let Some(end) = &self.end {
             end.abort();
         }
