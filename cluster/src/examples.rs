@@ -52,7 +52,10 @@ const EXAMPLES: [(&str, &[&str]); 49] = [
     ("queue show", &["queue show --at 10.0.0.1:7101 orders"]),
     ("queue delete", &["queue delete --at 10.0.0.1:7101 orders --yes orders"]),
     ("queue peek", &["queue peek --at 10.0.0.1:7101 orders --state leased --limit 5"]),
-    ("queue move", &["queue move --at 10.0.0.1:7101 orders --to 2 --wait", "queue move --at 10.0.0.1:7101 orders --look"]),
+    (
+        "queue move",
+        &["queue move --at 10.0.0.1:7101 orders --to 2 --wait", "queue move --at 10.0.0.1:7101 orders --look"],
+    ),
     ("queue purge", &["queue purge --at 10.0.0.1:7101 orders --yes orders"]),
     ("queue rewind", &["queue rewind --at 10.0.0.1:7101 orders --to-ms 1767225600000"]),
     ("queue redrive", &["queue redrive --at 10.0.0.1:7101 dead --to orders --rate 10 --dry-run"]),

@@ -123,12 +123,7 @@ impl<M: Barrier> Shard<M> {
         applied
     }
 
-    async fn repeat(
-        &self,
-        level: u32,
-        command: &M::Command,
-        deadline: Duration,
-    ) -> Result<Applied<M::Reply>, Failure> {
+    async fn repeat(&self, level: u32, command: &M::Command, deadline: Duration) -> Result<Applied<M::Reply>, Failure> {
         let until = Instant::now() + deadline;
         let mut may_have_happened = false;
         loop {

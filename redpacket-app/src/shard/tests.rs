@@ -45,7 +45,10 @@ async fn start(node: u64, listener: TcpListener, members: BTreeMap<u64, String>)
     tokio::spawn(served.serve_with_incoming(connections));
     let mut shards = BTreeMap::new();
     for group in [HOT, COLD] {
-        shards.insert(group, Shard::new(replica.add_group(group).await.expect("the group opens"), replica.recent_fsyncs()));
+        shards.insert(
+            group,
+            Shard::new(replica.add_group(group).await.expect("the group opens"), replica.recent_fsyncs()),
+        );
     }
     Node { _replica: replica, _data: data, shards }
 }
