@@ -268,7 +268,9 @@ async fn an_operator_sees_and_does_by_hand_what_programs_do() {
     let page = get(file["queue"][0]["http"].as_str().expect("an address"), "/metrics");
     let text = named("dashboard.json") + &named("alerts.json");
     let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
-    for name in text.split(|c| !is_part(c)).filter(|word| word.starts_with("tercet_")) {
+    let names = text.split(|c| !is_part(c)).filter(|word| word.starts_with("tercet_"));
+    // Nodes with certificates alone serve those of TLS: `sealed` looks at them.
+    for name in names.filter(|name| !name.starts_with("tercet_tls_")) {
         assert!(page.lines().any(|line| line.starts_with(name)), "{name} is not served");
     }
 }
