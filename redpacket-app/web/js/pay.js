@@ -85,8 +85,10 @@ export function withSecret(words, attempt) {
         [press.disabled, press.textContent] = [false, t("confirm")];
       }
     };
-    // While it is tried nobody knows how it ends, so it cannot be given up.
-    dialog.oncancel = (event) => press.disabled && event.preventDefault();
+    // While it is tried nobody knows how it ends, so it cannot be given up. (A handler that answers false gives up nothing, too.)
+    dialog.oncancel = (event) => {
+      if (press.disabled) event.preventDefault();
+    };
     dialog.onclose = () => end();
     const give = button(t("cancel"), () => !press.disabled && dialog.close(), { class: "quiet" });
     dialog.replaceChildren(el("form", { class: "secret", novalidate: true, on: { submit } }, el("h2", { id: "secret-title", text: t("secret_title") }),

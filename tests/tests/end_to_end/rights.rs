@@ -77,6 +77,11 @@ fn table() -> Vec<Row> {
         "StopRedrive" "m" StopRedriveRequest { queue: name(), ..StopRedriveRequest::default() };
         "GetRedrive" "m" GetRedriveRequest { queue: name() };
 
+        ["queue.v1.Moves"]
+        "MoveQueue" "m" MoveQueueRequest { queue: name(), group: 99, ..MoveQueueRequest::default() };
+        "CancelMove" "m" CancelMoveRequest { queue: name(), ..CancelMoveRequest::default() };
+        "GetMove" "m" GetMoveRequest { queue: name() };
+
         ["admin.v1.Admin"]
         "Status" "" StatusRequest {};
         "TransferLeader" "" TransferLeaderRequest { group: 99, to: String::new() };

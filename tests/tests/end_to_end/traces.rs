@@ -125,10 +125,13 @@ fn id(number: u128) -> String {
     format!("{number:032x}")
 }
 
+/// A packet's id is a part of its order's: orders differ in every word.
+const SPREAD: u128 = 0x1_0000_0001_0000_0001_0000_0001;
+
 /// User 1 sends user 2 a packet, and user 2 opens it in this trace.
 fn tap(http: &str, order: u128, trace: &str) {
     let packet = json!({
-        "user": id(1), "order": id(order), "kind": "direct", "recipients": [id(2)], "total_fen": 100, "shares": 1,
+        "user": id(1), "order": id(order * SPREAD), "kind": "direct", "recipients": [id(2)], "total_fen": 100, "shares": 1,
     });
     let sent = post(http, "/api/send", &packet, "");
     let opened = post(http, "/api/open", &json!({ "user": id(2), "packet": sent["packet"] }), trace);
