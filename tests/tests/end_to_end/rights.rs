@@ -32,6 +32,10 @@ macro_rules! rows {
 
 /// Every rpc, about the queue or topic "orders".
 fn table() -> Vec<Row> {
+    [of_queues(), of_operators()].concat()
+}
+
+fn of_queues() -> Vec<Row> {
     let name = || "orders".to_owned();
     rows! {
         ["queue.v1.Queue"]
@@ -81,7 +85,11 @@ fn table() -> Vec<Row> {
         "MoveQueue" "m" MoveQueueRequest { queue: name(), group: 99, ..MoveQueueRequest::default() };
         "CancelMove" "m" CancelMoveRequest { queue: name(), ..CancelMoveRequest::default() };
         "GetMove" "m" GetMoveRequest { queue: name() };
+    }
+}
 
+fn of_operators() -> Vec<Row> {
+    rows! {
         ["admin.v1.Admin"]
         "Status" "" StatusRequest {};
         "TransferLeader" "" TransferLeaderRequest { group: 99, to: String::new() };
