@@ -14,6 +14,7 @@ use proto::traces::otlp::{ExportTraceServiceRequest, ExportTraceServiceResponse,
 use queue_client::{Client, ClientConfig, NewMessage, QueueAttributes, Receive};
 use serde_json::{Value, json};
 use tests::local::LocalCluster;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
@@ -60,17 +61,34 @@ impl TraceService for Collector {
     }
 }
 
+/// A collector that serves.
+struct Running {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Ends it, its connections too.
+    async fn end(self) {
+        drop(self.stop);
+        self.task.await.expect("it ends");
+    }
+}
+
 impl Collector {
-    async fn start() -> (Self, String, JoinHandle<()>) {
+    async fn start() -> (Self, String, Running) {
+        let (stop, told) = oneshot::channel();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port can be had");
         let address = listener.local_addr().expect("it has an address");
         let collector = Self::default();
         let service = TraceServiceServer::new(collector.clone());
         let server = tonic::transport::Server::builder().add_service(service);
         let task = tokio::spawn(async move {
-            server.serve_with_incoming(TcpListenerStream::new(listener)).await.expect("the collector listens");
+            let told = async { drop(told.await) };
+            let served = server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), told).await;
+            served.expect("the collector listens");
         });
-        (collector, format!("http://{address}"), task)
+        (collector, format!("http://{address}"), Running { stop, task })
     }
 
     /// The spans of a trace, once all of these names are among them, and none hangs in the air.
@@ -156,13 +174,13 @@ async fn a_message_is_followed(cluster: &LocalCluster, collector: &Collector) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_leads_from_the_tap_to_the_credit_and_a_dead_collector_disturbs_nobody() {
-    let (collector, endpoint, task) = Collector::start().await;
+    let (collector, endpoint, running) = Collector::start().await;
     let cluster = LocalCluster::blank();
     cluster.must_with(&["up", "--app"], "TERCET_OTLP", &endpoint);
     let file = cluster.file();
     let http = file["app"][0]["http"].as_str().expect("a node has an address").to_owned();
     for user in [1, 2] {
-        post(&http, "/api/register", &json!({ "user": id(user), "name": "one", "fund_fen": 10_000 }), "");
+        post(&http, "/api/register", &json!({ "user": id(user), "name": "one", "fund_fen": 100_000 }), "");
     }
     cluster.must(&["switch", "credits", "queued"]);
     // Nodes read their switches each second.
@@ -199,8 +217,7 @@ async fn one_trace_leads_from_the_tap_to_the_credit_and_a_dead_collector_disturb
     assert!(of("tenpay.book").span.status.is_none(), "the credit is booked");
     a_message_is_followed(&cluster, &collector).await;
 
-    task.abort();
-    drop(task.await);
+    running.end().await;
     let until = Instant::now() + DEADLINE;
     for order in 0xa00.. {
         let began = Instant::now();
