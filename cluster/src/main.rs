@@ -45,6 +45,7 @@ mod error;
 mod evening;
 mod examples;
 mod file;
+mod interrupt;
 mod keys;
 mod limits;
 mod link;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use queue_client::{Client, ClientConfig, Message, NewMessage, QueueAttributes, Receive};
+use tokio::signal::unix::Signal;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
@@ -16,6 +17,7 @@ use super::book::{Account, Book};
 use crate::args::Output;
 use crate::error::Error;
 use crate::file::{Folder, Kind};
+use crate::interrupt::interrupts;
 use crate::limits::{LEASE_WORK, POLL_PAUSE, RECEIVE_WORK};
 use crate::screen::{self, Progress};
 
@@ -32,6 +34,7 @@ struct Load {
 
 /// Runs the load on a queue of its own. Errors: no queue could be made.
 pub(super) async fn run(work: &Work) -> Result<bool, Error> {
+    let interrupts = interrupts()?;
     let cluster = Folder::open(&work.dir)?.cluster()?;
     let addresses = cluster.addresses(Kind::Queue);
     let connect = || Client::new(ClientConfig::new(addresses.iter().cloned())).map_err(Error::call("queue"));
@@ -52,7 +55,7 @@ pub(super) async fn run(work: &Work) -> Result<bool, Error> {
     for _ in 0..work.consumers {
         consumers.spawn(consume(Arc::clone(&load), connect()?));
     }
-    watch(&load, work).await;
+    watch(&load, work, interrupts).await;
     load.is_sending.store(false, Ordering::Relaxed);
     load.book.lock().stop();
     producers.join_all().await;
@@ -70,7 +73,7 @@ pub(super) async fn run(work: &Work) -> Result<bool, Error> {
 
 /// Waits until enough was sent: for long enough, or until whoever runs the faults says that they are over, and then until
 /// as much is acknowledged as was asked for.
-async fn watch(load: &Load, work: &Work) {
+async fn watch(load: &Load, work: &Work, mut interrupts: Signal) {
     let (begun, within, mut progress) = (Instant::now(), Duration::from_secs(work.secs), Progress::new());
     let mut is_over = false;
     loop {
@@ -83,7 +86,7 @@ async fn watch(load: &Load, work: &Work) {
         let left = if is_over { WATCH_EVERY } else { WATCH_EVERY.min(within.saturating_sub(begun.elapsed())) };
         tokio::select! {
             () = sleep(left) => {}
-            _ = tokio::signal::ctrl_c() => is_over = true,
+            _ = interrupts.recv() => is_over = true,
         }
     }
 }

@@ -24,7 +24,6 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -38,6 +37,7 @@ use self::town::Town;
 use crate::args::{Dir, Shape};
 use crate::error::Error;
 use crate::file::{ClusterFile, Folder, Kind};
+use crate::interrupt::interruption;
 use crate::limits::READY_MAX;
 use crate::nodes::{self, Target};
 use crate::phone::Phone;
@@ -100,21 +100,6 @@ pub(crate) async fn demo(demo: Demo) -> Result<bool, Error> {
 fn temporary(seed: u64) -> PathBuf {
     let parent = std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from);
     parent.join(format!("tercet-demo-{}-{seed:016x}", std::process::id()))
-}
-
-/// Returns when the demo is told to end.
-async fn interruption() -> Error {
-    let watch = |kind| signal(kind).map_err(|source| Error::Io { what: "signals".to_owned(), source });
-    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(watch);
-    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = signals else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
-    }
-    Error::Interrupted
 }
 
 /// Ends every node, and removes the folder if it is the demo's own.

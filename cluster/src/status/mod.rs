@@ -14,6 +14,7 @@ use crate::admin;
 use crate::args::Output;
 use crate::error::Error;
 use crate::file::{ClusterFile, Folder, Kind};
+use crate::interrupt::interrupts;
 use crate::limits::WATCH_EVERY;
 use crate::reach::Reach;
 use crate::screen;
@@ -23,25 +24,35 @@ pub(crate) use verdict::Verdict;
 
 /// Prints verdict, reasons, every replica and every queue, again and again if asked to; `true` if healthy.
 pub(crate) async fn status(reach: &Reach, output: Output, is_watched: bool) -> Result<bool, Error> {
-    let mut before = None;
+    if !is_watched {
+        let (verdict, _, text) = page(reach, output, None).await?;
+        screen::out(&text);
+        return Ok(verdict.spoken.is_healthy());
+    }
+    let mut interrupts = interrupts()?;
+    let (mut before, mut is_healthy) = (None, false);
     loop {
-        let cluster = reach.cluster().await?;
-        let (verdict, queues) = seen(&cluster).await;
-        let text = match output {
-            Output::Text => format!("{}\n\n{}", print::text(&verdict), queues.text(before.as_ref())),
-            Output::Json => json(&verdict, &queues).to_string(),
+        let (verdict, queues, text) = tokio::select! {
+            page = page(reach, output, before.as_ref()) => page?,
+            _ = interrupts.recv() => return Ok(is_healthy),
         };
-        if !is_watched {
-            screen::out(text.trim_end());
-            return Ok(verdict.spoken.is_healthy());
-        }
-        screen::page(text.trim_end());
-        before = Some(queues);
-        let ended = timeout(WATCH_EVERY, tokio::signal::ctrl_c()).await;
-        if ended.is_ok() {
-            return Ok(verdict.spoken.is_healthy());
+        screen::page(&text);
+        (before, is_healthy) = (Some(queues), verdict.spoken.is_healthy());
+        if timeout(WATCH_EVERY, interrupts.recv()).await.is_ok() {
+            return Ok(is_healthy);
         }
     }
+}
+
+/// One look, and how it is printed.
+async fn page(reach: &Reach, output: Output, before: Option<&Queues>) -> Result<(Verdict, Queues, String), Error> {
+    let cluster = reach.cluster().await?;
+    let (verdict, queues) = seen(&cluster).await;
+    let text = match output {
+        Output::Text => format!("{}\n\n{}", print::text(&verdict), queues.text(before)),
+        Output::Json => json(&verdict, &queues).to_string(),
+    };
+    Ok((verdict, queues, text.trim_end().to_owned()))
 }
 
 /// Verdict, nodes and queues for scripts.

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::error::Error;
 use crate::file::Kind;
+use crate::interrupt::interrupts;
 use crate::reach::Reach;
 use crate::screen;
 use crate::status;
@@ -67,7 +68,7 @@ pub(crate) async fn top(top: Top) -> Result<bool, Error> {
         screen::out(&frame(&Picture::of(&now, Some(&before)), &wish, PLAIN).join("\n"));
         return Ok(true);
     }
-    let mut terminal = Terminal::open();
+    let (mut terminal, mut interrupts) = (Terminal::open(), interrupts()?);
     let mut picture = Picture::of(&before, None);
     loop {
         terminal.show(&picture, &wish);
@@ -78,11 +79,15 @@ pub(crate) async fn top(top: Top) -> Result<bool, Error> {
                     Next::Quit => return Ok(true),
                     Next::Draw => terminal.show(&picture, &wish),
                 },
-                _ = tokio::signal::ctrl_c() => return Ok(true),
+                _ = interrupts.recv() => return Ok(true),
                 () = sleep_until(until) => break,
             }
         }
-        match look(&reach).await {
+        let looked = tokio::select! {
+            looked = look(&reach) => looked,
+            _ = interrupts.recv() => return Ok(true),
+        };
+        match looked {
             Ok(now) => {
                 picture = Picture::of(&now, Some(&before));
                 before = now;

@@ -87,6 +87,19 @@ pub(crate) fn write(client: u32, number: u64) -> Command {
     Command::Write { client, number, body: Bytes::new() }
 }
 
+/// Listens on a node's port. What is left of a node that was killed or refused lets go of it a moment later.
+async fn bind_when_free(address: SocketAddr) -> TcpListener {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            bound => return bound.expect("the node's port is free again"),
+        }
+    }
+}
+
 type Opened = (Replica, BTreeMap<GroupId, Group<Register>>, oneshot::Sender<()>, JoinHandle<()>);
 
 async fn open(config: ReplicaConfig, ids: Vec<GroupId>, listener: std::net::TcpListener) -> Result<Opened, StartError> {
@@ -197,7 +210,7 @@ impl Loopback {
     /// Starts a node again on its folder and port.
     pub(crate) async fn restart(&mut self, node: u64) -> Result<(), StartError> {
         let address: SocketAddr = self.members[&node].parse().expect("an address");
-        let listener = TcpListener::bind(address).await.expect("the node's port is free again");
+        let listener = bind_when_free(address).await;
         let boot = self.boot(node, listener).await?;
         self.nodes.insert(node, boot);
         Ok(())
