@@ -49,6 +49,15 @@ impl Budget {
         self.take(bytes).then(|| Holding { budget: self.clone(), bytes })
     }
 
+    /// Whether so much is left. Errors: not applied, with a time to come back after.
+    pub(super) fn has_room(&self, bytes: usize) -> Result<(), Status> {
+        if self.held.load(Ordering::Relaxed).saturating_add(bytes) <= self.most {
+            return Ok(());
+        }
+        let hint = Hint { retry_after: Some(RETRY_AFTER), ..Hint::default() };
+        Err(not_applied("too many answers wait for their callers; come back later", hint))
+    }
+
     fn take(&self, bytes: usize) -> bool {
         let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= self.most);
         self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
@@ -138,5 +147,16 @@ mod tests {
         assert!(matches!(sent_away, Some(Err(Outcome::NotApplied(_)))), "{sent_away:?}");
         drop(one);
         assert_eq!(read(&mut metered(1)).await, Some(Ok(1)));
+    }
+
+    #[test]
+    fn a_call_is_not_begun_without_room_for_its_answer() {
+        let budget = Budget::new(100);
+        let held = budget.hold(60);
+        assert!(budget.has_room(40).is_ok());
+        let refused = budget.has_room(41).expect_err("there is no room");
+        assert!(matches!(outcome_of(&refused), Outcome::NotApplied(Hint { retry_after: Some(_), .. })), "{refused:?}");
+        drop(held);
+        assert!(budget.has_room(100).is_ok());
     }
 }

@@ -19,6 +19,7 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
+use proto::limits::WIRE_BYTES_MAX;
 use proto::outcome::{Hint, not_applied, unknown};
 use proto::proof::{AUTHORIZATION, Proof};
 use proto::traces::{Kind, door, follow};
@@ -37,6 +38,9 @@ use crate::doors::limits::{GRPC_ANSWER_BYTES_MAX, GRPC_CALL_MAX, GRPC_HELD_BYTES
 
 /// Calls that last as long as their clients like.
 const STREAMS: [&str; 2] = ["/tercet.queue.v1.Queue/Consume", "/tercet.queue.v1.Queue/Exchange"];
+/// Calls whose answers may be large: without room for one they are not begun.
+const LARGE_ANSWERS: [&str; 3] =
+    ["/tercet.queue.v1.Queue/Peek", "/tercet.queue.v1.Queue/QueryHalf", "/tercet.queue.v1.Queue/Receive"];
 /// A caller whose proof is older than this process signs a new one and comes back after this.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
@@ -173,6 +177,11 @@ pub(super) async fn enter(State(entrance): State<Arc<Entrance>>, mut request: Ht
     request.extensions_mut().insert(entrance.answers.clone());
     if STREAMS.contains(&request.uri().path()) {
         return next.run(request).await;
+    }
+    if LARGE_ANSWERS.contains(&request.uri().path())
+        && let Err(status) = entrance.answers.has_room(WIRE_BYTES_MAX)
+    {
+        return status.into_http();
     }
     let request = request.map(|body| axum::body::Body::new(Metered::new(body, &entrance.budget)));
     let span = follow(door(request.headers()), "queue.call", Kind::Server).called(request.uri().path());
