@@ -19,6 +19,7 @@ mod restore;
 mod rewind;
 mod seals;
 mod serve;
+mod standing;
 mod tally;
 
 pub use serve::{RunError, run};

@@ -15,6 +15,7 @@ use replica::{Group, ProposeError, ReadError, Replica, Role, StartError};
 use crate::config::Config;
 use crate::disk_guard::DiskGuard;
 use crate::seals::Seals;
+use crate::standing::Standings;
 use crate::tally::Tally;
 
 /// How long a node asks for a fresh look at the directory or a queue.
@@ -30,6 +31,7 @@ pub(crate) struct Node {
     replica: Arc<Replica>,
     group_count: u32,
     tally: Arc<Tally>,
+    standings: Standings,
     disk: DiskGuard,
     seals: Arc<Seals>,
     directory: OnceLock<Group<DirectoryMachine>>,
@@ -66,6 +68,7 @@ impl Node {
             replica,
             group_count: config.groups,
             tally: Arc::default(),
+            standings: Standings::default(),
             disk: DiskGuard::new(config.disk_free_min_bytes),
             seals,
             directory: OnceLock::new(),
@@ -92,6 +95,11 @@ impl Node {
     /// What this node was asked.
     pub(crate) const fn tally(&self) -> &Arc<Tally> {
         &self.tally
+    }
+
+    /// The receives that wait at empty queues.
+    pub(crate) const fn standings(&self) -> &Standings {
+        &self.standings
     }
 
     /// Its certificates and doors.
