@@ -53,16 +53,10 @@ pub(crate) const BODY_CHARS_SHOWN: usize = 120;
 /// An audit reads everything; it is given this long.
 pub(crate) const AUDIT_MAX: Duration = Duration::from_secs(60);
 
-/// An attempt of a call at one app node.
-pub(crate) const ATTEMPT_MAX: Duration = Duration::from_secs(3);
 /// A call to the app, with all its repeats.
 pub(crate) const CALL_MAX: Duration = Duration::from_secs(30);
 /// Payments between groups land within this.
 pub(crate) const LANDED_MAX: Duration = Duration::from_secs(120);
-/// First pause between attempts.
-pub(crate) const PAUSE_FIRST: Duration = Duration::from_millis(5);
-/// Longest pause between attempts.
-pub(crate) const PAUSE_MAX: Duration = Duration::from_millis(200);
 
 /// Longest latency that a histogram tells apart, microseconds.
 pub(crate) const LATENCY_US_MAX: u64 = 120_000_000;
@@ -113,7 +107,6 @@ pub(crate) const DISPUTES_SHOWN: usize = 10;
 
 const _: () = assert!(STATUS_MAX.as_millis() < 1000, "a fault is seen within a second");
 const _: () = assert!(PORT_MIN < PORT_MAX);
-const _: () = assert!(PAUSE_FIRST.as_millis() <= PAUSE_MAX.as_millis());
-const _: () = assert!(ATTEMPT_MAX.as_millis() < CALL_MAX.as_millis());
+const _: () = assert!(app_client::ATTEMPT_MAX.as_millis() < CALL_MAX.as_millis());
 const _: () = assert!(CALL_MAX.as_millis() < LEASE_WORK.as_millis());
 const _: () = assert!(CALL_MAX.as_millis() < SETTLE_MAX.as_millis());

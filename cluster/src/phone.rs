@@ -14,7 +14,7 @@ use proto::packet::v1::{
 use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 
-use crate::doors::{Doors, Miss};
+use crate::doors::{Doors, Miss, again, doors};
 use crate::error::Error;
 use crate::limits::CALL_MAX;
 
@@ -52,12 +52,12 @@ pub(crate) struct Phone {
 impl Phone {
     /// A phone that knows these app nodes. Errors: `NoApp`, an address is none.
     pub(crate) fn new(addresses: Vec<String>) -> Result<Self, Error> {
-        Ok(Self { doors: Doors::new(addresses, 0)?, tokens: Arc::default() })
+        Ok(Self { doors: doors(addresses, 0)?, tokens: Arc::default() })
     }
 
     /// Another phone of the same users, that begins with another node.
     pub(crate) fn beside(&self, first: usize) -> Result<Self, Error> {
-        Ok(Self { doors: self.doors.again(first)?, tokens: Arc::clone(&self.tokens) })
+        Ok(Self { doors: again(&self.doors, first)?, tokens: Arc::clone(&self.tokens) })
     }
 
     /// Registers a user with a funded wallet, and keeps the session's token.

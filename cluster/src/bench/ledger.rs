@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
+use app_client::{ATTEMPT_MAX, Desk, Id, Transfer, book, book_batch};
 use futures::future::join_all;
 use futures::{StreamExt as _, TryStreamExt as _};
 use proto::admin::v1::{CourierPair, CourierStatusRequest};
 use proto::ledger::v1::ledger_client::LedgerClient;
-use proto::ledger::v1::{AccountKind, BatchRequest, FundRequest, OpenAccountRequest, TransferRequest};
+use proto::ledger::v1::{AccountKind, FundRequest, OpenAccountRequest};
 use rand::Rng as _;
 use rand::seq::IndexedRandom as _;
 use tokio::time::Instant;
@@ -18,10 +19,10 @@ use super::load::{Pace, drive, watch};
 use super::meter::{Meter, Phase};
 use super::usage::Books;
 use crate::admin;
-use crate::doors::{Doors, Miss};
+use crate::doors::{self, Doors, Miss};
 use crate::error::Error;
 use crate::file::{ClusterFile, Kind};
-use crate::limits::{ATTEMPT_MAX, CALL_MAX, FIRST_GROUP, LANDED_MAX, POLL_PAUSE};
+use crate::limits::{CALL_MAX, FIRST_GROUP, LANDED_MAX, POLL_PAUSE};
 
 /// Accounts opened at a time.
 const OPENED_AT_A_TIME: usize = 32;
@@ -39,15 +40,16 @@ pub(crate) async fn run(cluster: &ClusterFile, plan: &LedgerPlan) -> Result<Vec<
     let views = admin::look(cluster.of(Kind::App)).await;
     let leader = admin::leader_of(&views, FIRST_GROUP);
     let first = cluster.app.iter().position(|node| Some(&node.node) == leader.as_ref()).unwrap_or(0);
-    let doors = |_| Doors::new(cluster.addresses(Kind::App), first).map(Arc::new);
+    let doors = |_| doors::doors(cluster.addresses(Kind::App), first).map(Arc::new);
     let doors = (0..plan.plan.producers).map(doors).collect::<Result<Vec<_>, _>>()?;
-    let Some(desk) = doors.first() else { return Ok(Vec::new()) };
-    let sides = Arc::new(open_accounts(desk, plan).await.map_err(Error::call("open accounts"))?);
+    let Some(door) = doors.first() else { return Ok(Vec::new()) };
+    let sides = Arc::new(open_accounts(door, plan).await.map_err(Error::call("open accounts"))?);
+    let ways: Vec<Arc<Way>> = doors.into_iter().map(|doors| Arc::new(Way::of(doors, plan))).collect();
     let mut phases = Vec::new();
     for (name, hot_percent) in [("transfer", 0), ("hot account", plan.hot_percent)] {
         let meter = Arc::new(Meter::start(name)?);
         let before = Books::of(cluster.of(Kind::App));
-        load(&doors, &sides, plan, &meter, hot_percent).await;
+        load(&ways, &sides, plan, &meter, hot_percent).await;
         if plan.across {
             landed(cluster).await?;
             meter.settled();
@@ -60,15 +62,15 @@ pub(crate) async fn run(cluster: &ClusterFile, plan: &LedgerPlan) -> Result<Vec<
 }
 
 /// Transfers until the phase is over.
-async fn load(doors: &[Arc<Doors>], sides: &Arc<Sides>, plan: &LedgerPlan, meter: &Arc<Meter>, hot_percent: u64) {
+async fn load(ways: &[Arc<Way>], sides: &Arc<Sides>, plan: &LedgerPlan, meter: &Arc<Meter>, hot_percent: u64) {
     let (pace, batch) = (Pace::of(&plan.plan), plan.plan.batch());
-    let producers = doors.iter().map(|doors| {
-        let (doors, meter, sides) = (Arc::clone(doors), Arc::clone(meter), Arc::clone(sides));
+    let producers = ways.iter().map(|way| {
+        let (way, meter, sides) = (Arc::clone(way), Arc::clone(meter), Arc::clone(sides));
         drive(pace, move |intended| {
-            let (doors, meter, sides) = (Arc::clone(&doors), Arc::clone(&meter), Arc::clone(&sides));
+            let (way, meter, sides) = (Arc::clone(&way), Arc::clone(&meter), Arc::clone(&sides));
             async move {
-                let pairs = (0..batch).map(|_| sides.draw(hot_percent)).collect();
-                match transfer(&doors, pairs).await {
+                let transfers: Vec<Transfer> = (0..batch).map(|_| sides.draw(hot_percent)).collect();
+                match way.book(&transfers).await {
                     Ok(count) => meter.done(intended.elapsed(), count),
                     Err(miss) => meter.failed(miss.to_string()),
                 }
@@ -103,8 +105,6 @@ async fn landed(cluster: &ClusterFile) -> Result<(), Error> {
         tokio::time::sleep(POLL_PAUSE).await;
     }
 }
-
-type Id = [u8; 16];
 
 /// The accounts that pay and those that are paid; across groups they lie apart.
 #[derive(Debug)]
@@ -162,58 +162,37 @@ async fn fund(doors: &Doors, account: Id) -> Result<(), Miss> {
     funded.await.map(drop)
 }
 
-/// Who pays and who is paid, under which id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Pair {
-    id: Id,
-    debit: Id,
-    credit: Id,
+/// How a producer's transfers reach the ledger.
+enum Way {
+    /// One by one, those that wait at the same time in one call.
+    Desk(Desk),
+    /// Each call for itself.
+    Calls(Arc<Doors>),
 }
 
-/// Makes one call for all `pairs`, one fen each; says how many were booked.
-async fn transfer(doors: &Doors, pairs: Vec<Pair>) -> Result<u64, Miss> {
-    if let [pair] = pairs.as_slice() {
-        let request = TransferRequest {
-            id: pair.id.to_vec().into(),
-            debit: pair.debit.to_vec().into(),
-            credit: pair.credit.to_vec().into(),
-            amount_fen: 1,
-            ..TransferRequest::default()
-        };
-        let booked = doors.call(ATTEMPT_MAX, |channel| {
-            let request = request.clone();
-            async move { LedgerClient::new(channel).transfer(request).await }
-        });
-        return booked.await.map(|_| 1);
+impl Way {
+    fn of(doors: Arc<Doors>, plan: &LedgerPlan) -> Self {
+        let is_shared = plan.plan.batch() == 1 && !plan.own_calls;
+        if is_shared { Self::Desk(Desk::open(doors, ATTEMPT_MAX)) } else { Self::Calls(doors) }
     }
-    let packed = packed(&pairs);
-    let reply = doors.call(ATTEMPT_MAX, |channel| {
-        let request = BatchRequest { packed: packed.clone().into(), ..BatchRequest::default() };
-        async move { LedgerClient::new(channel).batch(request).await }
-    });
-    Ok(booked(&reply.await?.packed))
-}
 
-/// The form of a batch for those in a hurry, as `ledger.proto` says it.
-fn packed(pairs: &[Pair]) -> Vec<u8> {
-    let mut packed = Vec::with_capacity(pairs.len() * 80);
-    for Pair { id, debit, credit } in pairs {
-        for part in [&id[..], debit, credit, &[0; 16], &1_i64.to_be_bytes(), &[0; 8]] {
-            packed.extend_from_slice(part);
+    /// Has all of them done; says how many were booked.
+    async fn book(&self, transfers: &[Transfer]) -> Result<u64, Miss> {
+        match (self, transfers) {
+            (Self::Desk(desk), [transfer]) => desk.transfer(*transfer).await.map(|_| 1),
+            (Self::Calls(doors), [transfer]) => book(doors, ATTEMPT_MAX, transfer).await.map(|_| 1),
+            (Self::Calls(doors), transfers) => {
+                let results = book_batch(doors, ATTEMPT_MAX, transfers.iter()).await?;
+                Ok(u64::try_from(results.iter().flatten().count()).unwrap_or(u64::MAX))
+            }
+            (Self::Desk(_), _) => Ok(0),
         }
     }
-    packed
-}
-
-/// How many results of a packed reply are bookings.
-fn booked(packed: &[u8]) -> u64 {
-    let is_booked = |result: &&[u8]| result.get(8..10) == Some(&[0, 0]);
-    u64::try_from(packed.chunks_exact(16).filter(is_booked).count()).unwrap_or(u64::MAX)
 }
 
 impl Sides {
-    /// Two different accounts drawn by lot. Of 100 transfers `hot_percent` are paid to the first of all.
-    fn draw(&self, hot_percent: u64) -> Pair {
+    /// One fen between two different accounts drawn by lot. Of 100 transfers `hot_percent` are paid to the first of all.
+    fn draw(&self, hot_percent: u64) -> Transfer {
         let lot = &mut rand::rng();
         let is_hot = lot.random_range(0..100) < hot_percent;
         let credit = if is_hot { self.payees.first() } else { self.payees.choose(lot) };
@@ -222,7 +201,7 @@ impl Sides {
         while debit == credit && !self.is_across && self.payers.len() > 1 {
             debit = self.payers.choose(lot).copied().unwrap_or_default();
         }
-        Pair { id: rand::random(), debit, credit }
+        Transfer { id: rand::random(), debit, credit, amount_fen: 1, code: 0, memo: Id::default() }
     }
 }
 
@@ -247,18 +226,8 @@ mod tests {
     fn across_groups_payers_and_payees_do_not_mix() {
         let sides = Sides { payers: vec![[1; 16], [2; 16]], payees: vec![[3; 16], [4; 16]], is_across: true };
         for hot_percent in [0, 50, 100] {
-            let Pair { debit, credit, .. } = sides.draw(hot_percent);
+            let Transfer { debit, credit, .. } = sides.draw(hot_percent);
             assert!(sides.payers.contains(&debit) && sides.payees.contains(&credit));
         }
-    }
-
-    #[test]
-    fn a_packed_batch_has_eighty_bytes_a_transfer_and_is_counted_by_its_refusals() {
-        let pair = Pair { id: [1; 16], debit: [2; 16], credit: [3; 16] };
-        let bytes = packed(&[pair, pair]);
-        assert_eq!(bytes.len(), 160);
-        assert_eq!(bytes.get(64..80), Some(&[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0][..]));
-        let refused = [0, 0, 0, 0, 0, 0, 0, 0, 0, 34, 0, 0, 0, 0, 0, 0];
-        assert_eq!(booked(&[[0; 16], refused, [0; 16]].concat()), 2);
     }
 }

@@ -107,6 +107,10 @@ pub(crate) struct LedgerPlan {
     /// phase ends when all have arrived.
     #[arg(long)]
     across: bool,
+    /// Each transfer of batches of one is a call of its own, instead of sharing calls with those of the same producer that
+    /// wait at the same time.
+    #[arg(long)]
+    own_calls: bool,
 }
 
 impl Plan {

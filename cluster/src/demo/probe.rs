@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::outage;
-use crate::doors::{Doors, Miss};
+use crate::doors::{Doors, Miss, doors};
 use crate::error::Error;
 use crate::file::{ClusterFile, Kind};
 use crate::limits::{CALL_MAX, FIRST_GROUP};
@@ -103,7 +103,7 @@ pub(crate) struct LedgerProbe {
 impl LedgerProbe {
     /// Opens two accounts in the first group. Errors: it did not get two.
     pub(crate) async fn new(cluster: &ClusterFile) -> Result<Self, Error> {
-        let doors = Doors::new(cluster.addresses(Kind::App), 0)?;
+        let doors = doors(cluster.addresses(Kind::App), 0)?;
         let first = Self::open(&doors).await.map_err(Error::call("open account"))?;
         let second = Self::open(&doors).await.map_err(Error::call("open account"))?;
         let fund = doors.call(CALL_MAX, |channel| async move {

@@ -20,7 +20,7 @@ pub(crate) const ENGINE_ROOM: &str = "replica";
 const TEST_ROOM: &str = "tests";
 
 /// The arrows as drawn: a room, and the rooms of ours it may name.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("proto", &[]),
     ("machine", &[]),
     // Stands in for a crate that openraft names.
@@ -33,7 +33,8 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("ledger", &["machine"]),
     ("packets", &["machine"]),
     ("redpacket-app", &["machine", "replica", "queue-client", "ledger", "packets", "proto", "tls"]),
-    ("cluster", &["queue-client", "proto", "tls"]),
+    ("app-client", &["queue-client", "proto"]),
+    ("cluster", &["queue-client", "app-client", "proto", "tls"]),
 ];
 
 /// No room but `replica` has an engine in its `Cargo.toml`, not even for its tests.

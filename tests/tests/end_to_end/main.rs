@@ -8,6 +8,7 @@ mod consume;
 mod counters;
 mod dead_letters;
 mod demo;
+mod desk;
 mod evening;
 mod failing_disk;
 mod failover;
