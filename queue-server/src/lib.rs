@@ -19,7 +19,6 @@ mod restore;
 mod rewind;
 mod seals;
 mod serve;
-mod standing;
 mod tally;
 
 pub use serve::{RunError, run};

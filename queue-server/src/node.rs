@@ -15,7 +15,6 @@ use replica::{Group, ProposeError, ReadError, Replica, Role, StartError};
 use crate::config::Config;
 use crate::disk_guard::DiskGuard;
 use crate::seals::Seals;
-use crate::standing::Standings;
 use crate::tally::Tally;
 
 /// How long a node asks for a fresh look at the directory or a queue.
@@ -31,7 +30,6 @@ pub(crate) struct Node {
     replica: Arc<Replica>,
     group_count: u32,
     tally: Arc<Tally>,
-    standings: Standings,
     disk: DiskGuard,
     seals: Arc<Seals>,
     directory: OnceLock<Group<DirectoryMachine>>,
@@ -68,7 +66,6 @@ impl Node {
             replica,
             group_count: config.groups,
             tally: Arc::default(),
-            standings: Standings::default(),
             disk: DiskGuard::new(config.disk_free_min_bytes),
             seals,
             directory: OnceLock::new(),
@@ -95,11 +92,6 @@ impl Node {
     /// What this node was asked.
     pub(crate) const fn tally(&self) -> &Arc<Tally> {
         &self.tally
-    }
-
-    /// The receives that wait at empty queues.
-    pub(crate) const fn standings(&self) -> &Standings {
-        &self.standings
     }
 
     /// Its certificates and doors.

@@ -31,8 +31,8 @@ pub use backup::GroupBackup;
 pub use clock::{WallClock, system_wall_clock, system_wall_nanos};
 pub use errors::StartError;
 pub use group::{
-    Applied, Group, GroupStatus, Leader, MemberChange, MemberError, ProposeError, ReadError, Receipt, Rider, Riding,
-    Role, Usher, View, Waiting,
+    Applied, Group, GroupStatus, Leader, MemberChange, MemberError, ProposeError, ReadError, Receipt, Role, Usher,
+    View, Waiting,
 };
 pub use log::Fsync;
 pub use net::{Carrier, GrpcTransport, Lane, ReplicationService, Seal, Transport, TransportError, wire};

@@ -12,13 +12,12 @@ use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::errors::{LinearizableReadError, RaftError};
 use openraft::{Raft, ReadPolicy};
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::courier::HeldTracks;
 use super::errors::{Leader, ProposeError, ReadError};
-use super::rider::Rider;
 use super::road::{Proposal, bytes_of};
 use super::standing::Standing;
 use super::usher::{Post, Usher};
@@ -155,7 +154,7 @@ impl<M: Machine> Group<M> {
     }
 
     /// Refuses a command that a member might not be able to apply.
-    pub(super) fn has_format_of(&self, command: &M::Command) -> Result<(), ProposeError> {
+    fn has_format_of(&self, command: &M::Command) -> Result<(), ProposeError> {
         let (since, has) = (M::since(command), self.format());
         if since <= has {
             return Ok(());
@@ -177,7 +176,7 @@ impl<M: Machine> Group<M> {
         }
     }
 
-    pub(super) fn applied(&self, answer: Answer, log_id: LogId, word: u64) -> Result<Applied<M::Reply>, ProposeError> {
+    fn applied(&self, answer: Answer, log_id: LogId, word: u64) -> Result<Applied<M::Reply>, ProposeError> {
         match answer {
             Answer::Refused(refusal) => Err(ProposeError::Refused(refusal)),
             Answer::Reply(reply) => {
@@ -213,16 +212,6 @@ impl<M: Machine> Group<M> {
         request: RequestId,
         command: Command,
     ) -> Result<(Answer, LogId), ProposeError> {
-        self.submit_with(note, request, command, Vec::new()).await
-    }
-
-    pub(super) async fn submit_with(
-        &self,
-        note: u64,
-        request: RequestId,
-        command: Command,
-        riders: Vec<Rider>,
-    ) -> Result<(Answer, LogId), ProposeError> {
         if let Command::Machine(bytes) = &command
             && bytes.len() > machine::limits::COMMAND_BYTES_MAX
         {
@@ -240,27 +229,23 @@ impl<M: Machine> Group<M> {
         {
             return Err(ProposeError::TurnedAway { word: usher.word() });
         }
-        let room = self.room_for(bytes_of(&command))?;
+        let bytes = u32::try_from(bytes_of(&command)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.0.room).try_acquire_many_owned(bytes);
+        let room = room.map_err(|_| ProposeError::NotApplied("too many bytes are waiting".to_owned()))?;
         let (answer, answered) = oneshot::channel();
-        let proposal = Proposal { request, command, answer, room, since: Instant::now(), riders };
-        self.0.proposals.try_send(proposal).map_err(|refused| {
-            ProposeError::NotApplied(match refused {
-                mpsc::error::TrySendError::Full(_) => "too many proposals are waiting".to_owned(),
-                mpsc::error::TrySendError::Closed(_) => "the replica is stopping".to_owned(),
-            })
-        })?;
+        self.0.proposals.try_send(Proposal { request, command, answer, room, since: Instant::now() }).map_err(
+            |refused| {
+                ProposeError::NotApplied(match refused {
+                    mpsc::error::TrySendError::Full(_) => "too many proposals are waiting".to_owned(),
+                    mpsc::error::TrySendError::Closed(_) => "the replica is stopping".to_owned(),
+                })
+            },
+        )?;
         tokio::select! {
             biased;
             answer = answered => answer.unwrap_or_else(|_| unknown("the replica stopped, or the group is parked")),
             () = self.0.standing.cut_off() => unknown("the leader has lost its majority"),
         }
-    }
-
-    /// The part of a proposal in what may wait.
-    pub(super) fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ProposeError> {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.0.room).try_acquire_many_owned(bytes);
-        room.map_err(|_| ProposeError::NotApplied("too many bytes are waiting".to_owned()))
     }
 
     pub(crate) async fn submit_anywhere(

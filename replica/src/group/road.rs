@@ -12,7 +12,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::errors::{Leader, ProposeError};
-use super::rider::Rider;
 use super::standing::Standing;
 use super::usher::Post;
 use crate::clock::MachineClock;
@@ -29,8 +28,6 @@ pub(super) struct Proposal {
     pub room: OwnedSemaphorePermit,
     /// When it came.
     pub since: Instant,
-    /// What goes right behind it.
-    pub riders: Vec<Rider>,
 }
 
 /// Bytes that a command takes in an entry, or a little more.
@@ -106,13 +103,6 @@ impl<M: Machine> Road<M> {
                 entry.push(proposal.request, &proposal.command);
                 waiting.push(proposal.answer);
                 drop(proposal.room);
-                for rider in proposal.riders.into_iter().filter(|rider| !rider.is_forsaken()).map(Rider::leave) {
-                    if entry.has_room(bytes_of(&rider.command)) {
-                        bytes += bytes_of(&rider.command);
-                        entry.push(rider.request, &rider.command);
-                        waiting.push(rider.answer);
-                    }
-                }
             }
             if waiting.is_empty() {
                 continue;

@@ -50,38 +50,6 @@ async fn a_follower_refuses_and_names_the_leader_but_forwards_what_may_go_anywhe
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn riders_stand_in_the_entry_that_takes_them_along_and_who_is_left_behind_was_not_proposed() {
-    let cluster = Loopback::start(1).await;
-    let (follower, leader) = (cluster.follower(GROUP).await, cluster.leader(GROUP).await);
-    let group = cluster.group(leader, GROUP);
-    let rider = |group: &replica::Group<_>, number| group.rider(RequestId::NONE, &write(2, number)).expect("room");
-    let (first, mut first_riding) = rider(group, 1);
-    let (forsaken, riding) = rider(group, 2);
-    let (second, mut second_riding) = rider(group, 3);
-    drop(riding);
-    let bearer = group.propose_with(RequestId::NONE, &write(1, 1), vec![first, forsaken, second]).await;
-    let bearer = bearer.expect("applied");
-    for (riding, place) in [(&mut first_riding, 1), (&mut second_riding, 2)] {
-        let ridden = riding.done().await.expect("it was taken along").expect("applied");
-        assert_eq!(ridden.receipt, bearer.receipt, "one entry");
-        assert_eq!(ridden.reply.total, bearer.reply.total + place, "behind it, in order");
-    }
-    // A node that may not propose leaves its riders behind, as a drop does.
-    let (left, mut left_riding) = rider(cluster.group(follower, GROUP), 4);
-    let refused = cluster.group(follower, GROUP).propose_with(RequestId::NONE, &write(1, 2), vec![left]).await;
-    assert!(matches!(refused, Err(ProposeError::NotLeader { .. })), "{refused:?}");
-    assert_eq!(left_riding.done().await, None);
-    let (dropped, mut dropped_riding) = rider(group, 5);
-    drop(dropped);
-    assert_eq!(dropped_riding.done().await, None);
-    let times = |number| group.read(move |view| number_in(view.rows.get(&times_key(2, number)).ok()?.as_ref()).into());
-    for (number, expected) in [(1, 1), (2, 0), (3, 1), (4, 0), (5, 0)] {
-        assert_eq!(times(number).await, Ok(Some(expected)), "rider {number}");
-    }
-    cluster.stop_all().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_of_every_node_keeps_everything() {
     let mut cluster = Loopback::start(2).await;
     for id in cluster.groups.clone() {

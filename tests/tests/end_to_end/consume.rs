@@ -3,11 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use queue_client::{Client, ClientConfig, Deliveries, NewMessage, QueueAttributes, Receive};
+use queue_client::{Client, ClientConfig, Deliveries, NewMessage, QueueAttributes};
 use tests::local::LocalCluster;
-use tokio::task::JoinSet;
-
-use crate::counters::sum;
 
 async fn take(deliveries: &mut Deliveries, count: usize) -> Vec<u64> {
     let mut receipts = Vec::new();
@@ -57,50 +54,4 @@ async fn a_stream_delivers_what_was_granted_and_no_more() {
     }
     let refused = client.consume("stream", 10_001, None).await;
     assert!(refused.is_err(), "a stream has a limit of credits: {refused:?}");
-}
-
-/// Receives that stand on all nodes.
-fn standing(cluster: &LocalCluster) -> u64 {
-    sum(cluster, "tercet_receives_standing", "")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_waits_at_an_empty_queue_gets_its_message_in_the_entry_that_brings_it() {
-    const WAITING: u64 = 24;
-    let cluster = LocalCluster::start(false);
-    let client = Client::connect(ClientConfig::new(cluster.queue_addresses())).await.expect("the cluster serves");
-    client.create_queue("waits", QueueAttributes::default()).await.expect("the queue is made");
-    let message = |body: &str| NewMessage { body: Bytes::copy_from_slice(body.as_bytes()), ..NewMessage::default() };
-    let wait = |wait, messages_max| Receive { wait, messages_max, ..Receive::default() };
-
-    // One whose wait has ended takes nothing along.
-    let over = client.receive("waits", wait(Duration::from_millis(50), 1)).await.expect("the wait ends");
-    assert!(over.is_empty());
-
-    let mut receives = JoinSet::new();
-    for _ in 0..WAITING {
-        let (client, receive) = (client.clone(), wait(Duration::from_secs(30), 1));
-        receives.spawn(async move { client.receive("waits", receive).await });
-    }
-    let begun = Instant::now();
-    while standing(&cluster) < WAITING {
-        assert!(begun.elapsed() < Duration::from_secs(20), "all of them stand");
-        tokio::task::yield_now().await;
-    }
-    let mut sent = Vec::new();
-    for first in 0..WAITING / 3 {
-        let bodies = (0..3).map(|number| message(&format!("{first} {number}"))).collect();
-        sent.extend(client.send("waits", bodies).await.expect("they are sent").ids);
-    }
-    let mut taken = Vec::new();
-    while let Some(received) = receives.join_next().await {
-        let received = received.expect("it does not panic").expect("it is answered");
-        assert_eq!(received.len(), 1, "each has one");
-        assert_eq!(received[0].first_received_ms, received[0].enqueued_ms, "an entry has one time");
-        taken.push(received[0].id);
-    }
-    taken.sort_unstable();
-    sent.sort_unstable();
-    assert_eq!(taken, sent, "and no two the same");
-    assert_eq!(standing(&cluster), 0);
 }

@@ -8,8 +8,8 @@ use queue_client::{Client, ClientConfig, FilterKind, NewMessage, NewPublication,
 use queue_client::{Endpoint, Subscription, TopicAttributes};
 use tests::local::LocalCluster;
 
-/// The sum over all nodes of the metric of that name whose line has `label`.
-pub(crate) fn sum(cluster: &LocalCluster, name: &str, label: &str) -> u64 {
+/// The sum over all nodes of the metric whose line begins with `name` and has `label`.
+fn sum(cluster: &LocalCluster, name: &str, label: &str) -> u64 {
     let file = cluster.file();
     let nodes = file["queue"].as_array().expect("the file lists the queue nodes");
     let addresses = nodes.iter().filter_map(|node| node["http"].as_str());
@@ -18,10 +18,7 @@ pub(crate) fn sum(cluster: &LocalCluster, name: &str, label: &str) -> u64 {
         stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("it takes a request");
         let mut page = String::new();
         stream.read_to_string(&mut page).expect("it answers with text");
-        let is_it = |line: &&str| {
-            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])) && line.contains(label)
-        };
-        let lines = page.lines().filter(is_it);
+        let lines = page.lines().filter(|line| line.starts_with(&format!("{name}{{")) && line.contains(label));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum::<u64>()
     };
     addresses.map(of_node).sum()

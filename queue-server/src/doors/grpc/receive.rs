@@ -9,9 +9,8 @@ use proto::outcome::{Hint, not_applied, unknown};
 use proto::queue::v1::{Message, PeekReply, PeekRequest, PeekedMessage, ReceiveReply, ReceiveRequest};
 use proto::traces::TRACEPARENT;
 use queue_core::{Attributes, Command, Delivery, QueueMachine, Reply};
-use replica::{Applied, ProposeError, View};
-use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use replica::View;
+use tokio::time::Instant;
 use tonic::Status;
 
 use super::failure::{
@@ -52,103 +51,39 @@ pub(super) async fn receive(node: &Node, call: ReceiveRequest) -> Result<Receive
     let fitting = BODY_BYTES_PER_CALL_MAX / (attributes.max_message_bytes as usize).max(1);
     let count = call.messages_max.min(u32::try_from(fitting.max(1)).unwrap_or(u32::MAX));
     let command = Command::Receive { queue: located.queue, count, lease_ms: call.lease_ms };
-    let waits = Waits { node, located: &located, request, command: &command, count, until: Instant::now() + wait };
+    let until = Instant::now() + wait;
     let mut applied = located.group.applied_index();
     loop {
         applied.mark_unchanged();
-        let mut began = Instant::now().into_std();
+        let is_ready = located
+            .group
+            .read_stale(|view| view.machine.has_ready(located.queue) || view.machine.has_moved(located.queue))
+            .map_err(read_failed)?;
         // A count or lease out of range is refused by the machine, whether or not something is ready.
-        let is_refused = !(1..=MESSAGES_PER_CALL_MAX).contains(&(call.messages_max as usize));
-        let received = if is_refused || is_ready(&located)? {
-            located.group.propose(request, &command).await
-        } else {
-            match waits.wait(&mut applied).await? {
-                Waited::Ready => continue,
-                Waited::Over => return Ok(nothing(node, &located, most)),
-                Waited::Answered(received) => {
-                    began = Instant::now().into_std();
-                    received
+        if is_ready || !(1..=MESSAGES_PER_CALL_MAX).contains(&(call.messages_max as usize)) {
+            let began = Instant::now().into_std();
+            let received = located.group.propose(request, &command).await.map_err(propose_failed)?;
+            match received.reply {
+                Reply::Received { deliveries } => {
+                    let reply = read_messages(&located, &deliveries)?;
+                    let fsyncs = Some(node.replica().recent_fsyncs());
+                    let asked = Asked { queue: &call.queue, fsyncs, began, receipt: received.receipt };
+                    traced::received(&asked, reply.messages.iter().map(line_of));
+                    return Ok(reply);
                 }
+                Reply::Refused(refusal) => return Err(machine_refused(refusal)),
+                // Somebody else was faster. A request id is used up by any reply, so only a nameless one goes on.
+                Reply::Empty if request == RequestId::NONE => {}
+                Reply::Empty => return Ok(nothing(node, &located, most)),
+                other => return Err(unexpected(&other)),
             }
-        };
-        let received = received.map_err(propose_failed)?;
-        match received.reply {
-            Reply::Received { deliveries } => {
-                let reply = read_messages(&located, &deliveries)?;
-                let fsyncs = Some(node.replica().recent_fsyncs());
-                let asked = Asked { queue: &call.queue, fsyncs, began, receipt: received.receipt };
-                traced::received(&asked, reply.messages.iter().map(line_of));
-                return Ok(reply);
-            }
-            Reply::Refused(refusal) => return Err(machine_refused(refusal)),
-            // Somebody else was faster. A request id is used up by any reply, so only a nameless one goes on.
-            Reply::Empty if request == RequestId::NONE => {}
-            Reply::Empty => return Ok(nothing(node, &located, most)),
-            other => return Err(unexpected(&other)),
+        }
+        match tokio::time::timeout_at(until, applied.changed()).await {
+            Ok(Ok(())) if located.group.is_leader() => {}
+            Ok(_) => return Err(not_here(&located.group)),
+            Err(_) => return Ok(nothing(node, &located, most)),
         }
     }
-}
-
-fn is_ready(located: &Located) -> Result<bool, Status> {
-    let looked =
-        located.group.read_stale(|view| view.machine.has_ready(located.queue) || view.machine.has_moved(located.queue));
-    looked.map_err(read_failed)
-}
-
-/// A receive at a queue where nothing is ready.
-struct Waits<'a> {
-    node: &'a Node,
-    located: &'a Located,
-    request: RequestId,
-    command: &'a Command,
-    /// Messages that it takes at most.
-    count: u32,
-    until: Instant,
-}
-
-/// How a wait ended.
-enum Waited {
-    /// Something may be ready.
-    Ready,
-    /// Its time is over.
-    Over,
-    /// A send took the receive along.
-    Answered(Result<Applied<Reply>, ProposeError>),
-}
-
-impl Waits<'_> {
-    /// Stands until a send takes the receive along, something else makes a message ready, or its time is over.
-    async fn wait(&self, applied: &mut watch::Receiver<u64>) -> Result<Waited, Status> {
-        let Self { node, located, request, command, count, until } = *self;
-        let group = &located.group;
-        let standing = node.standings().stand((group, located.queue), request, (command, count as usize));
-        let mut standing = standing.map_err(propose_failed)?;
-        let ended = loop {
-            tokio::select! {
-                biased;
-                // Where nobody took it, the leader has lost its majority.
-                answer = standing.done() => {
-                    return if standing.withdraw() { Err(not_here(group)) } else { Ok(answered(answer)) };
-                }
-                changed = timeout_at(until, applied.changed()) => match changed {
-                    Ok(Ok(())) if group.is_leader() => {
-                        if is_ready(located)? {
-                            break Ok(Waited::Ready);
-                        }
-                    }
-                    Ok(_) => break Err(not_here(group)),
-                    Err(_) => break Ok(Waited::Over),
-                }
-            }
-        };
-        // One that was taken along at this very moment has an answer soon.
-        if standing.withdraw() { ended } else { Ok(answered(standing.done().await)) }
-    }
-}
-
-/// What a receive that was taken along was told; one that was left behind is made again.
-fn answered(answer: Option<Result<Applied<Reply>, ProposeError>>) -> Waited {
-    answer.map_or(Waited::Ready, Waited::Answered)
 }
 
 /// The wait has ended without a message.

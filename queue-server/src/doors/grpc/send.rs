@@ -19,11 +19,8 @@ pub(super) async fn send(node: &Node, call: SendRequest) -> Result<SendReply, St
     node.tally().count(located.group.id(), located.queue.0, Deed::send(call.messages.len()));
     let mut messages: Vec<_> = call.messages.into_iter().map(new_message).collect();
     let sends = Sends::of(&call.queue, &mut messages);
-    // Who waits at the queue gets what can be received at once in the same entry.
-    let visible = messages.iter().filter(|message| message.delay_ms == 0 && !message.is_half).count();
-    let riders = node.standings().take(located.group.id(), located.queue, visible);
     let command = Command::Send { queue: located.queue, messages };
-    let propose = located.group.propose_with(request, &command, riders);
+    let propose = located.group.propose(request, &command);
     let applied = sends.proposed(node.replica(), propose, |applied| applied.receipt).await;
     let applied = applied.map_err(propose_failed)?;
     match applied.reply {

@@ -5,7 +5,6 @@
 //! |---|---|
 //! | `tercet_fsync_total`, `tercet_fsync_us{quantile}` | fsyncs of the log, and how long they take |
 //! | `tercet_trace_spans_total`, `tercet_trace_exported_total`, `tercet_trace_dropped_total` | with `--otlp`: spans that have ended; that the collector took; that it did not, or for which there was no room |
-//! | `tercet_receives_standing` | receives that wait here at empty queues, for a send to take them along |
 //! | `tercet_disk_free_bytes`, `tercet_disk_sends_refused` | the disk of the data; 1 while sends are refused for it |
 //! | `tercet_tls_certificate_expires_seconds{of}`, `tercet_tls_renewed_total`, `tercet_tls_trouble` | with certificates: seconds to the end of the `node`'s and of its `authority`'s; new ones taken; 1 while the newest files are not good |
 //! | `tercet_tls_refused_total{door}` | connections that were sent away for want of a good certificate |
@@ -35,7 +34,6 @@ pub(super) fn render(node: &Node) -> String {
     line(&mut page, "tercet_fsync_total", "", count);
     line(&mut page, "tercet_fsync_us", "quantile=\"0.5\"", p50);
     line(&mut page, "tercet_fsync_us", "quantile=\"0.99\"", p99);
-    line(&mut page, "tercet_receives_standing", "", node.standings().count() as u64);
     line(&mut page, "tercet_disk_free_bytes", "", node.replica().disk().0);
     line(&mut page, "tercet_disk_sends_refused", "", u64::from(node.room_to_send().is_err()));
     if let Some(spans) = proto::traces::counts() {
