@@ -36,7 +36,7 @@ fn real_nodes_are_replaced_by_a_newer_release_beside_a_load_and_none_goes_back()
     let cluster = LocalCluster::start(false);
     let mut load = Command::new(binary("cluster"));
     load.args(["chaos", "work", "--secs", "600", "--messages", "1001", "--rate", "2000", "-o", "json", "--dir"]);
-    let load = load.arg(cluster.path()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the load starts");
+    let load = load.arg(cluster.path()).stdout(Stdio::piped()).spawn().expect("the load starts");
     for node in ["1", "2", "3"] {
         assert!(formats(&cluster).iter().all(|format| *format == 1), "not all nodes know more");
         cluster.must(&["kill", node]);
