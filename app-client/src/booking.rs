@@ -61,20 +61,31 @@ pub async fn book(doors: &Doors, within: Duration, transfer: &Transfer) -> Resul
     reply.await.map(|reply| Booked { journal: reply.journal, is_under_way: reply.under_way })
 }
 
-/// Has 1 to 8192 transfers booked in one call, each or not by itself. In their order: booked, or the refusal's number.
+/// What became of each transfer of a call, in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Results {
+    /// Booked, or the refusal's number.
+    pub each: Vec<Result<Booked, u16>>,
+    /// An attempt of the call before this answer was unknown, and may be booked yet: a refusal may be to its repeat alone.
+    pub may_have_happened: bool,
+}
+
+/// Has 1 to 8192 transfers booked in one call, each or not by itself.
 ///
 /// Errors: [`Miss`], of the call; after `Unknown` all of them may be booked yet: ask again under the same ids.
 pub async fn book_batch<'a>(
     doors: &Doors,
     within: Duration,
     transfers: impl ExactSizeIterator<Item = &'a Transfer>,
-) -> Result<Vec<Result<Booked, u16>>, Miss> {
+) -> Result<Results, Miss> {
     let count = transfers.len();
     let packed = Bytes::from(packed::write(transfers));
-    let reply = doors.call(within, |channel| {
+    let reply = doors.call_noted(within, |channel| {
         let request = BatchRequest { packed: packed.clone(), ..BatchRequest::default() };
         async move { LedgerClient::new(channel).batch(request).await }
     });
     let strange = || Miss::Unknown { reason: "a reply to another batch".to_owned() };
-    packed::read(&reply.await?.packed, count).ok_or_else(strange)
+    let (reply, may_have_happened) = reply.await?;
+    let each = packed::read(&reply.packed, count).ok_or_else(strange)?;
+    Ok(Results { each, may_have_happened })
 }

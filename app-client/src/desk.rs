@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  callers ──transfer──> waiting ──what came while some calls were under way──> Batch ──> each caller's result
-//!                                        one that was refused: a call of its own ─────────^
+//!                     one that was refused, or whose shared call failed: a call of its own ─^
 //! ```
 //!
 //! Why: a call costs both sides several times what the booking of a transfer costs. No timer: a lone transfer goes at once.
@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::booking::{Booked, Transfer, book, book_batch};
+use crate::booking::{Booked, Results, Transfer, book, book_batch};
 use crate::doors::{Doors, Miss};
-use crate::limits::{CALLS_UNDER_WAY_MAX, TRANSFERS_PER_CALL_MAX, TRANSFERS_WAITING_MAX};
+use crate::limits::{ATTEMPT_MAX, CALLS_UNDER_WAY_MAX, OWN_CALLS_MAX, TRANSFERS_PER_CALL_MAX, TRANSFERS_WAITING_MAX};
 
 /// A transfer on its way.
 struct Asked {
@@ -51,6 +51,7 @@ impl Desk {
 
 async fn gather(doors: Arc<Doors>, within: Duration, mut asked: mpsc::Receiver<Asked>) {
     let under_way = Arc::new(Semaphore::new(CALLS_UNDER_WAY_MAX));
+    let clerk = Arc::new(Clerk { doors, within, own_calls: Semaphore::new(OWN_CALLS_MAX) });
     while let Some(first) = asked.recv().await {
         let Ok(place) = Arc::clone(&under_way).acquire_owned().await else { return };
         let mut batch = vec![first];
@@ -62,30 +63,55 @@ async fn gather(doors: Arc<Doors>, within: Duration, mut asked: mpsc::Receiver<A
         // Who has given up before anything happened is not asked for.
         batch.retain(|asked| !asked.answer.is_closed());
         if !batch.is_empty() {
-            tokio::spawn(call(Arc::clone(&doors), within, batch, place));
+            tokio::spawn(Arc::clone(&clerk).call(batch, place));
         }
     }
 }
 
-async fn call(doors: Arc<Doors>, within: Duration, batch: Vec<Asked>, place: OwnedSemaphorePermit) {
-    let results = book_batch(&doors, within, batch.iter().map(|asked| &asked.transfer)).await;
-    drop(place);
-    let results = match results {
-        Ok(results) => results,
-        Err(miss) => {
-            // A caller that went away needs no answer, here and below.
-            batch.into_iter().for_each(|asked| drop(asked.answer.send(Err(miss.clone()))));
-            return;
+/// Who makes the calls of a desk.
+struct Clerk {
+    doors: Arc<Doors>,
+    within: Duration,
+    own_calls: Semaphore,
+}
+
+impl Clerk {
+    /// One call for all of `batch`. Who is refused, or shares a call that failed, is asked for by a call of his own.
+    async fn call(self: Arc<Self>, batch: Vec<Asked>, place: OwnedSemaphorePermit) {
+        let attempt = self.within.min(ATTEMPT_MAX);
+        let results = book_batch(&self.doors, attempt, batch.iter().map(|asked| &asked.transfer)).await;
+        drop(place);
+        let (each, may_have_happened) = match results {
+            Ok(Results { each, may_have_happened }) => (each, may_have_happened),
+            // One group without a leader makes the whole call unknown: it shall not decide over the others.
+            Err(_) => (vec![Err(0); batch.len()], true),
+        };
+        for (asked, result) in batch.into_iter().zip(each) {
+            if let Ok(booked) = result {
+                // A caller that went away needs no answer.
+                let _ = asked.answer.send(Ok(booked));
+            } else {
+                tokio::spawn(Arc::clone(&self).call_alone(asked, may_have_happened));
+            }
         }
-    };
-    for (asked, result) in batch.into_iter().zip(results) {
-        let doors = Arc::clone(&doors);
-        match result {
-            Ok(booked) => drop(asked.answer.send(Ok(booked))),
-            Err(_) => drop(tokio::spawn(async move {
-                let told = book(&doors, within, &asked.transfer).await;
-                drop(asked.answer.send(told));
-            })),
-        }
+    }
+
+    async fn call_alone(self: Arc<Self>, asked: Asked, may_have_happened: bool) {
+        let Asked { transfer, mut answer } = asked;
+        let booking = async {
+            let _place = self.own_calls.acquire().await;
+            book(&self.doors, self.within, &transfer).await
+        };
+        let told = tokio::select! {
+            () = answer.closed() => return,
+            told = booking => told,
+        };
+        let told = told.map_err(|miss| match miss {
+            Miss::Refused { number, text, may_have_happened: may } => {
+                Miss::Refused { number, text, may_have_happened: may || may_have_happened }
+            }
+            miss @ Miss::Unknown { .. } => miss,
+        });
+        let _ = answer.send(told);
     }
 }

@@ -17,9 +17,9 @@ use crate::limits::{ATTEMPT_MAX, PAUSE_FIRST, PAUSE_MAX};
 /// How a call ended without an answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Miss {
-    #[error("refused ({number}): {text}")]
     /// A "no", for good. `may_have_happened`: an earlier attempt of the call was unknown, and the "no" may be to its
     /// repeat alone.
+    #[error("refused ({number}): {text}")]
     Refused {
         /// The refusal's number.
         number: u16,
@@ -28,8 +28,8 @@ pub enum Miss {
         /// Whether an attempt before it was unknown.
         may_have_happened: bool,
     },
-    #[error("unknown: {reason}")]
     /// Time ran out before the outcome was known.
+    #[error("unknown: {reason}")]
     Unknown {
         /// What the last attempt said.
         reason: String,
@@ -66,6 +66,16 @@ impl Doors {
         A: Fn(Channel) -> F,
         F: Future<Output = Result<Response<R>, Status>>,
     {
+        Ok(self.call_noted(within, attempt).await?.0)
+    }
+
+    /// As [`Self::call`]; says too whether an attempt before the answer was unknown, so that what the answer refuses may have
+    /// happened.
+    pub(crate) async fn call_noted<R, A, F>(&self, within: Duration, attempt: A) -> Result<(R, bool), Miss>
+    where
+        A: Fn(Channel) -> F,
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
         let until = Instant::now() + within;
         let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX);
         let mut told: Option<String> = None;
@@ -74,7 +84,7 @@ impl Doors {
             let channel = told.take().and_then(|leader| self.at(&leader)).unwrap_or_else(|| self.here());
             let attempt_until = until.min(Instant::now() + ATTEMPT_MAX);
             let (hint, reason) = match timeout_at(attempt_until, attempt(channel)).await {
-                Ok(Ok(reply)) => return Ok(reply.into_inner()),
+                Ok(Ok(reply)) => return Ok((reply.into_inner(), may_have_happened)),
                 Ok(Err(status)) => match outcome_of(&status) {
                     Outcome::Refused { number } => {
                         return Err(Miss::Refused { number, text: status.message().to_owned(), may_have_happened });

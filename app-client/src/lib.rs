@@ -14,7 +14,7 @@ mod doors;
 mod limits;
 mod packed;
 
-pub use booking::{Booked, Id, Transfer, book, book_batch};
+pub use booking::{Booked, Id, Results, Transfer, book, book_batch};
 pub use desk::Desk;
 pub use doors::{Doors, Miss, NoDoors};
 pub use limits::ATTEMPT_MAX;

@@ -10,7 +10,9 @@ pub const ATTEMPT_MAX: Duration = Duration::from_secs(3);
 pub(crate) const PAUSE_FIRST: Duration = Duration::from_millis(5);
 pub(crate) const PAUSE_MAX: Duration = Duration::from_millis(200);
 /// Calls of a desk that are under way at the same time; what comes meanwhile shares the next.
-pub(crate) const CALLS_UNDER_WAY_MAX: usize = 4;
+pub(crate) const CALLS_UNDER_WAY_MAX: usize = 2;
+/// Calls for one transfer of a desk that are under way at the same time: of those whose shared call refused them, or failed.
+pub(crate) const OWN_CALLS_MAX: usize = 64;
 /// Transfers of one call, as `ledger.proto` says.
 pub(crate) const TRANSFERS_PER_CALL_MAX: usize = 8192;
 /// Transfers that wait at a desk; beyond it callers wait before it.

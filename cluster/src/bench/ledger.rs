@@ -179,13 +179,16 @@ impl Way {
     /// Has all of them done; says how many were booked.
     async fn book(&self, transfers: &[Transfer]) -> Result<u64, Miss> {
         match (self, transfers) {
-            (Self::Desk(desk), [transfer]) => desk.transfer(*transfer).await.map(|_| 1),
+            (Self::Desk(desk), transfers) => {
+                let booked = transfers.iter().map(|transfer| desk.transfer(*transfer));
+                let booked = futures::future::try_join_all(booked).await?;
+                Ok(u64::try_from(booked.len()).unwrap_or(u64::MAX))
+            }
             (Self::Calls(doors), [transfer]) => book(doors, ATTEMPT_MAX, transfer).await.map(|_| 1),
             (Self::Calls(doors), transfers) => {
                 let results = book_batch(doors, ATTEMPT_MAX, transfers.iter()).await?;
-                Ok(u64::try_from(results.iter().flatten().count()).unwrap_or(u64::MAX))
+                Ok(u64::try_from(results.each.iter().flatten().count()).unwrap_or(u64::MAX))
             }
-            (Self::Desk(_), _) => Ok(0),
         }
     }
 }

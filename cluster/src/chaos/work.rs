@@ -34,7 +34,7 @@ struct Load {
 
 /// Runs the load on a queue of its own. Errors: no queue could be made.
 pub(super) async fn run(work: &Work) -> Result<bool, Error> {
-    let interrupts = interrupts()?;
+    let mut interrupts = interrupts()?;
     let cluster = Folder::open(&work.dir)?.cluster()?;
     let addresses = cluster.addresses(Kind::Queue);
     let connect = || Client::new(ClientConfig::new(addresses.iter().cloned())).map_err(Error::call("queue"));
@@ -55,13 +55,20 @@ pub(super) async fn run(work: &Work) -> Result<bool, Error> {
     for _ in 0..work.consumers {
         consumers.spawn(consume(Arc::clone(&load), connect()?));
     }
-    watch(&load, work, interrupts).await;
+    watch(&load, work, &mut interrupts).await?;
     load.is_sending.store(false, Ordering::Relaxed);
     load.book.lock().stop();
-    producers.join_all().await;
-    let is_dry = drained(&load, &owner, Duration::from_secs(work.drain_secs)).await;
-    load.is_dry.store(true, Ordering::Relaxed);
-    consumers.join_all().await;
+    let settled = async {
+        producers.join_all().await;
+        let is_dry = drained(&load, &owner, Duration::from_secs(work.drain_secs)).await;
+        load.is_dry.store(true, Ordering::Relaxed);
+        consumers.join_all().await;
+        is_dry
+    };
+    let is_dry = tokio::select! {
+        is_dry = settled => is_dry,
+        _ = interrupts.recv() => return Err(Error::Interrupted),
+    };
     let account = load.book.lock().account(is_dry);
     print(&account, work.output);
     if account.holds() {
@@ -72,8 +79,8 @@ pub(super) async fn run(work: &Work) -> Result<bool, Error> {
 }
 
 /// Waits until enough was sent: for long enough, or until whoever runs the faults says that they are over, and then until
-/// as much is acknowledged as was asked for.
-async fn watch(load: &Load, work: &Work, mut interrupts: Signal) {
+/// as much is acknowledged as was asked for. Errors: `Interrupted`, told a second time.
+async fn watch(load: &Load, work: &Work, interrupts: &mut Signal) -> Result<(), Error> {
     let (begun, within, mut progress) = (Instant::now(), Duration::from_secs(work.secs), Progress::new());
     let mut is_over = false;
     loop {
@@ -81,12 +88,16 @@ async fn watch(load: &Load, work: &Work, mut interrupts: Signal) {
         progress.show(&format!("{} s: {acknowledged} acknowledged", begun.elapsed().as_secs()));
         is_over |= begun.elapsed() >= within;
         if is_over && acknowledged >= work.messages {
-            return;
+            return Ok(());
         }
         let left = if is_over { WATCH_EVERY } else { WATCH_EVERY.min(within.saturating_sub(begun.elapsed())) };
         tokio::select! {
             () = sleep(left) => {}
-            _ = interrupts.recv() => is_over = true,
+            _ = interrupts.recv() => {
+                if std::mem::replace(&mut is_over, true) {
+                    return Err(Error::Interrupted);
+                }
+            }
         }
     }
 }

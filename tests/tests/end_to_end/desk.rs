@@ -109,7 +109,7 @@ async fn transfers_that_share_calls_are_booked_once_each_though_the_leader_dies(
         (transfer(2_003, 1, 2, 7), None),
     ];
     let many = book_batch(&doors, DEADLINE, table.iter().map(|(transfer, _)| transfer)).await.expect("it is answered");
-    for ((transfer, refusal), result) in table.iter().zip(many) {
+    for ((transfer, refusal), result) in table.iter().zip(many.each) {
         assert_eq!(result.err(), *refusal, "{transfer:?}");
         match (desk.transfer(*transfer).await, refusal) {
             (Ok(Booked { journal, .. }), None) => assert!(journal > 0),

@@ -49,13 +49,11 @@ impl Budget {
         self.take(bytes).then(|| Holding { budget: self.clone(), bytes })
     }
 
-    /// Whether so much is left. Errors: not applied, with a time to come back after.
-    pub(super) fn has_room(&self, bytes: usize) -> Result<(), Status> {
-        if self.held.load(Ordering::Relaxed).saturating_add(bytes) <= self.most {
-            return Ok(());
-        }
+    /// A part of it for an answer that is to be made. Errors: not applied, with a time to come back after.
+    pub(super) fn room(&self, bytes: usize) -> Result<Holding, Status> {
         let hint = Hint { retry_after: Some(RETRY_AFTER), ..Hint::default() };
-        Err(not_applied("too many answers wait for their callers; come back later", hint))
+        let refused = || not_applied("too many answers wait for their callers; come back later", hint);
+        self.hold(bytes).ok_or_else(refused)
     }
 
     fn take(&self, bytes: usize) -> bool {
@@ -153,10 +151,10 @@ mod tests {
     fn a_call_is_not_begun_without_room_for_its_answer() {
         let budget = Budget::new(100);
         let held = budget.hold(60);
-        assert!(budget.has_room(40).is_ok());
-        let refused = budget.has_room(41).expect_err("there is no room");
+        assert!(budget.room(40).is_ok());
+        let Err(refused) = budget.room(41) else { panic!("there is no room") };
         assert!(matches!(outcome_of(&refused), Outcome::NotApplied(Hint { retry_after: Some(_), .. })), "{refused:?}");
         drop(held);
-        assert!(budget.has_room(100).is_ok());
+        assert!(budget.room(100).is_ok());
     }
 }

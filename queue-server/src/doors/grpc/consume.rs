@@ -105,9 +105,6 @@ async fn serve(
                 None => return Ok(()),
             }
         }
-        while !replies.has_room() && !replies.is_closed() {
-            tokio::time::sleep(ROOM_PAUSE).await;
-        }
         let mut received = Box::pin(receive::receive(node, grant.ask()?));
         // How the client ended its side, once it has.
         let mut end = None;

@@ -38,9 +38,8 @@ use crate::doors::limits::{GRPC_ANSWER_BYTES_MAX, GRPC_CALL_MAX, GRPC_HELD_BYTES
 
 /// Calls that last as long as their clients like.
 const STREAMS: [&str; 2] = ["/tercet.queue.v1.Queue/Consume", "/tercet.queue.v1.Queue/Exchange"];
-/// Calls whose answers may be large: without room for one they are not begun.
-const LARGE_ANSWERS: [&str; 3] =
-    ["/tercet.queue.v1.Queue/Peek", "/tercet.queue.v1.Queue/QueryHalf", "/tercet.queue.v1.Queue/Receive"];
+/// The call that reads many bodies and changes nothing: without room for its answer it is not begun.
+const PEEK: &str = "/tercet.queue.v1.Queue/Peek";
 /// A caller whose proof is older than this process signs a new one and comes back after this.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
@@ -178,14 +177,15 @@ pub(super) async fn enter(State(entrance): State<Arc<Entrance>>, mut request: Ht
     if STREAMS.contains(&request.uri().path()) {
         return next.run(request).await;
     }
-    if LARGE_ANSWERS.contains(&request.uri().path())
-        && let Err(status) = entrance.answers.has_room(WIRE_BYTES_MAX)
-    {
-        return status.into_http();
-    }
+    let room = match (request.uri().path() == PEEK).then(|| entrance.answers.room(WIRE_BYTES_MAX)).transpose() {
+        Ok(room) => room,
+        Err(status) => return status.into_http(),
+    };
     let request = request.map(|body| axum::body::Body::new(Metered::new(body, &entrance.budget)));
     let span = follow(door(request.headers()), "queue.call", Kind::Server).called(request.uri().path());
     let answered = tokio::time::timeout(GRPC_CALL_MAX, span.within(next.run(request))).await;
+    // From here on the answer is counted as large as it is.
+    drop(room);
     match answered {
         Ok(response) => held::keep(response, &entrance.answers).await,
         Err(_) => unknown("the call was not whole, or not answered, in time", Hint::default()).into_http(),

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use futures::stream::{BoxStream, FuturesUnordered};
 use futures::{FutureExt as _, StreamExt as _};
-use proto::limits::WIRE_BYTES_MAX;
 use proto::outcome::{Hint, failure_of, unknown};
 use proto::queue::v1::exchange_reply::Outcome;
 use proto::queue::v1::exchange_request::Call;
@@ -35,13 +34,13 @@ pub(super) fn exchange(
     requests: Streaming<ExchangeRequest>,
 ) -> BoxStream<'static, Result<ExchangeReply, Status>> {
     let (replies, stream) = outbox(answers, REPLIES_WAITING_MAX);
-    tokio::spawn(serve(node, (caller, answers.clone()), requests, replies));
+    tokio::spawn(serve(node, caller, requests, replies));
     stream
 }
 
 async fn serve(
     node: Arc<Node>,
-    (caller, answers): (Caller, Budget),
+    caller: Caller,
     mut requests: Streaming<ExchangeRequest>,
     mut replies: Outbox<ExchangeReply>,
 ) {
@@ -58,7 +57,7 @@ async fn serve(
             }
             request = requests.next(), if is_open && under_way.len() < CALLS_MAX => match request {
                 Some(Ok(request)) => {
-                    let mut call = Box::pin(answer(Arc::clone(&node), (caller.clone(), answers.clone()), request));
+                    let mut call = Box::pin(answer(Arc::clone(&node), caller.clone(), request));
                     // The first poll hands the command to the road: here, in the order of the stream.
                     match (&mut call).now_or_never() {
                         Some(reply) => {
@@ -93,26 +92,23 @@ async fn say(replies: &mut Outbox<ExchangeReply>, reply: ExchangeReply) -> Resul
     }
 }
 
-async fn answer(node: Arc<Node>, who: (Caller, Budget), request: ExchangeRequest) -> ExchangeReply {
+async fn answer(node: Arc<Node>, caller: Caller, request: ExchangeRequest) -> ExchangeReply {
     let name = match &request.call {
         Some(Call::Ack(_)) => "queue.ack",
         Some(Call::Extend(_)) => "queue.extend",
         Some(Call::Release(_)) => "queue.release",
         // Each message has a header of its own.
-        Some(Call::Send(_) | Call::Receive(_)) | None => return answer_call(&node, &who, request).await,
+        Some(Call::Send(_) | Call::Receive(_)) | None => return answer_call(&node, &caller, request).await,
     };
     let span = follow(Given::read(&request.traceparent), name, Kind::Server);
-    span.within(answer_call(&node, &who, request)).await
+    span.within(answer_call(&node, &caller, request)).await
 }
 
-async fn answer_call(node: &Node, (caller, answers): &(Caller, Budget), request: ExchangeRequest) -> ExchangeReply {
+async fn answer_call(node: &Node, caller: &Caller, request: ExchangeRequest) -> ExchangeReply {
     let admitted = request.call.as_ref().map_or(Ok(()), |call| may(caller, call));
     let outcome = match request.call.filter(|_| admitted.is_ok()) {
         Some(Call::Send(call)) => send::send(node, call).await.map(Outcome::Send),
-        Some(Call::Receive(call)) => match answers.has_room(WIRE_BYTES_MAX) {
-            Ok(()) => receive::receive(node, call).await.map(Outcome::Receive),
-            Err(status) => Err(status),
-        },
+        Some(Call::Receive(call)) => receive::receive(node, call).await.map(Outcome::Receive),
         Some(Call::Ack(call)) => settle::ack(node, call).await.map(Outcome::Ack),
         Some(Call::Extend(call)) => settle::extend(node, call).await.map(Outcome::Extend),
         Some(Call::Release(call)) => settle::release(node, call).await.map(Outcome::Release),

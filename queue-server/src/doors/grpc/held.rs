@@ -21,7 +21,6 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use hyper::body::{Body as _, Frame};
 use parking_lot::Mutex;
-use proto::limits::WIRE_BYTES_MAX;
 use proto::outcome::{Hint, unknown};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -183,11 +182,6 @@ impl<T> Outbox<T> {
     /// Ends the stream. A client that is gone does not want to know why.
     pub(super) async fn end(&self, status: Status) {
         let _ = timeout(STALL_MAX, self.slots.send(Err(status))).await;
-    }
-
-    /// Whether there is room for a large reply.
-    pub(super) fn has_room(&self) -> bool {
-        self.answers.has_room(WIRE_BYTES_MAX).is_ok()
     }
 
     /// Whether nobody reads any more.
