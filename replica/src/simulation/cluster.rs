@@ -1,4 +1,4 @@
-//! A cluster of simulated nodes with one group, and the faults that can be done to it.
+//! A cluster of simulated nodes with one group, the faults that can be done to it, and the changes of its members.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,30 +6,47 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
-use machine::{Delivery, GroupId, Machine, RequestId, System};
+use machine::{GroupId, Machine, RequestId};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::broken::{BreakableLog, BreakableRows};
+use super::mail::Mail;
 use super::weather::{Weather, WeatherTransport};
 use crate::clock::WallClock;
 use crate::errors::StartError;
-use crate::group::{Addressee, Applied, Group, GroupControl as _, GroupSetup, ProposeError, ReadError, View};
+use crate::group::{
+    Addressee, Applied, Group, GroupControl as _, GroupSetup, MemberChange, MemberError, ProposeError, ReadError, View,
+};
 use crate::identity::Knowledge;
 use crate::log::{GroupLog, MemoryDisk, MemoryLog};
 use crate::net::Switchboard;
 use crate::process::Timers;
 use crate::state::MemoryRows;
 
-/// The group of the simulation.
-const GROUP: GroupId = GroupId(1);
 /// What the nodes' clocks show at the start of a run.
 const EPOCH_MS: i64 = 1_700_000_000_000;
 
+/// What a cluster is made from.
+pub struct Plan {
+    /// Its group.
+    pub group: GroupId,
+    /// What its weather draws from.
+    pub seed: u64,
+    /// Nodes 1 to this are its first members.
+    pub members: u64,
+    /// So many blank nodes stand beside them, off, until they are started and made members.
+    pub spares: u64,
+    /// The ways to and from other clusters.
+    pub mail: Arc<Mail>,
+}
+
 /// Nodes 1 to 3 (or as many as are asked for), each with a disk and a clock that outlive its boots.
 pub struct SimulatedCluster<M: Machine> {
+    group: GroupId,
+    members: u64,
+    mail: Arc<Mail>,
     weather: Arc<Weather>,
     nodes: BTreeMap<u64, Node<M>>,
     started: Instant,
@@ -44,18 +61,15 @@ struct Node<M: Machine> {
     running: Mutex<Option<Group<M>>>,
 }
 
-/// The simulation has one group: its records lead nowhere.
-struct Nowhere;
-
-impl Addressee for Nowhere {
-    fn deliver(&self, target: GroupId, _: System) -> BoxFuture<'_, Result<Delivery, String>> {
-        Box::pin(async move { Err(format!("group {} does not exist", target.0)) })
-    }
-}
-
 impl<M: Machine> SimulatedCluster<M> {
-    /// Boots `count` new nodes and waits until one of them leads. Errors: a node does not start.
+    /// A cluster of `count` nodes with group 1, alone in the world. Errors: a node does not start.
     pub async fn start(seed: u64, count: u64) -> Result<Self, StartError> {
+        let mail = Arc::new(Mail::new(seed));
+        Self::start_as(Plan { group: GroupId(1), seed, members: count, spares: 0, mail }).await
+    }
+
+    /// Boots the first members and waits until one of them leads. Errors: a node does not start.
+    pub async fn start_as(plan: Plan) -> Result<Self, StartError> {
         let node = || Node {
             disk: Arc::default(),
             is_log_broken: Arc::default(),
@@ -65,11 +79,14 @@ impl<M: Machine> SimulatedCluster<M> {
             running: Mutex::new(None),
         };
         let cluster = Self {
-            weather: Arc::new(Weather::new(seed)),
-            nodes: (1..=count).map(|id| (id, node())).collect(),
+            group: plan.group,
+            members: plan.members,
+            mail: plan.mail,
+            weather: Arc::new(Weather::new(plan.seed)),
+            nodes: (1..=plan.members + plan.spares).map(|id| (id, node())).collect(),
             started: Instant::now(),
         };
-        futures::future::try_join_all(cluster.nodes.keys().map(|node| cluster.restart(*node))).await?;
+        futures::future::try_join_all((1..=plan.members).map(|node| cluster.restart(node))).await?;
         while cluster.leader().is_none() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -123,6 +140,7 @@ impl<M: Machine> SimulatedCluster<M> {
         let Some(at) = self.nodes.get(&node) else { return };
         let Some(group) = at.running.lock().take() else { return };
         cut_power(&at.disk);
+        self.mail.move_out(self.group, node);
         self.weather.disconnect(node, is_silent);
         group.shutdown().await;
     }
@@ -175,23 +193,24 @@ impl<M: Machine> SimulatedCluster<M> {
         let wall: WallClock = Arc::new(move || shown(started, clock_ms.load(Ordering::Relaxed)));
         let inner = MemoryLog::open(Arc::clone(&at.disk), move || weather.sync_time());
         let engine = Arc::new(BreakableLog { inner, is_broken: Arc::clone(&at.is_log_broken) });
-        let log = GroupLog::open(GROUP, engine).map_err(|error| StartError::damaged(GROUP, &error))?;
+        let log = GroupLog::open(self.group, engine).map_err(|error| StartError::damaged(self.group, &error))?;
         let setup = GroupSetup {
-            id: GROUP,
+            id: self.group,
             node,
-            members: self.nodes.keys().map(|node| (*node, node.to_string())).collect(),
+            members: (1..=self.members).map(|node| (node, node.to_string())).collect(),
             timers: Timers::default(),
             log,
             rows: Arc::new(BreakableRows { inner: MemoryRows::default(), is_broken: Arc::clone(&at.are_rows_broken) }),
             transport: Arc::new(WeatherTransport { node, weather: Arc::clone(&self.weather) }),
             switchboard,
-            addressee: Arc::new(Nowhere),
+            addressee: Arc::clone(&self.mail) as Arc<dyn Addressee>,
             wall,
             knowledge: Knowledge::latest(),
             failed: at.failed.clone(),
         };
         match setup.open().await {
             Ok(group) => {
+                self.mail.move_in(self.group, node, Arc::new(group.clone()));
                 *at.running.lock() = Some(group);
                 Ok(())
             }
@@ -223,6 +242,18 @@ impl<M: Machine> SimulatedCluster<M> {
     /// Asks the leader of a node to hand over its lead. Errors: text.
     pub async fn transfer_leader(&self, node: u64) -> Result<(), String> {
         self.group(node).ok_or("the node is down")?.transfer_leader(None).await
+    }
+
+    /// Asks whoever leads for a change of the members. Errors: [`MemberError`].
+    pub async fn change_member(&self, change: MemberChange) -> Result<(), MemberError> {
+        let leader = self.leader().and_then(|leader| self.group(leader));
+        leader.ok_or(MemberError::NotLeader)?.change_member(change).await
+    }
+
+    /// The address of a node, for [`Self::change_member`].
+    #[must_use]
+    pub fn address(node: u64) -> String {
+        node.to_string()
     }
 
     /// Proposes through `node` to whichever node leads. Errors: [`ProposeError`]; `NotApplied` if the node is down.

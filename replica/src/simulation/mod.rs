@@ -1,9 +1,10 @@
-//! Three nodes in one process, with time, net and disks that obey a seed: where faults are played and laws are shown.
+//! Whole clusters in one process, with time, net and disks that obey a seed: where faults are played and laws are shown.
 //!
 //! ```text
 //!  SimulatedCluster ─┬─ node 1: Group<M> ─ MemoryLog on a MemoryDisk, MemoryRows (both can break), a wall clock
 //!                    ├─ node 2 …
-//!                    └─ Weather: delay, loss, one-way partitions  (a Transport between the switchboards)
+//!                    ├─ Weather: delay, loss, one-way partitions  (a Transport between the switchboards)
+//!                    └─ Mail: the courier's way to other clusters
 //! ```
 //!
 //! Why: a fault at the wrong moment cannot be waited for; with time that jumps to the next event an evening of faults
@@ -16,7 +17,9 @@
 
 mod broken;
 mod cluster;
+mod mail;
 mod weather;
 
-pub use cluster::SimulatedCluster;
+pub use cluster::{Plan, SimulatedCluster};
+pub use mail::Mail;
 pub use weather::Weather;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::history::Span;
 use crate::play::Run;
+use crate::stage::NODES;
 
 /// How long one attempt waits for its answer.
 const CALL: Duration = Duration::from_millis(1_500);
@@ -51,8 +52,8 @@ impl Caller {
                 self.open(run).await;
             } else {
                 let request = RequestId { session: self.session, sequence: self.next };
-                let node = self.dice.random_range(1..=3);
-                match run.cluster.propose(node, request, command, CALL).await {
+                let node = self.dice.random_range(NODES);
+                match run.stage.cluster.propose(node, request, command, CALL).await {
                     Ok(applied) => {
                         self.next += 1;
                         let to = applied.receipt.index;
@@ -85,7 +86,7 @@ impl Caller {
     }
 
     async fn open(&mut self, run: &Run) {
-        let Some(group) = run.cluster.leader().and_then(|leader| run.cluster.group(leader)) else { return };
+        let Some(group) = run.stage.cluster.leader().and_then(|leader| run.stage.cluster.group(leader)) else { return };
         let until = Instant::now() + CALL;
         if let Ok(Ok(session)) = tokio::time::timeout_at(until, group.open_session()).await {
             self.session = session;

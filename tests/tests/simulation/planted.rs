@@ -49,10 +49,10 @@ fn a_majority_of_disks_that_forget_is_seen() {
     let forget = async |run: &Run, _: &mut StdRng| {
         tokio::time::sleep(Duration::from_secs(4)).await;
         for node in 1..=3 {
-            run.cluster.kill(node).await;
+            run.stage.cluster.kill(node).await;
         }
         for node in 1..=3 {
-            run.cluster.forget(node, 40);
+            run.stage.cluster.forget(node, 40);
         }
     };
     let broken = in_simulated_time(9, play(9, SHORT, forget)).expect_err("all disks forgot and no law was broken");

@@ -1,29 +1,29 @@
 //! One run: a cluster, its clients, a storm, then calm in which progress is demanded, then the laws.
 
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use machine::TimestampMs;
+use machine::{GroupId, TimestampMs};
 use parking_lot::Mutex;
 use queue_core::{Attributes, Command, Counts, DeadLetterCount, DeadLetterPolicy, MessageId, QueueId, Reply};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use replica::simulation::SimulatedCluster;
+use replica::simulation::Mail;
 use tokio::time::Instant;
 
 use crate::caller::Caller;
 use crate::clients::{acknowledge, consume, produce, receive};
 use crate::history::{History, Line, Number};
 use crate::laws;
+use crate::stage::Stage;
 use crate::subject::Subject;
 
 const PRODUCERS: u64 = 2;
 const CONSUMERS: u64 = 3;
 /// After everything was healed, what must come comes within this.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// A write is synced, or has failed, within this.
-const LAST_FAILURES: Duration = Duration::from_secs(1);
 const READ_MAX: Duration = Duration::from_secs(1);
 /// Machine time may be ahead of true time by no more than the slew of a run.
 const TIME_OFF_MAX_MS: u64 = 15_000;
@@ -34,7 +34,7 @@ const TRIES_MAX: u32 = 2;
 
 /// A run under way.
 pub(crate) struct Run {
-    pub(crate) cluster: SimulatedCluster<Subject>,
+    pub(crate) stage: Stage<Subject>,
     pub(crate) history: Mutex<History>,
     queues: Mutex<Vec<(Line, QueueId)>>,
     is_calm: AtomicBool,
@@ -51,6 +51,15 @@ pub(crate) struct Tally {
     pub(crate) delivered: u64,
     pub(crate) dead: u64,
     pub(crate) unknown: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.delivered += other.delivered;
+        self.dead += other.dead;
+        self.unknown += other.unknown;
+    }
 }
 
 impl Run {
@@ -90,13 +99,13 @@ impl Run {
 
     /// Whether some replica believes that a receive would find something.
     pub(crate) fn has_ready(&self, queue: QueueId) -> bool {
-        let groups = self.cluster.running().into_iter().filter_map(|node| self.cluster.group(node));
+        let groups = self.stage.cluster.running().into_iter().filter_map(|node| self.stage.cluster.group(node));
         groups.into_iter().any(|group| group.read_stale(|view| view.machine.queues().has_ready(queue)).unwrap_or(false))
     }
 
     /// What the body of a message says that was delivered at `index`, if a replica that has come so far has it still.
     pub(crate) fn number_of(&self, id: MessageId, index: u64) -> Option<Number> {
-        let groups = self.cluster.running().into_iter().filter_map(|node| self.cluster.group(node));
+        let groups = self.stage.cluster.running().into_iter().filter_map(|node| self.stage.cluster.group(node));
         groups.into_iter().find_map(|group| {
             let body = group.read_stale(|view| (view.index >= index).then(|| view.rows.body(id.body())));
             let body = body.ok()??.ok()??;
@@ -106,39 +115,22 @@ impl Run {
 
     /// Machine time must not run ahead, whatever one clock says.
     pub(crate) fn check_time(&self, stamp: TimestampMs) {
-        let ahead = stamp.0.saturating_sub(self.cluster.true_time_ms());
+        let ahead = stamp.0.saturating_sub(self.stage.cluster.true_time_ms());
         if ahead > TIME_OFF_MAX_MS {
             self.broke(format!("machine time is {ahead} ms ahead"));
         }
     }
 
-    /// Starts a dead node, on a disk that works. Errors are broken laws: nothing else may keep a node from starting.
-    pub(crate) async fn restart(&self, node: u64) {
-        if self.cluster.group(node).is_none() {
-            self.cluster.mend(node);
-        }
-        if let Err(error) = self.cluster.restart(node).await {
-            self.broke(format!("node {node} does not start again: {error}"));
-        }
-    }
-
     async fn heal(&self, patience: Duration) {
-        let weather = self.cluster.weather();
-        weather.heal();
-        weather.change(2_000, 0);
-        weather.change_disks(100..3_000);
-        self.cluster.set_clocks();
-        (1..=3).for_each(|node| self.cluster.mend(node));
-        // A write that began on a broken disk fails yet.
-        tokio::time::sleep(LAST_FAILURES).await;
-        for node in 1..=3 {
-            if self.cluster.failed(node).is_some() {
-                self.cluster.kill(node).await;
-            }
-            self.restart(node).await;
+        if let Err(broken) = self.stage.heal().await {
+            self.broke(broken);
         }
-        *self.until.lock() = Some(Instant::now() + patience);
+        let until = Instant::now() + patience;
+        *self.until.lock() = Some(until);
         self.is_calm.store(true, Ordering::Relaxed);
+        if let Err(broken) = self.stage.finish_replacement(until).await {
+            self.broke(broken);
+        }
     }
 
     async fn create_queues(&self, caller: &mut Caller) {
@@ -163,9 +155,10 @@ impl Run {
     }
 
     async fn counts(&self, line: Line) -> Option<Counts> {
-        let leader = self.cluster.leader()?;
+        let leader = self.stage.cluster.leader()?;
         let queue = self.queue(line);
-        let read = self.cluster.read(leader, |view| view.machine.queues().status(queue).map(|status| status.counts));
+        let read =
+            self.stage.cluster.read(leader, |view| view.machine.queues().status(queue).map(|status| status.counts));
         tokio::time::timeout(READ_MAX, read).await.ok()?.ok()?
     }
 
@@ -191,19 +184,6 @@ impl Run {
             }
         }
     }
-
-    async fn demand_equal_replicas(&self) {
-        loop {
-            let hashes = self.cluster.state_hashes();
-            if hashes.len() == 3 && hashes.iter().all(|hash| *hash == hashes[0]) {
-                return;
-            }
-            if self.is_too_late() {
-                return self.broke(format!("the replicas differ: {hashes:?}"));
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
 }
 
 /// Plays `seed`: what must come after the storm comes within `patience`. Errors: every law that was broken.
@@ -212,9 +192,9 @@ pub(crate) async fn play(
     patience: Duration,
     storm: impl AsyncFnOnce(&Run, &mut StdRng),
 ) -> Result<Tally, String> {
-    let cluster = SimulatedCluster::start(seed, 3).await.map_err(|error| error.to_string())?;
+    let stage = Stage::open(GroupId(1), seed, Arc::new(Mail::new(seed))).await?;
     let run = Arc::new(Run {
-        cluster,
+        stage,
         history: Mutex::default(),
         queues: Mutex::default(),
         is_calm: AtomicBool::new(false),
@@ -237,10 +217,11 @@ pub(crate) async fn play(
         client.await.map_err(|error| format!("a client fell: {error}"))?;
     }
     run.drain(&mut owner).await;
-    run.demand_equal_replicas().await;
-    for node in 1..=3 {
-        run.cluster.kill(node).await;
+    let until = run.until.lock().unwrap_or_else(Instant::now);
+    if let Err(broken) = run.stage.demand_equal_replicas(until).await {
+        run.broke(broken);
     }
+    run.stage.close().await;
     let history = std::mem::take(&mut *run.history.lock());
     laws::judge(&history)
 }

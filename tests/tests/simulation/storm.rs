@@ -4,30 +4,33 @@
 
 use std::time::Duration;
 
+use machine::Machine;
 use rand::Rng as _;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
 
 use crate::play::Run;
+use crate::stage::{MEMBERS, Stage};
 
 /// How long it lasts, in simulated time.
-const STORM: Duration = Duration::from_secs(12);
+pub(crate) const STORM: Duration = Duration::from_secs(12);
 /// How long still air lasts.
-const STILL: Duration = Duration::from_secs(5);
+pub(crate) const STILL: Duration = Duration::from_secs(5);
 const HOUR_MS: i64 = 3_600_000;
 
 /// Kinds of faults, and of their ends.
-const FAULTS: u32 = 18;
+const FAULTS: u32 = 19;
 
 /// A storm of everything.
 pub(crate) async fn of_faults(run: &Run, dice: &mut StdRng) {
     let until = Instant::now() + STORM;
-    let wrong_clock = dice.random_range(1..=3);
+    let wrong_clock = dice.random_range(1..=MEMBERS);
     while Instant::now() < until {
         let pause = if dice.random_range(0..4) == 0 { 2_000 } else { dice.random_range(50..700) };
         tokio::time::sleep(Duration::from_millis(pause)).await;
-        bury(run).await;
-        fault(run, dice, wrong_clock).await;
+        if let Err(broken) = fault(&run.stage, dice, wrong_clock).await {
+            run.broke(broken);
+        }
     }
 }
 
@@ -36,26 +39,18 @@ pub(crate) async fn of_nothing(_: &Run, _: &mut StdRng) {
     tokio::time::sleep(STILL).await;
 }
 
-/// A process that says it has failed ends.
-async fn bury(run: &Run) {
-    for node in 1..=3 {
-        if run.cluster.failed(node).is_some() {
-            run.cluster.kill(node).await;
-        }
-    }
-}
-
-/// One fault, or the end of one.
-async fn fault(run: &Run, dice: &mut StdRng, wrong_clock: u64) {
-    let (node, other) = (dice.random_range(1..=3), dice.random_range(1..=3));
-    let (cluster, weather) = (&run.cluster, run.cluster.weather());
+/// One fault, or the end of one. Only the clock of `wrong_clock` is ever wrong. Errors: a node does not start again.
+pub(crate) async fn fault<M: Machine>(stage: &Stage<M>, dice: &mut StdRng, wrong_clock: u64) -> Result<(), String> {
+    stage.bury().await;
+    let (node, other) = (stage.any(dice), stage.any(dice));
+    let (cluster, weather) = (&stage.cluster, stage.cluster.weather());
     match dice.random_range(0..FAULTS) {
         0 => cluster.kill(node).await,
         1 => cluster.lose(node).await,
         2 => cluster.kill(cluster.leader().unwrap_or(node)).await,
         3 => cluster.tear(node, dice.random_range(0..=100)).await,
         4 => cluster.tear(cluster.leader().unwrap_or(node), dice.random_range(0..=100)).await,
-        5..=8 => run.restart(node).await,
+        5..=8 => stage.restart(node).await?,
         9 => weather.cut(node, other),
         10 => {
             weather.cut(node, other);
@@ -63,8 +58,8 @@ async fn fault(run: &Run, dice: &mut StdRng, wrong_clock: u64) {
         }
         11 => {
             // A ring: each node is heard by one of the others only.
-            for from in 1..=3 {
-                weather.cut(from, from % 3 + 1);
+            for from in 1..=MEMBERS {
+                weather.cut(from, from % MEMBERS + 1);
             }
         }
         12 => weather.hang(node),
@@ -75,6 +70,7 @@ async fn fault(run: &Run, dice: &mut StdRng, wrong_clock: u64) {
             weather.change_disks(100..slowest);
         }
         16 => cluster.jump_clock(wrong_clock, dice.random_range(-HOUR_MS..HOUR_MS)),
+        17 => stage.replace(dice.random_range(1..=MEMBERS)).await,
         _ => match dice.random_range(0..3) {
             0 => cluster.break_log(node),
             1 => cluster.break_rows(node),
@@ -84,4 +80,5 @@ async fn fault(run: &Run, dice: &mut StdRng, wrong_clock: u64) {
             }
         },
     }
+    Ok(())
 }
