@@ -66,9 +66,6 @@ pub(crate) enum DoorRefusal {
     /// The order has no refund of that number.
     #[error("no such refund")]
     RefundUnknown = 28,
-    /// The request's body did not come in time.
-    #[error("the request did not come in time")]
-    BodyTooSlow = 30,
 }
 
 /// A "no" for good. Nothing was changed.

@@ -12,17 +12,18 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
-use tls::{Door, Gate};
+use tls::Door;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
 use super::wire::Wire;
 use crate::doors::cmq_http::Slot;
-use crate::doors::limits::{HTTP_HEADER_BYTES_MAX, HTTP_HEADERS_MAX, ROOM};
+use crate::doors::gate::Gate;
+use crate::doors::limits::{HTTP_HEADER_BYTES_MAX, HTTP_HEADERS_MAX};
 
 /// Serves for as long as the process lives.
 pub(crate) async fn serve_http(listener: TcpListener, door: Door, router: Router) {
-    let gate = Gate::new("http", &ROOM);
+    let gate = Gate::new("http");
     while let Some((stream, place)) = gate.next(&listener).await {
         let (door, router) = (door.clone(), router.clone());
         tokio::spawn(async move {

@@ -60,9 +60,6 @@ fn refused_status(number: u16, code: Code) -> StatusCode {
     if number == door(DoorRefusal::BodyTooLarge) {
         return StatusCode::PAYLOAD_TOO_LARGE;
     }
-    if number == door(DoorRefusal::BodyTooSlow) {
-        return StatusCode::REQUEST_TIMEOUT;
-    }
     match code {
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::PermissionDenied => StatusCode::FORBIDDEN,
