@@ -48,12 +48,18 @@ def apps():
 
 
 def ledger_leader():
-    """The node that leads the first group of the ledger."""
-    nodes = json.loads(cluster("status", "-o", "json"))["nodes"]
-    leads = [node["node"] for node in nodes if node["node"] in apps() for group in node["groups"]
-             if group["group"] == 1 and group["role"] == "leader"]
-    must(leads, "the ledger has a leader")
-    return leads[0]
+    """The node that leads the first group of the ledger, once there is one: an election may be under way."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        done = subprocess.run([CLUSTER, "status", "-o", "json", "--dir", str(FOLDER)], capture_output=True, text=True, check=False)
+        # Of a cluster that is not healthy the status says so by its exit code, and is printed all the same.
+        nodes = json.loads(done.stdout)["nodes"] if done.stdout else []
+        leads = [node["node"] for node in nodes if node["node"] in apps() for group in node.get("groups", [])
+                 if group["group"] == 1 and group["role"] == "leader"]
+        if leads:
+            return leads[0]
+        time.sleep(0.1)
+    raise Failed("the ledger has a leader")
 
 
 class Evening:
