@@ -81,13 +81,13 @@ impl Clerk {
         let attempt = self.within.min(ATTEMPT_MAX);
         let results = book_batch(&self.doors, attempt, batch.iter().map(|asked| &asked.transfer)).await;
         drop(place);
-        let (each, may_have_happened) = match results {
-            Ok(Results { each, may_have_happened }) => (each, may_have_happened),
+        let (each, may_have_happened): (Vec<Option<Booked>>, bool) = match results {
+            Ok(Results { each, may_have_happened }) => (each.into_iter().map(Result::ok).collect(), may_have_happened),
             // One group without a leader makes the whole call unknown: it shall not decide over the others.
-            Err(_) => (vec![Err(0); batch.len()], true),
+            Err(_) => (vec![None; batch.len()], true),
         };
-        for (asked, result) in batch.into_iter().zip(each) {
-            if let Ok(booked) = result {
+        for (asked, booked) in batch.into_iter().zip(each) {
+            if let Some(booked) = booked {
                 // A caller that went away needs no answer.
                 let _ = asked.answer.send(Ok(booked));
             } else {

@@ -27,9 +27,9 @@ const FUND_FEN: i64 = 100_000;
 /// The ledger's "insufficient funds".
 const SHORT: u16 = 34;
 /// A condition that does not hold by then will not.
-const DEADLINE: Duration = Duration::from_secs(18);
+const DEADLINE: Duration = Duration::from_secs(30);
 /// How often it is looked whether it holds.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(80);
 
 type Phone = RedPacketClient<Channel>;
 
