@@ -11,8 +11,7 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::doors::{
-    CmqHttp, Console, Entrance, KeyRing, NodeBroker, descriptors, http_router, read_operator, serve_grpc, serve_http,
-    serve_tcp,
+    CmqHttp, Console, Entrance, KeyRing, NodeBroker, http_router, read_operator, serve_grpc, serve_http, serve_tcp,
 };
 use crate::node::Node;
 use crate::push;
@@ -71,7 +70,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let operator = config.operator_key.as_deref().map(read_operator).transpose().map_err(RunError::Config)?;
     let seals = Arc::new(Seals::new(&config).map_err(|error| RunError::Config(error.to_string()))?);
     let trust = push::Trust::new(&config.push_ca).map_err(RunError::Config)?;
-    tracing::debug!(descriptors = descriptors(), "files and connections this process may have");
+    tracing::debug!(descriptors = tls::descriptors(), "files and connections this process may have");
     let grpc = TcpListener::bind(config.grpc).await.map_err(io(format!("listening on {}", config.grpc)))?;
     let http = TcpListener::bind(config.http).await.map_err(io(format!("listening on {}", config.http)))?;
     let tcp = TcpListener::bind(config.tcp).await.map_err(io(format!("listening on {}", config.tcp)))?;

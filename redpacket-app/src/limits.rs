@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use tls::{Patience, Room};
+
 /// A command to a group is repeated until it is answered, at most for this long.
 pub(crate) const COMMAND_DEADLINE: Duration = Duration::from_secs(8);
 /// One attempt of a command; behind it another node may lead.
@@ -187,9 +189,44 @@ pub(crate) const PAYMENT_ATTEMPTS_MAX: u32 = 16;
 pub(crate) const NOTICES_UNDER_WAY_MAX: usize = 16;
 /// How often the operator's switches are read.
 pub(crate) const SWITCHES_EVERY: Duration = Duration::from_secs(1);
+/// Behind the phones' door: connections at once, those of one address among them, and descriptors that are left to the log, the
+/// rows and the other nodes. A stream of news is a connection. What is on this machine is trusted: a proxy speaks for many.
+pub(crate) const HTTP_ROOM: Room = Room {
+    connections_max: 32_768,
+    per_address_max: 1_024,
+    is_own_counted: false,
+    descriptors_kept: DESCRIPTORS_KEPT,
+    part: (3, 4),
+};
+/// Behind the gRPC door, which peers use too.
+pub(crate) const GRPC_ROOM: Room = Room {
+    connections_max: 4_096,
+    per_address_max: 1_024,
+    is_own_counted: false,
+    descriptors_kept: DESCRIPTORS_KEPT,
+    part: (1, 4),
+};
+/// Descriptors that connections leave to the log, the rows and the other nodes.
+const DESCRIPTORS_KEPT: usize = 1_024;
+/// A client that takes nothing for this long is gone.
+const STALL_MAX: Duration = Duration::from_secs(20);
+/// The time of the headers is HTTP's own affair.
+pub(crate) const HTTP_PATIENCE: Patience = Patience { first: None, stall: STALL_MAX };
+/// gRPC: the first bytes of a connection are there within this: HTTP/2's preface.
+pub(crate) const GRPC_PATIENCE: Patience = Patience { first: Some((24, Duration::from_secs(10))), stall: STALL_MAX };
+/// Headers of a phone's request are there within this, from the end of the one before: idle connections end by it too.
+pub(crate) const HTTP_HEADERS_MAX: Duration = Duration::from_secs(20);
+/// Bytes of a request's first line and headers.
+pub(crate) const HTTP_HEADER_BYTES_MAX: usize = 16 * 1024;
+/// A phone's request is whole within this, from its headers on.
+pub(crate) const BODY_MAX: Duration = Duration::from_secs(10);
+/// A gRPC call that is no stream is whole and answered within this: the longest command, and time for a slow line.
+pub(crate) const GRPC_CALL_MAX: Duration = Duration::from_secs(45);
 /// Bytes of a phone's request.
 pub(crate) const REQUEST_BYTES_MAX: usize = 64 * 1024;
 
+const _: () = assert!(LISTENERS_MAX + REQUESTS_UNDER_WAY_MAX < HTTP_ROOM.connections_max);
+const _: () = assert!(GRPC_CALL_MAX.as_millis() > 2 * COMMAND_DEADLINE.as_millis());
 const _: () = assert!(PASSWORDS_WAITING_MAX * 4 < REQUESTS_UNDER_WAY_MAX);
 const _: () =
     assert!(NEWS_ITEMS <= packets::limits::PAGE_ITEMS_MAX && NEWS_CHATS_MAX <= packets::limits::PAGE_ITEMS_MAX);

@@ -12,6 +12,8 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) const HANDSHAKES_MAX: usize = 512;
 /// Of these, handshakes of one address; more are closed at once.
 pub(crate) const HANDSHAKES_PER_ADDRESS_MAX: usize = 64;
+/// Pause after the system refused a connection (no more descriptors), so that it can recover.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections that are made and not yet taken over by a server.
 pub(crate) const CONNECTIONS_WAITING: usize = 64;
 /// Between two lines of a door's log about connections that were sent away.

@@ -7,14 +7,17 @@
 
 use std::time::Duration;
 
-/// Connections at once to one door; who comes later waits in the system's queue.
-pub(crate) const CONNECTIONS_MAX: usize = 4_096;
-/// Connections at once from one address to one door; more are closed at once.
-pub(crate) const CONNECTIONS_PER_ADDRESS_MAX: usize = 1_024;
-/// Descriptors that connections leave to the log, the rows and the other nodes.
-pub(crate) const DESCRIPTORS_KEPT: usize = 1_024;
-/// Pause after the system refused a connection (no more descriptors), so that it can recover.
-pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+use tls::{Patience, Room};
+
+/// What is behind each of the three doors: connections at once, those of one address among them; and descriptors that are
+/// left to the log, the rows and the other nodes.
+pub(crate) const ROOM: Room = Room {
+    connections_max: 4_096,
+    per_address_max: 1_024,
+    is_own_counted: true,
+    descriptors_kept: 1_024,
+    part: (1, 3),
+};
 /// A client that takes nothing for this long is gone.
 pub(crate) const STALL_MAX: Duration = Duration::from_secs(30);
 
@@ -23,12 +26,8 @@ pub(crate) const HTTP_HEADERS_MAX: Duration = Duration::from_secs(30);
 /// HTTP: bytes of a request's first line and headers. A GET carries its pairs there.
 pub(crate) const HTTP_HEADER_BYTES_MAX: usize = 256 * 1024;
 
-/// gRPC: connections that are made and not yet taken over by the server.
-pub(crate) const GRPC_CONNECTIONS_WAITING: usize = 64;
-/// gRPC: the first bytes of a connection are there within this.
-pub(crate) const GRPC_PREFACE_MAX: Duration = Duration::from_secs(10);
-/// gRPC: those bytes.
-pub(crate) const GRPC_PREFACE_BYTES: usize = 24;
+/// gRPC: the first bytes of a connection are there within this: HTTP/2's preface.
+pub(crate) const GRPC_PATIENCE: Patience = Patience { first: Some((24, Duration::from_secs(10))), stall: STALL_MAX };
 /// gRPC: a connection is asked for a sign of life this often, and has the next for it.
 pub(crate) const GRPC_KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 pub(crate) const GRPC_KEEPALIVE_MAX: Duration = Duration::from_secs(5);
@@ -49,12 +48,16 @@ pub(crate) const GRPC_ANSWER_BYTES_COUNTED: usize = 4 * 1024;
 /// up all his calls at once, because a node was slow, keeps his connection; who goes on so is closed.
 pub(crate) const GRPC_RESETS_WAITING_MAX: usize = GRPC_STREAMS_MAX as usize;
 
+/// CMQ over TCP: bytes of answers that wait for clients which do not read, of all connections together. Beyond it a
+/// connection with more to take ends; what it was leased comes again.
+pub(crate) const TCP_ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// A proof of a key pair is good so long before and after it was signed: clocks are not one.
 pub(crate) const PROOF_AGE_MAX: Duration = Duration::from_secs(30);
 /// Proofs that are remembered, so that none is used twice: those of the present span of time, and of the one before.
 pub(crate) const PROOFS_MAX: usize = 1 << 19;
 
-const _: () = assert!(CONNECTIONS_PER_ADDRESS_MAX < CONNECTIONS_MAX);
+const _: () = assert!(ROOM.per_address_max < ROOM.connections_max);
 const _: () = assert!(GRPC_CALL_MAX.as_millis() > proto::limits::WAIT_MS_MAX as u128 + 3_000);
 const _: () = assert!(GRPC_ANSWER_BYTES_MAX > 16 * proto::limits::WIRE_BYTES_MAX);
 const _: () =

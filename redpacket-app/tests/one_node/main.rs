@@ -3,6 +3,7 @@
 //! Must never: need a queue that answers; what waits for one is looked at by the tests of whole clusters.
 
 mod bad_inputs;
+mod crowds;
 mod grpc_doors;
 mod http_door;
 mod node;

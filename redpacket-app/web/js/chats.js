@@ -10,6 +10,9 @@ import { go } from "./main.js";
 import { me, newId, news } from "./state.js";
 import { reason, t } from "./words.js";
 
+/** Milliseconds until what could not be seen is looked for again. */
+const LOOK_AGAIN_MS = 2000;
+
 /** What a packet says of itself in one line. */
 const headline = (packet) => packet.greeting || t("greeting_default");
 
@@ -82,11 +85,13 @@ function packetLog(label, load) {
       again = true;
       return;
     }
-    looking = fill().catch(() => {}).finally(() => {
+    looking = fill().then(() => true, () => false).then((isSeen) => {
       looking = null;
-      if (again) {
+      // What could not be seen is looked for again: its news does not come twice.
+      if (!isSeen) again = true;
+      if (again && log.isConnected) {
         again = false;
-        live();
+        setTimeout(live, isSeen ? 0 : LOOK_AGAIN_MS);
       }
     });
   };

@@ -14,7 +14,7 @@ import * as news from "./news.js";
 import * as packet from "./packet.js";
 import * as pay from "./pay.js";
 import * as send from "./send.js";
-import { me, onNews } from "./state.js";
+import { me, news as known, onNews } from "./state.js";
 import * as wallet from "./wallet.js";
 import { language, reason, switchLanguage, t } from "./words.js";
 
@@ -82,6 +82,8 @@ async function render() {
   document.documentElement.lang = language();
   const make = me() ? VIEWS[name] ?? VIEWS.chats : wallet.welcome;
   part("view").setAttribute("aria-busy", "true");
+  // News that comes while the view is made may be newer than what it is made of, and comes only once.
+  const before = known();
   let view;
   try {
     view = await make(...rest);
@@ -95,7 +97,10 @@ async function render() {
   tabs(view.tab);
   part("view").replaceChildren(...view.nodes);
   part("view").removeAttribute("aria-busy");
-  if (view.live) shown.stop = onNews(view.live);
+  if (view.live) {
+    shown.stop = onNews(view.live);
+    if (known() !== before) view.live(known());
+  }
   if (view.end) {
     const stop = shown.stop;
     shown.stop = () => { stop(); view.end(); };

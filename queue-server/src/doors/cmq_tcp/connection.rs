@@ -25,6 +25,7 @@ use super::frame::{self, ENVELOPE_BYTES_MAX, STRANGER_BYTES_MAX};
 use super::login::Login;
 use super::wire::{Envelope, Query};
 use super::{cmd, result};
+use crate::doors::budget::{Budget, Holding};
 use crate::doors::cmq::{ANSWER_MAX, Broker, Caller, CheckBack, no};
 use crate::doors::keys::KeyRing;
 use crate::doors::limits::STALL_MAX;
@@ -59,14 +60,15 @@ struct Connection {
     keys: Arc<KeyRing>,
     login: Option<Login>,
     limit: Arc<AtomicUsize>,
-    answers: mpsc::Sender<Bytes>,
+    answers: mpsc::Sender<Unread>,
+    unread: Budget,
     under_way: UnderWay,
     bytes_under_way: usize,
     half_queues: BTreeSet<String>,
 }
 
 /// Serves a connection until it ends.
-pub(super) async fn serve<S>(stream: S, broker: Arc<dyn Broker>, keys: Arc<KeyRing>)
+pub(super) async fn serve<S>(stream: S, broker: Arc<dyn Broker>, keys: Arc<KeyRing>, unread: Budget)
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
@@ -82,19 +84,25 @@ where
         login: None,
         limit,
         answers,
+        unread,
         under_way: FuturesUnordered::new(),
         bytes_under_way: 0,
         half_queues: BTreeSet::new(),
     };
-    // The writer ends by itself only if the client is gone.
-    let _ = connection.run(&mut asked).await;
+    let ended = connection.run(&mut asked).await;
     reading.abort();
     drop(connection);
+    if ended.is_err() {
+        writing.abort();
+    }
     // What was answered still leaves.
     let _ = writing.await;
 }
 
-/// The client takes no more answers.
+/// An answer that waits for its client, and its part of what all of them may hold.
+type Unread = (Bytes, Holding);
+
+/// The client takes no more answers, or there is no room for them.
 struct Gone;
 
 impl Connection {
@@ -140,7 +148,11 @@ impl Connection {
 
     async fn say(&mut self, envelope: &Envelope) -> Result<(), Gone> {
         let Some(frame) = frame::write(envelope) else { return Err(Gone) };
-        self.answers.send(frame).await.map_err(|_| Gone)
+        let Some(holding) = self.unread.hold(frame.len()) else {
+            tracing::debug!("too many answers wait for clients that do not read: a connection to the TCP address ends");
+            return Err(Gone);
+        };
+        self.answers.send((frame, holding)).await.map_err(|_| Gone)
     }
 
     /// `true`: a queue took half messages for the first time.
@@ -248,8 +260,8 @@ async fn read(mut stream: impl AsyncRead + Unpin, limit: Arc<AtomicUsize>, asks:
     }
 }
 
-async fn write(mut stream: impl AsyncWrite + Unpin, mut waiting: mpsc::Receiver<Bytes>) {
-    while let Some(frame) = waiting.recv().await {
+async fn write(mut stream: impl AsyncWrite + Unpin, mut waiting: mpsc::Receiver<Unread>) {
+    while let Some((frame, _holding)) = waiting.recv().await {
         let written = timeout(STALL_MAX, async {
             stream.write_all(&frame).await?;
             stream.flush().await?;

@@ -14,8 +14,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use super::connection::serve;
 use super::wire::*;
 use super::{cmd, frame};
+use crate::doors::budget::Budget;
 use crate::doors::cmq::fake::FakeBroker;
 use crate::doors::keys::{KeyRing, pair};
+use crate::doors::limits::TCP_ANSWER_BYTES_MAX;
 
 const AUTH_FRAME: &str = "000050000000080110fc07ba0c420a05414b494478121c3942342b74513746592f6768463675736b4b7250627268634331733d\
                           1a113132372e302e302e314044454641554c542208486d616353484131";
@@ -46,23 +48,31 @@ fn auth(secret_id: &str, key: &[u8]) -> Envelope {
 struct Line {
     broker: Arc<FakeBroker>,
     stream: DuplexStream,
+    unread: Budget,
 }
 
 impl Line {
     fn new() -> Self {
+        Self::with(Budget::new(TCP_ANSWER_BYTES_MAX))
+    }
+
+    fn with(unread: Budget) -> Self {
         let broker = Arc::new(FakeBroker::default());
         let takes = vec![Grant { pattern: "q".to_owned(), rights: 2 }];
         let keys = KeyRing::of(vec![pair("AKIDx", "key", vec![Grant::everything()]), pair("AKIDtake", "key", takes)]);
         let (stream, theirs) = tokio::io::duplex(64 * 1024);
-        tokio::spawn(serve(theirs, Arc::clone(&broker) as _, Arc::new(keys)));
-        Self { broker, stream }
+        tokio::spawn(serve(theirs, Arc::clone(&broker) as _, Arc::new(keys), unread.clone()));
+        Self { broker, stream, unread }
     }
 
     async fn logged_in(secret_id: &str) -> Self {
-        let mut line = Self::new();
-        line.say(&auth(secret_id, b"key")).await;
-        assert_eq!(line.hear().await.result, Some(0));
-        line
+        Self::new().log_in(secret_id).await
+    }
+
+    async fn log_in(mut self, secret_id: &str) -> Self {
+        self.say(&auth(secret_id, b"key")).await;
+        assert_eq!(self.hear().await.result, Some(0));
+        self
     }
 
     async fn say(&mut self, envelope: &Envelope) {
@@ -261,4 +271,25 @@ async fn a_producer_of_half_messages_is_asked_about_them_and_answers_one_way() {
     assert_eq!((heard.seqno, heard.cmd), (4, cmd::HEARTBEAT), "a one-way call has no answer");
     let confirmed = "confirm \"q\" [Verdict { id: 41, is_commit: true }]";
     assert!(line.broker.asked().iter().any(|asked| asked == confirmed));
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_are_bounded_and_whoever_reads_them_gives_their_room_back() {
+    const ROOM: usize = 60;
+    let mut deaf = Line::with(Budget::new(ROOM)).log_in("AKIDx").await;
+    // The connection's own buffer takes the first answers; what comes after them waits.
+    let question = frame::write(&ask(7, cmd::HEARTBEAT)).expect("it is small").repeat(1_000);
+    let asked = async { while deaf.stream.write_all(&question).await.is_ok() {} };
+    // Sooner than a write may stall.
+    tokio::time::timeout(Duration::from_secs(20), asked).await.expect("who never reads is closed");
+    let until = tokio::time::Instant::now() + Duration::from_secs(30);
+    while deaf.unread.held() > 0 {
+        assert!(tokio::time::Instant::now() < until, "{} bytes are held for nobody", deaf.unread.held());
+        tokio::task::yield_now().await;
+    }
+    let mut reader = Line::with(Budget::new(ROOM)).log_in("AKIDx").await;
+    for _ in 0..10 * ROOM {
+        reader.say(&ask(7, cmd::HEARTBEAT)).await;
+        assert_eq!(reader.hear().await.result, Some(0));
+    }
 }

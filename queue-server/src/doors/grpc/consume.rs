@@ -18,12 +18,12 @@ use proto::limits::MESSAGES_PER_CALL_MAX;
 use proto::queue::v1::{ConsumeReply, ConsumeRequest, Message, ReceiveRequest, ReleaseRequest};
 use tonic::{Status, Streaming};
 
-use super::budget::Budget;
 use super::entrance::Caller;
 use super::failure::{DoorRefusal, door_refused};
 use super::held::{Outbox, Unsent, outbox};
 use super::service::locate;
 use super::{receive, settle};
+use crate::doors::budget::Budget;
 use crate::node::Node;
 
 /// Credits that may be open on one stream.

@@ -27,11 +27,11 @@ use queue_core::KeyPair;
 use replica::WallClock;
 use tonic::{Request, Status};
 
-use super::budget::{Budget, Metered};
 use super::failure::{DoorRefusal, not_admitted};
 use super::held;
 use super::rights::{Asks, Need};
 use super::used::{Used, Verdict};
+use crate::doors::budget::{Budget, Metered};
 use crate::doors::cmq_http::is_mac;
 use crate::doors::keys::KeyRing;
 use crate::doors::limits::{GRPC_ANSWER_BYTES_MAX, GRPC_CALL_MAX, GRPC_HELD_BYTES_MAX, PROOF_AGE_MAX};

@@ -16,10 +16,10 @@ use proto::queue::v1::{ExchangeReply, ExchangeRequest};
 use proto::traces::{Given, Kind, follow};
 use tonic::{Code, Status, Streaming};
 
-use super::budget::Budget;
 use super::entrance::Caller;
 use super::held::{Outbox, Unsent, outbox};
 use super::{receive, send, settle};
+use crate::doors::budget::Budget;
 use crate::node::Node;
 
 /// Calls under way on one stream; beyond it the stream is not read further until some are answered.

@@ -27,7 +27,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tonic::Status;
 
-use super::budget::{Budget, Holding};
+use crate::doors::budget::{Budget, Holding};
 use crate::doors::limits::{GRPC_ANSWER_BYTES_COUNTED, STALL_MAX};
 
 /// Something that waits, with its part of the budget; whoever comes first takes it: its caller, or the end of its time.

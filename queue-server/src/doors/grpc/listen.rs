@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use axum::middleware::from_fn_with_state;
+use futures::stream::unfold;
 use proto::admin::v1::admin_server::AdminServer;
 use proto::admin::v1::backups_server::BackupsServer;
 use proto::admin::v1::keys_server::KeysServer;
@@ -19,16 +20,17 @@ use proto::queue::v1::history_server::HistoryServer;
 use proto::queue::v1::moves_server::MovesServer;
 use proto::queue::v1::queue_server::QueueServer;
 use proto::queue::v1::topics_server::TopicsServer;
+use tls::{Gate, Incoming};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::service::Routes;
 use tonic::transport::Server;
 
-use super::connection::connections;
 use super::entrance::{Entrance, enter};
 use super::{AdminDoor, BackupsDoor, HistoryDoor, KeysDoor, MembersDoor, MovesDoor, QueueDoor, TopicsDoor};
 use crate::doors::limits::{
-    GRPC_HEADER_BYTES_MAX, GRPC_KEEPALIVE_EVERY, GRPC_KEEPALIVE_MAX, GRPC_RESETS_WAITING_MAX, GRPC_STREAMS_MAX,
+    GRPC_HEADER_BYTES_MAX, GRPC_KEEPALIVE_EVERY, GRPC_KEEPALIVE_MAX, GRPC_PATIENCE, GRPC_RESETS_WAITING_MAX,
+    GRPC_STREAMS_MAX, ROOM,
 };
 use crate::node::Node;
 
@@ -51,6 +53,11 @@ pub(crate) async fn serve_grpc(
         .add_service(node.replica().service())
         .add_service(health_service)
         .add_service(reflection);
+    let incoming = Incoming::new(listener, node.seals().grpc.clone(), Gate::new("grpc", &ROOM), GRPC_PATIENCE);
+    let connections = unfold(incoming, async |mut incoming| {
+        let connection = incoming.next().await?;
+        Some((Ok::<_, std::io::Error>(connection), incoming))
+    });
     Server::builder()
         .initial_stream_window_size(4 * 1024 * 1024)
         .initial_connection_window_size(16 * 1024 * 1024)
@@ -60,7 +67,7 @@ pub(crate) async fn serve_grpc(
         .max_concurrent_streams(GRPC_STREAMS_MAX)
         .http2_max_pending_accept_reset_streams(Some(GRPC_RESETS_WAITING_MAX))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(connections(listener, node.seals().grpc.clone()), async move {
+        .serve_with_incoming_shutdown(connections, async move {
             // A closed channel stops the server too: the node is gone.
             let _ = stopped.wait_for(|stopped| *stopped).await;
         })

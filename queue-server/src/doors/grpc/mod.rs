@@ -3,8 +3,6 @@
 mod admin;
 mod admin_backup;
 mod admin_members;
-mod budget;
-mod connection;
 mod consume;
 mod entrance;
 mod exchange;

@@ -12,18 +12,17 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
-use tls::Door;
+use tls::{Door, Gate};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
 use super::wire::Wire;
 use crate::doors::cmq_http::Slot;
-use crate::doors::gate::Gate;
-use crate::doors::limits::{HTTP_HEADER_BYTES_MAX, HTTP_HEADERS_MAX};
+use crate::doors::limits::{HTTP_HEADER_BYTES_MAX, HTTP_HEADERS_MAX, ROOM};
 
 /// Serves for as long as the process lives.
 pub(crate) async fn serve_http(listener: TcpListener, door: Door, router: Router) {
-    let gate = Gate::new("http");
+    let gate = Gate::new("http", &ROOM);
     while let Some((stream, place)) = gate.next(&listener).await {
         let (door, router) = (door.clone(), router.clone());
         tokio::spawn(async move {

@@ -8,10 +8,11 @@ use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use tls::Stall;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::doors::cmq_http::Slot;
-use crate::doors::stall::Stall;
+use crate::doors::limits::STALL_MAX;
 
 /// The connection.
 pub(super) struct Wire<S> {
@@ -22,7 +23,7 @@ pub(super) struct Wire<S> {
 
 impl<S> Wire<S> {
     pub(super) fn new(stream: S, slot: Slot) -> Self {
-        Self { stream: TokioIo::new(stream), slot, stall: Stall::default() }
+        Self { stream: TokioIo::new(stream), slot, stall: Stall::new(STALL_MAX) }
     }
 }
 

@@ -31,20 +31,24 @@ use proto::FILE_DESCRIPTOR_SET;
 use proto::admin::v1::admin_server::AdminServer;
 use proto::ledger::v1::ledger_server::LedgerServer;
 use proto::limits::WIRE_BYTES_MAX;
-use proto::outcome::{Hint, not_applied};
+use proto::outcome::{Hint, not_applied, unknown};
 use proto::packet::v1::red_packet_server::RedPacketServer;
 use proto::pay::v1::merchants_server::MerchantsServer;
 use proto::pay::v1::wallet_server::WalletServer;
 use proto::traces;
 use replica::ReplicationService;
-use tls::Incoming;
+use tls::{Gate, Incoming};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tonic::Status;
 use tonic::service::Routes;
 use tonic::transport::Server;
 
 use crate::app::App;
-use crate::limits::{GRPC_HEADER_BYTES_MAX, GRPC_KEEPALIVE_EVERY, GRPC_KEEPALIVE_MAX, GRPC_STREAMS_MAX};
+use crate::limits::{
+    GRPC_CALL_MAX, GRPC_HEADER_BYTES_MAX, GRPC_KEEPALIVE_EVERY, GRPC_KEEPALIVE_MAX, GRPC_PATIENCE, GRPC_ROOM,
+    GRPC_STREAMS_MAX,
+};
 use crate::node::Slot;
 
 /// Serves until it fails. Errors: text.
@@ -61,7 +65,8 @@ pub(crate) async fn serve(
     health.set_serving::<RedPacketServer<Door>>().await;
     health.set_serving::<LedgerServer<Door>>().await;
     let door = Door::new(slot);
-    let connections = futures::stream::unfold(Incoming::new(listener, seal), async |mut incoming| {
+    let incoming = Incoming::new(listener, seal, Gate::new("grpc", &GRPC_ROOM), GRPC_PATIENCE);
+    let connections = futures::stream::unfold(incoming, async |mut incoming| {
         let stream = incoming.next().await?;
         Some((Ok::<_, std::io::Error>(stream), incoming))
     });
@@ -69,9 +74,10 @@ pub(crate) async fn serve(
         .add_service(LedgerServer::new(door.clone()).max_decoding_message_size(WIRE_BYTES_MAX))
         .add_service(MerchantsServer::new(door.clone()))
         .add_service(WalletServer::new(door.clone()));
+    let calls = calls.into_axum_router().layer(from_fn(in_time));
     // Without traces a call takes no step more.
-    let calls = if traces::is_on() { Routes::from(calls.into_axum_router().layer(from_fn(traced))) } else { calls };
-    let routes = calls.add_service(replication).add_service(AdminServer::new(door));
+    let calls = if traces::is_on() { calls.layer(from_fn(traced)) } else { calls };
+    let routes = Routes::from(calls).add_service(replication).add_service(AdminServer::new(door));
     Server::builder()
         .http2_adaptive_window(Some(true))
         .http2_keepalive_interval(Some(GRPC_KEEPALIVE_EVERY))
@@ -85,6 +91,12 @@ pub(crate) async fn serve(
         .serve_with_incoming(connections)
         .await
         .map_err(|error| error.to_string())
+}
+
+/// A call that came whole and was answered in time; a stream, one that began in time. Errors: unknown.
+async fn in_time(request: Request, next: Next) -> Response {
+    let answered = timeout(GRPC_CALL_MAX, next.run(request)).await;
+    answered.unwrap_or_else(|_| unknown("the call took too long", Hint::default()).into_http())
 }
 
 /// A call in the trace that its headers say, or in one that begins here.

@@ -2,7 +2,7 @@
 //!
 //! Why: a body that is broken, or giant, or meant for another call is told so in the words of the API.
 //!
-//! Must never: read more of a body than it may have.
+//! Must never: read more of a body than it may have, or wait for it for ever.
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
@@ -11,24 +11,28 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
+use proto::outcome::{Hint, not_applied};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::convert_json::Failed;
 use super::listen::Caller;
 use crate::doors::grpc::convert::packet_status;
 use crate::failure::DoorRefusal;
+use crate::limits::BODY_MAX;
 use crate::node::Slot;
 
-/// A body of JSON. Refuses: `BodyTooLarge`, `BadForm`.
+/// A body of JSON. Refuses: `BodyTooLarge`, `BadForm`. Errors: not applied, if it does not come in time.
 pub(super) struct Body<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Failed;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failed> {
-        match Json::<T>::from_request(request, state).await {
-            Ok(Json(body)) => Ok(Self(body)),
-            Err(rejection) => Err(Failed(packet_status(refusal(&rejection)))),
+        match timeout(BODY_MAX, Json::<T>::from_request(request, state)).await {
+            Ok(Ok(Json(body))) => Ok(Self(body)),
+            Ok(Err(rejection)) => Err(Failed(packet_status(refusal(&rejection)))),
+            Err(_) => Err(Failed(not_applied("the request did not come in time", Hint::default()))),
         }
     }
 }

@@ -23,7 +23,6 @@ use tokio::net::TcpListener;
 use crate::doors::grpc::Door;
 use crate::limits::REQUEST_BYTES_MAX;
 use crate::node::Slot;
-use listen::{Caller, Sealed};
 
 /// Serves until it fails. Errors: text.
 pub(crate) async fn serve(listener: TcpListener, door: tls::Door, slot: Slot) -> Result<(), String> {
@@ -43,9 +42,8 @@ pub(crate) async fn serve(listener: TcpListener, door: tls::Door, slot: Slot) ->
         .with_state(slot)
         .merge(assets::router())
         .merge(phone);
-    let router = router.into_make_service_with_connect_info::<Caller>();
-    let listener = Sealed::new(listener, door).map_err(|error| error.to_string())?;
-    axum::serve(listener, router).await.map_err(|error| error.to_string())
+    listen::serve(listener, door, router).await;
+    Ok(())
 }
 
 /// Every call of the API: how and where it is asked, and who answers.

@@ -21,31 +21,31 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// Bytes that are held, of at most so many.
 #[derive(Clone)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     held: Arc<AtomicUsize>,
     most: usize,
 }
 
 /// A part of a budget; given back when dropped.
-pub(super) struct Holding {
+pub(crate) struct Holding {
     budget: Budget,
     bytes: usize,
 }
 
 /// A call's body, and its part of the budget; given back when the call has been decoded or dropped.
-pub(super) struct Metered {
+pub(crate) struct Metered {
     body: Body,
     budget: Budget,
     held: usize,
 }
 
 impl Budget {
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { held: Arc::default(), most }
     }
 
     /// A part of it. `None`: so much is not left.
-    pub(super) fn hold(&self, bytes: usize) -> Option<Holding> {
+    pub(crate) fn hold(&self, bytes: usize) -> Option<Holding> {
         self.take(bytes).then(|| Holding { budget: self.clone(), bytes })
     }
 
@@ -66,7 +66,7 @@ impl Budget {
     }
 
     #[cfg(test)]
-    pub(super) fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 }
@@ -78,7 +78,7 @@ impl Drop for Holding {
 }
 
 impl Metered {
-    pub(super) fn new(body: Body, budget: &Budget) -> Self {
+    pub(crate) fn new(body: Body, budget: &Budget) -> Self {
         Self { body, budget: budget.clone(), held: 0 }
     }
 }
