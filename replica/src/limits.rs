@@ -1,5 +1,7 @@
 //! Every limit of the replication road, in one place and related to each other.
 
+use std::time::Duration;
+
 /// Members of one group, learners included.
 pub const MEMBERS_MAX: usize = 16;
 /// Voters that a group keeps: three copies are promised.
@@ -35,14 +37,22 @@ pub const PROPOSALS_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const ENTRIES_IN_FLIGHT_MAX: usize = 32;
 /// Their bytes; a larger entry travels alone.
 pub const ENTRIES_IN_FLIGHT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// A follower is far behind that misses so many entries, and is sent them at a pace.
+pub const CATCH_UP_ENTRIES: u64 = 1024;
+/// That pace, unless more than half of it comes in meanwhile: then twice what comes in.
+pub const CATCH_UP_BYTES_PER_S: u64 = 32 * 1024 * 1024;
+/// How often it is measured what comes in.
+pub const CATCH_UP_LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Log bytes applied since the last flush of rows after which rows are flushed and the log is purged.
 pub const FLUSH_AFTER_LOG_BYTES: u64 = 96 * 1024 * 1024;
 /// Bytes of the log of all groups that are kept, so that a follower that was away needs no snapshot, and a body is written
-/// once, unless a backlog of more than that is before it.
+/// once. More is kept while half of it is alive: a backlog stays where it was written.
 pub const LOG_BYTES_KEPT: u64 = 1024 * 1024 * 1024;
 /// What may lie further back until bodies are moved and the log is purged: moving looks at the place of every body in the
 /// log, so it is done seldom.
 pub const LOG_BYTES_SLACK: u64 = 256 * 1024 * 1024;
+/// The same as a part of what is kept, if that is more.
+pub const LOG_SLACK_PART: u64 = 4;
 /// Entries of one group that are kept, however small: where each lies takes four bytes of memory.
 pub const LOG_ENTRIES_KEPT: u64 = 1024 * 1024;
 /// As [`LOG_BYTES_SLACK`].
@@ -55,6 +65,8 @@ pub const BODY_STORED_BYTES_MAX: usize = 128;
 pub const MOVED_BYTES_MAX: usize = 1024 * 1024;
 /// Bodies moved with one batch: commits wait that long.
 pub const MOVED_COUNT_MAX: usize = 512;
+/// Places counted until whoever counts gives way.
+pub const COUNTED_AT_ONCE: u64 = 4096;
 /// Most time that passes between two batches of moved bodies. Units: milliseconds.
 pub const MOVE_PAUSE_MS_MAX: u64 = 50;
 /// Damaged bodies that a replica sets aside; more of them are no flaw of single blocks, and the replica stops.

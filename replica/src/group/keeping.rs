@@ -1,7 +1,7 @@
 //! What a replica keeps: rows are flushed when enough was applied, and the log is purged behind them, by its bytes.
 //!
 //! ```text
-//!  log:  purged | …… LOG_BYTES_KEPT, for followers away for a moment ……                      | newest
+//!  log:  purged | …… LOG_BYTES_KEPT, for followers away for a moment; more while half is alive ……  | newest
 //!               | settled: no flushed row names a body before here
 //!               └ up to LOG_BYTES_SLACK more, until a flush moves the bodies that are left there
 //! ```
@@ -10,6 +10,7 @@
 //!
 //! Must never: purge what is not in flushed rows, or an entry that holds a body they name.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -60,6 +61,9 @@ impl Keeping {
             let index = |id: &Option<crate::raft_types::LogId>| id.as_ref().map_or(0, |id| id.index);
             (index(&metrics.last_applied), index(&metrics.snapshot), index(&metrics.purged))
         };
+        if group.0.state.is_to_count() {
+            count_in_log(group);
+        }
         let settled = group.0.state.settled.load(Ordering::Relaxed);
         if group.0.state.is_to_settle(&group.0.log) {
             flush(group).await;
@@ -72,6 +76,16 @@ impl Keeping {
             tracing::warn!(group = group.0.id.0, %error, "the log could not be purged");
         }
     }
+}
+
+/// Counts what of the log is alive, beside all else.
+fn count_in_log<M: Machine>(group: &Group<M>) {
+    let (id, rows) = (group.0.id.0, Arc::clone(&group.0.state.rows));
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = rows.count_in_log() {
+            tracing::warn!(group = id, %error, "the bodies in the log could not be counted");
+        }
+    });
 }
 
 /// A replica whose disk has lost what it promised, and that no peer could repair, takes no further part: the others have it.

@@ -6,6 +6,7 @@
 
 mod carrier;
 mod message;
+mod pace;
 mod peer;
 mod port;
 mod snapshot;

@@ -17,10 +17,13 @@ use openraft::raft::{
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
+use tokio::time::{Instant, sleep_until};
 
 use super::message::{Request, read_answer, read_append_result, read_vote_response};
+use super::pace::{Load, Pace};
 use super::snapshot::send_snapshot;
 use super::transport::{Lane, Transport, TransportError};
+use crate::codec;
 use crate::raft_types::{Config, Snapshot, Vote};
 use crate::state::SnapshotData;
 
@@ -105,6 +108,13 @@ impl Peer {
     }
 }
 
+fn load(append: &AppendEntriesRequest<Config>) -> Load {
+    let bytes = append.entries.iter().map(|entry| codec::payload_bytes(entry) as u64).sum();
+    let committed = append.leader_commit.as_ref().map_or(0, |id| id.index);
+    let last = append.entries.last().map_or(committed, |entry| entry.log_id.index);
+    Load { bytes, entries: append.entries.len() as u64, last, committed }
+}
+
 impl RaftNetworkV2<Config> for Peer {
     type SnapshotData = SnapshotData;
 
@@ -139,7 +149,17 @@ impl RaftNetworkV2<Config> for Peer {
                 return Ok(futures::stream::iter([Ok(answer)]).boxed());
             }
             let requests = futures::stream::iter(first).chain(input);
-            let messages = requests.map(move |append| Request::Append(append).encode(group)).boxed();
+            let paced = requests.scan(Pace::new(Instant::now()), |pace, append| {
+                let due = pace.due(load(&append), Instant::now());
+                async move {
+                    // Most are due at once, and a timer has its price.
+                    if due > Instant::now() {
+                        sleep_until(due).await;
+                    }
+                    Some(append)
+                }
+            });
+            let messages = paced.map(move |append| Request::Append(append).encode(group)).boxed();
             let opened = self.transport.stream(self.lane, &self.address, messages);
             let answers = opened.await.map_err(|error| rpc_error(&error))?;
             let read = |answer: Result<Bytes, TransportError>| {

@@ -90,6 +90,14 @@ impl RowEngine for BreakableRows {
         self.inner.settle(upto)
     }
 
+    fn bytes_in_log(&self) -> Option<u64> {
+        self.inner.bytes_in_log()
+    }
+
+    fn count_in_log(&self) -> Result<(), StoreFailure> {
+        self.inner.count_in_log()
+    }
+
     fn damage(&self) -> Option<String> {
         self.inner.damage()
     }

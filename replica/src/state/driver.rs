@@ -155,7 +155,8 @@ impl<M: Machine> RaftStateMachine<Config> for Driver<M> {
         if held.is_some() || nothing_applied {
             return Ok(held);
         }
-        self.builder().build_snapshot().await.map(Some)
+        // It is asked for at a start, and by a follower that waits: what lies in the log is left there.
+        self.builder().build(0).await.map(Some)
     }
 }
 
@@ -170,13 +171,22 @@ impl<M: Machine> RaftSnapshotBuilder<Config> for Builder<M> {
     type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> Result<Snapshot<SnapshotData>, io::Error> {
-        let rows = Arc::clone(&self.state.rows);
-        self.state.unflushed_bytes.store(0, Ordering::Relaxed);
         let applied = self.state.position.lock().applied.as_ref().map_or(0, |id| id.index);
         let keep = self.state.keep.load(Ordering::Relaxed);
-        let settled = self.state.settled.load(Ordering::Relaxed);
         let behind = if self.state.is_to_settle(&self.log) { self.state.kept_behind(&self.log) } else { 0 };
-        let upto = behind.min(applied).max(applied.saturating_sub(keep));
+        let snapshot = self.build(behind.min(applied).max(applied.saturating_sub(keep))).await?;
+        // Another wish that came meanwhile stands.
+        let _ = self.state.keep.compare_exchange(keep, u64::MAX, Ordering::Relaxed, Ordering::Relaxed);
+        Ok(snapshot)
+    }
+}
+
+impl<M: Machine> Builder<M> {
+    /// Flushes the rows, when the bodies of entries up to `upto` have been moved out of the log.
+    async fn build(&self, upto: u64) -> Result<Snapshot<SnapshotData>, io::Error> {
+        let rows = Arc::clone(&self.state.rows);
+        self.state.unflushed_bytes.store(0, Ordering::Relaxed);
+        let settled = self.state.settled.load(Ordering::Relaxed);
         let flush = move || {
             if upto > settled {
                 rows.settle(upto)?;
@@ -186,8 +196,6 @@ impl<M: Machine> RaftSnapshotBuilder<Config> for Builder<M> {
         let flushed = tokio::task::spawn_blocking(flush).await.map_err(io::Error::other)?;
         let (position, data) = flushed.map_err(io::Error::other)?;
         self.state.settled.fetch_max(upto, Ordering::Relaxed);
-        // Another wish that came meanwhile stands.
-        let _ = self.state.keep.compare_exchange(keep, u64::MAX, Ordering::Relaxed, Ordering::Relaxed);
         let snapshot = Snapshot { meta: position.meta(), snapshot: data };
         *self.current.lock() = Some(snapshot.clone());
         Ok(snapshot)

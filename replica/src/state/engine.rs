@@ -47,6 +47,13 @@ pub(crate) trait RowEngine: RowSource + Send + Sync + 'static {
     /// Moves the bodies of entries up to `upto` out of the log; they are safe with the next checkpoint.
     fn settle(&self, upto: u64) -> Result<(), StoreFailure>;
 
+    /// Bytes of the bodies that lie in the log, of all groups of the process. `None`: of some nobody knows since the start,
+    /// until each has counted its own.
+    fn bytes_in_log(&self) -> Option<u64>;
+
+    /// Counts this group's bodies in the log, if nobody knows or does. It takes a while, and gives way.
+    fn count_in_log(&self) -> Result<(), StoreFailure>;
+
     /// Damage that no peer can repair. The replica must stop.
     fn damage(&self) -> Option<String>;
 

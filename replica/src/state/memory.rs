@@ -58,6 +58,14 @@ impl RowEngine for MemoryRows {
         Ok(())
     }
 
+    fn bytes_in_log(&self) -> Option<u64> {
+        Some(0)
+    }
+
+    fn count_in_log(&self) -> Result<(), StoreFailure> {
+        Ok(())
+    }
+
     fn damage(&self) -> Option<String> {
         None
     }

@@ -13,6 +13,7 @@ mod shared;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod weight;
 
 pub(crate) use driver::Driver;
 pub(crate) use engine::{Position, RowEngine};

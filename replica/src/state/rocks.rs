@@ -21,15 +21,16 @@ use machine::{BodyChange, BodyRef, Key, Layout as _, LogIndex, RowSource, Rows, 
 use parking_lot::{Mutex, RwLock};
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, DB, DBCompressionType, Direction, IteratorMode,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, DB, DBCompressionType, Direction, Env, IteratorMode,
     LruCacheOptions, Options, ReadOptions, WriteBatch, WriteBufferManager,
 };
 
 use super::bodies::{BODIES_FILE, Kept, Payloads, read_kept};
 use super::engine::{Position, RowEngine, read_position};
 use super::quarantine::Quarantine;
-use super::settle::{Commits, complete, ingest, move_batch, no_wal, read_kept_body, settle};
+use super::settle::{Commits, complete, count, ingest, move_batch, no_wal, read_kept_body, settle};
 use super::snapshot::{SnapshotData, SnapshotWriter};
+use super::weight::{Bodies, GroupWeight, LogWeight};
 use crate::limits::{BODY_STORED_BYTES_MAX, ROWS_CACHE_SHARD_BITS, ROWS_MEMORY_BYTES, WRITE_BUFFERS_BYTES};
 use crate::log::GroupLog;
 
@@ -39,11 +40,14 @@ pub(super) const PLACES: &str = "places";
 pub(super) const POSITION: &str = "position";
 const CURRENT: &str = "CURRENT";
 
-/// Memory that all row stores of a process share.
+/// What all row stores of a process share: memory, and the log.
 #[derive(Clone)]
 pub(crate) struct RocksBudget {
     cache: Cache,
     buffers: WriteBufferManager,
+    in_log: LogWeight,
+    /// `None`: RocksDB has none to give.
+    env: Option<Env>,
 }
 
 impl Default for RocksBudget {
@@ -54,8 +58,15 @@ impl Default for RocksBudget {
         let cache = Cache::new_lru_cache_opts(&shape);
         let buffers =
             WriteBufferManager::new_write_buffer_manager_with_cache(WRITE_BUFFERS_BYTES, false, cache.clone());
-        Self { cache, buffers }
+        Self { cache, buffers, in_log: LogWeight::default(), env: patient_env() }
     }
+}
+
+/// Compactions come in bursts, on all replicas at once: they take what processor nobody else wants.
+fn patient_env() -> Option<Env> {
+    let mut env = Env::new().ok()?;
+    env.lower_thread_pool_cpu_priority();
+    Some(env)
 }
 
 /// The rows of one group.
@@ -66,6 +77,7 @@ pub(crate) struct RocksRows {
     next_folder: AtomicU64,
     log: GroupLog,
     commits: Commits,
+    in_log: GroupWeight,
     quarantine: Arc<Quarantine>,
     /// The first thing that could not be read and that no peer can bring.
     damage: Mutex<Option<String>>,
@@ -93,10 +105,12 @@ impl RocksRows {
             }
         }
         let db = open_db(&folder.join(current), &budget).map_err(io::Error::other)?;
+        let has_any = |name| has_any(&db, name).map_err(io::Error::other);
         Ok(Self {
             folder: folder.to_owned(),
+            in_log: GroupWeight::new(budget.in_log.clone(), !has_any(PLACES)?),
             budget,
-            commits: Commits::new(has_bodies(&db).map_err(io::Error::other)?),
+            commits: Commits::new(has_any(BODIES)?),
             db: RwLock::new(Arc::new(db)),
             next_folder: AtomicU64::new(highest.saturating_add(1)),
             log,
@@ -139,6 +153,45 @@ impl RocksRows {
             }
             (stored, _) => Ok(stored),
         }
+    }
+
+    /// Places for the bodies that came in these entries; small ones, and what a machine made itself, go to the store. Returns
+    /// whether the store may hold bodies now.
+    fn add_bodies(
+        &self,
+        db: &DB,
+        batch: &mut WriteBatch,
+        rows: &Rows,
+        entries: &[(LogIndex, Bytes)],
+        mut has_stored: bool,
+    ) -> Result<bool, StoreFailure> {
+        let (places, bodies) = (family(db, PLACES)?, family(db, BODIES)?);
+        let (payloads, mut in_log, mut dropped) = (Payloads::new(entries), Bodies::default(), 0);
+        for (body, change) in rows.bodies() {
+            let key = body.0.to_be_bytes();
+            match change {
+                BodyChange::Keep(bytes) => {
+                    let place = payloads.find(bytes).filter(|_| bytes.len() > BODY_STORED_BYTES_MAX);
+                    if let Some(place) = place {
+                        let kept = Kept { place, checksum: crc32fast::hash(bytes) };
+                        batch.put_cf(places, key, kept.to_bytes());
+                        in_log.add(u64::from(place.bytes));
+                    } else {
+                        has_stored = true;
+                        batch.put_cf(bodies, key, bytes);
+                    }
+                }
+                BodyChange::Drop => {
+                    dropped += 1;
+                    batch.delete_cf(places, key);
+                    if has_stored {
+                        batch.delete_cf(bodies, key);
+                    }
+                }
+            }
+        }
+        self.in_log.commit(in_log, dropped);
+        Ok(has_stored)
     }
 
     fn scan_in(
@@ -221,7 +274,7 @@ impl RowEngine for RocksRows {
                     None => batch.delete_cf(row_family, key),
                 }
             }
-            *has_stored = add_bodies(&db, &mut batch, rows, entries, *has_stored)?;
+            *has_stored = self.add_bodies(&db, &mut batch, rows, entries, *has_stored)?;
         }
         batch.put_cf(family(&db, POSITION)?, POSITION, position.to_bytes());
         db.write_opt(batch, &no_wal()).map_err(failed)
@@ -245,7 +298,15 @@ impl RowEngine for RocksRows {
     }
 
     fn settle(&self, upto: u64) -> Result<(), StoreFailure> {
-        settle(&self.db(), &self.log, upto, &self.commits, &self.quarantine)
+        self.in_log.recount(|| settle(&self.db(), &self.log, upto, &self.commits, &self.quarantine))
+    }
+
+    fn bytes_in_log(&self) -> Option<u64> {
+        self.budget.in_log.bytes()
+    }
+
+    fn count_in_log(&self) -> Result<(), StoreFailure> {
+        if self.in_log.begin_count() { self.in_log.recount(|| count(&self.db())) } else { Ok(()) }
     }
 
     fn quarantine(&self) -> Vec<(BodyRef, String)> {
@@ -289,6 +350,7 @@ impl RowEngine for RocksRows {
         let db = open_db(&path, &self.budget).map_err(failed)?;
         ingest(&db, source)?;
         *self.commits.lock() = true;
+        self.in_log.clear();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         write_current(&self.folder, &name).map_err(failed)?;
         let old = std::mem::replace(&mut *self.db.write(), Arc::new(db));
@@ -329,6 +391,9 @@ fn open_db(path: &Path, budget: &RocksBudget) -> Result<DB, rocksdb::Error> {
     options.create_missing_column_families(true);
     options.set_atomic_flush(true);
     options.set_write_buffer_manager(&budget.buffers);
+    if let Some(env) = &budget.env {
+        options.set_env(env);
+    }
     options.set_max_background_jobs(2);
     options.set_keep_log_file_num(4);
     let mut table = BlockBasedOptions::default();
@@ -362,46 +427,11 @@ fn open_db(path: &Path, budget: &RocksBudget) -> Result<DB, rocksdb::Error> {
     DB::open_cf_with_opts(&options, path, families)
 }
 
-/// Places for the bodies that came in these entries; small ones, and what a machine made itself, go to the store. Returns
-/// whether the store may hold bodies now.
-fn add_bodies(
-    db: &DB,
-    batch: &mut WriteBatch,
-    rows: &Rows,
-    entries: &[(LogIndex, Bytes)],
-    mut has_stored: bool,
-) -> Result<bool, StoreFailure> {
-    let (places, bodies) = (family(db, PLACES)?, family(db, BODIES)?);
-    let payloads = Payloads::new(entries);
-    for (body, change) in rows.bodies() {
-        let key = body.0.to_be_bytes();
-        match change {
-            BodyChange::Keep(bytes) => {
-                let place = payloads.find(bytes).filter(|_| bytes.len() > BODY_STORED_BYTES_MAX);
-                if let Some(place) = place {
-                    let kept = Kept { place, checksum: crc32fast::hash(bytes) };
-                    batch.put_cf(places, key, kept.to_bytes());
-                } else {
-                    has_stored = true;
-                    batch.put_cf(bodies, key, bytes);
-                }
-            }
-            BodyChange::Drop => {
-                batch.delete_cf(places, key);
-                if has_stored {
-                    batch.delete_cf(bodies, key);
-                }
-            }
-        }
-    }
-    Ok(has_stored)
-}
-
-fn has_bodies(db: &DB) -> Result<bool, StoreFailure> {
-    let mut bodies = db.raw_iterator_cf(family(db, BODIES)?);
-    bodies.seek_to_first();
-    let is_one = bodies.valid();
-    bodies.status().map_err(failed)?;
+fn has_any(db: &DB, name: &str) -> Result<bool, StoreFailure> {
+    let mut keys = db.raw_iterator_cf(family(db, name)?);
+    keys.seek_to_first();
+    let is_one = keys.valid();
+    keys.status().map_err(failed)?;
     Ok(is_one)
 }
 

@@ -21,7 +21,8 @@ use rocksdb::{ColumnFamily, DB, FlushOptions, IteratorMode, Options, ReadOptions
 use super::bodies::{BodiesWriter, Kept, read_bodies, read_kept};
 use super::quarantine::Quarantine;
 use super::rocks::{BODIES, PLACES, POSITION, ROWS, failed, family};
-use crate::limits::{MOVE_PAUSE_MS_MAX, MOVED_BYTES_MAX, MOVED_COUNT_MAX};
+use super::weight::Bodies;
+use crate::limits::{COUNTED_AT_ONCE, MOVE_PAUSE_MS_MAX, MOVED_BYTES_MAX, MOVED_COUNT_MAX};
 use crate::log::GroupLog;
 
 /// Held by whoever writes: a commit, or a batch of bodies that is moved. True once the store may hold bodies: to drop one is
@@ -60,19 +61,19 @@ fn visit_places(
 
 /// Moves the bodies of entries up to `upto` out of the log. `commits` is held for each batch: a body that a commit drops
 /// meanwhile is gone when its batch is made, or is dropped from the store after it. After each batch as much time passes as
-/// it took: whoever sends goes on beside it. What is damaged stays where
-/// it is, and is set aside.
+/// it took. What is damaged stays where it is, and is set aside. Returns what is left in the log.
 pub(super) fn settle(
     db: &DB,
     log: &GroupLog,
     upto: u64,
     commits: &Commits,
     quarantine: &Quarantine,
-) -> Result<(), StoreFailure> {
+) -> Result<Bodies, StoreFailure> {
     let places = family(db, PLACES)?;
-    let (mut moved, mut bytes_moved, mut begun) = (Vec::new(), 0, Instant::now());
+    let (mut moved, mut bytes_moved, mut begun, mut left) = (Vec::new(), 0, Instant::now(), Bodies::default());
     visit_places(db, places, &mut |body, kept| {
         if kept.place.index > upto {
+            left.add(u64::from(kept.place.bytes));
             return Ok(());
         }
         let gone = || StoreFailure(format!("body {} is not in the log any more", body.0));
@@ -94,12 +95,31 @@ pub(super) fn settle(
         if bytes_moved >= MOVED_BYTES_MAX || moved.len() >= MOVED_COUNT_MAX {
             bytes_moved = 0;
             move_batch(db, std::mem::take(&mut moved), commits)?;
-            thread::sleep(begun.elapsed().min(Duration::from_millis(MOVE_PAUSE_MS_MAX)));
-            begun = Instant::now();
+            give_way(&mut begun);
         }
         Ok(())
     })?;
-    move_batch(db, moved, commits)
+    move_batch(db, moved, commits)?;
+    Ok(left)
+}
+
+/// Counts the places. After some of them as much time passes as they took.
+pub(super) fn count(db: &DB) -> Result<Bodies, StoreFailure> {
+    let (mut found, mut begun) = (Bodies::default(), Instant::now());
+    visit_places(db, family(db, PLACES)?, &mut |_, kept| {
+        found.add(u64::from(kept.place.bytes));
+        if found.count.is_multiple_of(COUNTED_AT_ONCE) {
+            give_way(&mut begun);
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Lets as much time pass as was spent since `begun`: whoever sends goes on beside.
+fn give_way(begun: &mut Instant) {
+    thread::sleep(begun.elapsed().min(Duration::from_millis(MOVE_PAUSE_MS_MAX)));
+    *begun = Instant::now();
 }
 
 /// Puts bodies into the store in the place of their places. One that was dropped meanwhile stays dropped.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::engine::{Position, RowEngine};
 use crate::identity::Knowledge;
-use crate::limits::{LOG_BYTES_KEPT, LOG_BYTES_SLACK, LOG_ENTRIES_KEPT, LOG_ENTRIES_SLACK};
+use crate::limits::{LOG_BYTES_KEPT, LOG_BYTES_SLACK, LOG_ENTRIES_KEPT, LOG_ENTRIES_SLACK, LOG_SLACK_PART};
 use crate::log::GroupLog;
 
 /// The applied state of a group.
@@ -71,14 +71,36 @@ impl<M: Machine> Applied<M> {
         Ok(())
     }
 
+    /// Bytes of the log that are kept. `None`: nobody knows yet what is alive.
+    fn kept_bytes(&self) -> Option<u64> {
+        self.rows.bytes_in_log().map(kept_for)
+    }
+
     /// The last entry behind what is kept of the log; 0 if there is none.
     pub(crate) fn kept_behind(&self, log: &GroupLog) -> u64 {
-        log.behind(LOG_BYTES_KEPT, LOG_ENTRIES_KEPT).unwrap_or(0)
+        log.behind(self.kept_bytes().unwrap_or(u64::MAX), LOG_ENTRIES_KEPT).unwrap_or(0)
     }
 
     /// Whether so much lies behind what is kept that bodies are to be moved out of it, and the log be purged.
     pub(crate) fn is_to_settle(&self, log: &GroupLog) -> bool {
-        let far = log.behind(LOG_BYTES_KEPT + LOG_BYTES_SLACK, LOG_ENTRIES_KEPT + LOG_ENTRIES_SLACK);
+        let Some(kept) = self.kept_bytes() else { return false };
+        let slack = LOG_BYTES_SLACK.max(kept / LOG_SLACK_PART);
+        let far = log.behind(kept.saturating_add(slack), LOG_ENTRIES_KEPT + LOG_ENTRIES_SLACK);
         far.unwrap_or(0) > self.settled.load(Ordering::Relaxed)
     }
+
+    /// Whether nobody knows what of the log is alive, and until then nothing of it may go.
+    pub(crate) fn is_to_count(&self) -> bool {
+        self.rows.bytes_in_log().is_none()
+    }
 }
+
+/// Bytes of the log that are kept for so many bytes of bodies: half of them may be dead.
+const fn kept_for(alive: u64) -> u64 {
+    let wanted = alive.saturating_mul(2);
+    if wanted > LOG_BYTES_KEPT { wanted } else { LOG_BYTES_KEPT }
+}
+
+// A log that is all alive, with what stands around the bodies, is never moved; a few old messages in it always are.
+const _: () = assert!(kept_for(100 * LOG_BYTES_KEPT) > 110 * LOG_BYTES_KEPT);
+const _: () = assert!(kept_for(LOG_BYTES_KEPT / 2) == LOG_BYTES_KEPT);

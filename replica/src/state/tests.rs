@@ -163,6 +163,29 @@ fn an_old_message_pins_no_segment() {
 }
 
 #[test]
+fn how_much_of_the_log_is_alive_is_known_and_counted_again_after_a_start() {
+    let room = Room::new();
+    let bytes = |bodies: usize| Some((bodies * BODY_BYTES) as u64);
+    room.add(1..=40);
+    assert_eq!(room.rows.bytes_in_log(), bytes(40));
+    room.drop_bodies(1..=10);
+    assert_eq!(room.rows.bytes_in_log(), bytes(30));
+    room.rows.settle(20).expect("moved");
+    assert_eq!(room.rows.bytes_in_log(), bytes(20), "what was moved lies there no more");
+    room.drop_bodies([11]);
+    assert_eq!(room.rows.bytes_in_log(), bytes(19), "a body of the store is taken for one of the log");
+    room.rows.settle(20).expect("nothing is left to move");
+    assert_eq!(room.rows.bytes_in_log(), bytes(20), "until the places are looked at again");
+    room.rows.checkpoint().expect("flushed");
+    let Room { folder, engine, rows } = room;
+    drop(rows);
+    let rows = open_rows(&folder.path().join("rows"), &engine);
+    assert_eq!(rows.bytes_in_log(), None);
+    rows.count_in_log().expect("counted");
+    assert_eq!(rows.bytes_in_log(), bytes(20));
+}
+
+#[test]
 fn a_snapshot_holds_every_live_body() {
     let (source, target) = (Room::new(), Room::new());
     source.add(1..=30);

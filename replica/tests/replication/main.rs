@@ -8,6 +8,7 @@
 //!  three_nodes  laws of three real nodes      snapshots   laws of catching up and of lost data
 //!  courier      laws of two groups            simulation  seeded faults and an oracle
 //!  failover     how long a lost lead is missed failing_disks  what a failed write or fsync ends
+//!  replacement  how long a kill is missed while a member is replaced
 //!  upgrades     laws of a cluster whose nodes run different releases
 //! ```
 //!
@@ -18,6 +19,7 @@ mod failing_disks;
 mod failover;
 mod loopback;
 mod register;
+mod replacement;
 mod simulation;
 mod snapshots;
 mod three_nodes;
