@@ -41,7 +41,7 @@ pub(crate) const GRPC_CALL_MAX: Duration = Duration::from_secs(45);
 pub(crate) const GRPC_HELD_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// gRPC: bytes that answers hold which their callers have not taken yet, those of streams too. Beyond it an answer is not
 /// given, and its caller asks again.
-pub(crate) const GRPC_ANSWER_BYTES_MAX: usize = 512 * 1024 * 1024;
+pub(crate) const GRPC_ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// gRPC: an answer smaller than this is not counted: a stream costs as much by itself.
 pub(crate) const GRPC_ANSWER_BYTES_COUNTED: usize = 4 * 1024;
 /// gRPC: calls that a client has given up before they were looked at, on one connection. As many as it may make: who gives
@@ -59,6 +59,6 @@ pub(crate) const PROOFS_MAX: usize = 1 << 19;
 
 const _: () = assert!(ROOM.per_address_max < ROOM.connections_max);
 const _: () = assert!(GRPC_CALL_MAX.as_millis() > proto::limits::WAIT_MS_MAX as u128 + 3_000);
-const _: () = assert!(GRPC_ANSWER_BYTES_MAX > 16 * proto::limits::WIRE_BYTES_MAX);
+const _: () = assert!(GRPC_ANSWER_BYTES_MAX > 8 * proto::limits::WIRE_BYTES_MAX);
 const _: () =
     assert!(GRPC_HELD_BYTES_MAX > 16 * proto::limits::WIRE_BYTES_MAX && GRPC_HELD_BYTES_MAX < u32::MAX as usize);

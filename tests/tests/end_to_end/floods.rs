@@ -20,8 +20,9 @@ use tonic::transport::Endpoint;
 
 /// A connection that abuses the node ends within this, with room for a machine under load.
 const FATE_MAX: Duration = Duration::from_secs(60);
-/// More memory than this no client may cost: what answers may hold, and as much again.
-const MEMORY_MAX: u64 = 1024 * 1024 * 1024;
+/// More memory than this no client may cost: what answers may hold, what is read to make them, and what the allocator has
+/// not given back yet.
+const MEMORY_MAX: u64 = 768 * 1024 * 1024;
 /// Calls of one connection, see the door's limits.
 const STREAMS: u32 = 512;
 const BODY_BYTES: usize = 60_000;

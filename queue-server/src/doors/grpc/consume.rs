@@ -32,8 +32,10 @@ const CREDITS_MAX: u32 = 10_000;
 const SLICE_MS: u32 = 1_000;
 /// Replies that wait for a client that does not read.
 const REPLIES_WAITING_MAX: usize = 2;
-/// Pause while so many answers wait for others that there is no room for these messages.
+/// Pause while so many answers wait for others that there is no room for these messages: twice as long each time, since
+/// to find out they are leased, read and given back.
 const ROOM_PAUSE: Duration = Duration::from_millis(100);
+const ROOM_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 type Replies = Outbox<ConsumeReply>;
 
@@ -98,6 +100,7 @@ async fn serve(
     mut requests: Streaming<ConsumeRequest>,
     replies: &mut Replies,
 ) -> Result<(), Status> {
+    let mut pause = ROOM_PAUSE;
     loop {
         while grant.credits == 0 {
             match requests.message().await? {
@@ -134,11 +137,17 @@ async fn serve(
         let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
         let bytes = messages.iter().map(|message| message.body.len()).sum();
         match replies.send(ConsumeReply { messages }, bytes).await {
-            Ok(()) => grant.credits = grant.credits.saturating_sub(count),
+            Ok(()) => {
+                grant.credits = grant.credits.saturating_sub(count);
+                pause = ROOM_PAUSE;
+            }
             Err(Unsent::Gone(reply)) => return give_back(node, &grant.queue, &reply.messages).await,
             Err(Unsent::NoRoom(reply)) => {
                 give_back(node, &grant.queue, &reply.messages).await?;
-                tokio::time::sleep(ROOM_PAUSE).await;
+                // Others have them by now: bodies that waited here as well would be held many times.
+                drop(reply);
+                tokio::time::sleep(pause).await;
+                pause = ROOM_PAUSE_MAX.min(pause * 2);
             }
         }
     }

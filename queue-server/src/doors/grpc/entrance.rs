@@ -40,6 +40,8 @@ use crate::doors::limits::{GRPC_ANSWER_BYTES_MAX, GRPC_CALL_MAX, GRPC_HELD_BYTES
 const STREAMS: [&str; 2] = ["/tercet.queue.v1.Queue/Consume", "/tercet.queue.v1.Queue/Exchange"];
 /// The call that reads many bodies and changes nothing: without room for its answer it is not begun.
 const PEEK: &str = "/tercet.queue.v1.Queue/Peek";
+/// That room: its bodies as they were read, and as they are encoded.
+const PEEK_BYTES: usize = 2 * WIRE_BYTES_MAX;
 /// A caller whose proof is older than this process signs a new one and comes back after this.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
@@ -177,7 +179,7 @@ pub(super) async fn enter(State(entrance): State<Arc<Entrance>>, mut request: Ht
     if STREAMS.contains(&request.uri().path()) {
         return next.run(request).await;
     }
-    let room = match (request.uri().path() == PEEK).then(|| entrance.answers.room(WIRE_BYTES_MAX)).transpose() {
+    let room = match (request.uri().path() == PEEK).then(|| entrance.answers.room(PEEK_BYTES)).transpose() {
         Ok(room) => room,
         Err(status) => return status.into_http(),
     };
