@@ -29,7 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("tercet.bin"), descriptors.encode_to_vec())?;
     // Bodies become slices of the receive buffer; headers keep one order everywhere.
-    tonic_prost_build::configure().bytes(".").btree_map(".").compile_fds(descriptors)?;
+    let contracts = tonic_prost_build::configure().bytes(".").btree_map(".").codec_path("crate::codec::ExactCodec");
+    contracts.compile_fds(descriptors)?;
     // Another house's contract: reflection does not show it.
     println!("cargo::rerun-if-changed=opentelemetry");
     let otlp = protox::compile(["opentelemetry/trace.proto"], ["."])?;

@@ -125,5 +125,14 @@ class Arena:
         return False
 
 
+def held_mb(pid):
+    """Memory that a process holds, in MiB; 0 if it is gone."""
+    try:
+        lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmRSS:")), 0)
+
+
 def report(**facts):
     print(json.dumps(facts))

@@ -12,6 +12,7 @@
 //!  tercet/admin/v1/keys.proto     -> admin::v1     key pairs, on queue nodes
 //!  tercet/admin/v1/backup.proto   -> admin::v1     copies of groups, on queue nodes
 //!  tercet/admin/v1/members.proto  -> admin::v1     who belongs to a cluster, on queue nodes
+//!  src/codec.rs                   -> codec         how messages become bytes
 //!  src/outcome.rs                 -> outcome       refused, not applied, unknown: the trailers of a failure
 //!  src/proof.rs                   -> proof         how a caller proves its key pair
 //!  src/credentials.rs             -> credentials   who signs such a proof
@@ -23,6 +24,7 @@
 //!
 //! Must never: depend on another crate of Tercet, or hold a rule of the queue or of money.
 
+pub mod codec;
 pub mod credentials;
 pub mod limits;
 pub mod outcome;

@@ -8,6 +8,9 @@ pub const MESSAGES_PER_CALL_MAX: usize = 128;
 pub const BODY_BYTES_PER_CALL_MAX: usize = 16 * 1024 * 1024;
 /// Most bytes of one encoded message of a contract; doors and clients set it on tonic, whose own limit is 4 MiB.
 pub const WIRE_BYTES_MAX: usize = 20 * 1024 * 1024;
+/// Bytes of one frame of HTTP/2 that doors and clients take. Each is one write: by HTTP/2's own default of 16 KiB a batch
+/// would be eight.
+pub const FRAME_BYTES_MAX: u32 = 128 * 1024;
 /// Longest wait of a Receive.
 pub const WAIT_MS_MAX: u32 = 30_000;
 /// Replies a session keeps. The distance from a client's highest sequence to its lowest unanswered one stays below it.

@@ -5,7 +5,7 @@
 use std::error::Error as _;
 use std::sync::Arc;
 
-use proto::limits::WIRE_BYTES_MAX;
+use proto::limits::{FRAME_BYTES_MAX, WIRE_BYTES_MAX};
 use proto::outcome::{self, Hint};
 use proto::queue::v1::exchange_reply::Outcome as Reply;
 use proto::queue::v1::exchange_request::Call;
@@ -59,7 +59,8 @@ impl Node {
             .keep_alive_timeout(config.keepalive_timeout)
             .keep_alive_while_idle(true)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_frame_size(FRAME_BYTES_MAX);
         let signer = signer(config.credentials.as_ref(), address);
         let channel = Way::new(config.tls.clone()).channel(&endpoint);
         let channel = InterceptedService::new(channel, signer);

@@ -70,13 +70,6 @@ impl Frame {
         self.head.len() + self.payload.len()
     }
 
-    /// Appends the frame with its length.
-    pub(crate) fn write(&self, out: &mut Writer) {
-        out.len(self.len());
-        out.raw(&self.head);
-        out.raw(&self.payload);
-    }
-
     /// The frame in one piece.
     pub(crate) fn join(&self) -> Bytes {
         let mut out = Writer::with_capacity(self.len());

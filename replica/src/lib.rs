@@ -35,5 +35,5 @@ pub use group::{
     View, Waiting,
 };
 pub use log::Fsync;
-pub use net::{Carrier, GrpcTransport, Lane, ReplicationService, Seal, Transport, TransportError, wire};
+pub use net::{Carrier, GrpcTransport, Lane, Parcel, ReplicationService, Seal, Transport, TransportError, wire};
 pub use process::{Fsyncs, Replica, ReplicaConfig, Timers};

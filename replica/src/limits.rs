@@ -38,10 +38,12 @@ pub const ENTRIES_IN_FLIGHT_MAX: usize = 32;
 /// Their bytes; a larger entry travels alone.
 pub const ENTRIES_IN_FLIGHT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// A follower is far behind that misses so many entries, and is sent them at a pace.
-pub const CATCH_UP_ENTRIES: u64 = 1024;
-/// That pace, unless more than half of it comes in meanwhile: then twice what comes in.
+pub const CATCH_UP_ENTRIES: u64 = 128;
+/// That pace, for all groups of a node together, unless followers that keep up are sent more than half of it: then twice that.
 pub const CATCH_UP_BYTES_PER_S: u64 = 32 * 1024 * 1024;
-/// How often it is measured what comes in.
+/// A node that sends less than this to followers that keep up is quiet: nobody is in the way of one that is far behind.
+pub const CATCH_UP_QUIET_BYTES_PER_S: u64 = 64 * 1024;
+/// How often it is measured what they are sent.
 pub const CATCH_UP_LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Log bytes applied since the last flush of rows after which rows are flushed and the log is purged.
 pub const FLUSH_AFTER_LOG_BYTES: u64 = 96 * 1024 * 1024;
@@ -84,6 +86,11 @@ pub const ROWS_MEMORY_BYTES: usize = 40 * 1024 * 1024;
 pub const ROWS_CACHE_SHARD_BITS: i32 = 2;
 /// Write buffers of all row stores of a process together. When they are full, all are flushed.
 pub const WRITE_BUFFERS_BYTES: usize = 24 * 1024 * 1024;
+
+/// Bytes of the first level of tables, with which each flush is merged whole.
+pub const FIRST_LEVEL_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes of one table file.
+pub const TABLE_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
 const _: () = assert!(WRITE_BUFFERS_BYTES < ROWS_MEMORY_BYTES);
 const _: () = assert!(PROPOSALS_WAITING_BYTES_MAX > machine::limits::COMMAND_BYTES_MAX);

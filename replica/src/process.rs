@@ -28,7 +28,7 @@ use crate::errors::StartError;
 use crate::group::{Addressee, Group, GroupControl, GroupSetup, GroupStatus, MemberChange, MemberError, Role};
 use crate::identity::{Identity, Knowledge};
 use crate::log::{Fsync, FsyncGauge, GroupLog, LogEngine, SegmentLog};
-use crate::net::{Carrier, GrpcTransport, ReplicationService, Seal, Switchboard, Transport};
+use crate::net::{Carrier, CatchUp, GrpcTransport, ReplicationService, Seal, Switchboard, Transport};
 use crate::state::{RocksBudget, RocksRows};
 
 const DRAINED: &str = "DRAINED";
@@ -95,6 +95,7 @@ pub struct Replica {
     config: ReplicaConfig,
     knowledge: Knowledge,
     transport: Arc<dyn Transport>,
+    catch_up: Arc<CatchUp>,
     switchboard: Arc<Switchboard>,
     log: Arc<dyn LogEngine>,
     gauge: Arc<FsyncGauge>,
@@ -139,6 +140,7 @@ impl Replica {
             knowledge: Knowledge { format: config.known, mark: identity.mark() },
             config,
             transport: Arc::new(transport),
+            catch_up: Arc::default(),
             switchboard: Arc::default(),
             log: Arc::new(log),
             gauge,
@@ -169,6 +171,7 @@ impl Replica {
             log,
             rows: Arc::new(rows),
             transport: Arc::clone(&self.transport),
+            catch_up: Arc::clone(&self.catch_up),
             switchboard: Arc::clone(&self.switchboard),
             addressee: Arc::clone(&self.groups) as Arc<dyn Addressee>,
             wall: Arc::clone(&self.config.wall),

@@ -27,7 +27,7 @@ use crate::errors::StartError;
 use crate::identity::Knowledge;
 use crate::limits::{PROPOSALS_WAITING_BYTES_MAX, PROPOSALS_WAITING_MAX};
 use crate::log::GroupLog;
-use crate::net::{Hello, Lane, Peers, Request, Switchboard, Transport, call};
+use crate::net::{CatchUp, Hello, Lane, Peers, Request, Switchboard, Transport, call};
 use crate::process::Timers;
 use crate::state::{Applied, Driver, RowEngine};
 
@@ -44,6 +44,7 @@ pub(crate) struct GroupSetup {
     pub log: GroupLog,
     pub rows: Arc<dyn RowEngine>,
     pub transport: Arc<dyn Transport>,
+    pub catch_up: Arc<CatchUp>,
     pub switchboard: Arc<Switchboard>,
     pub addressee: Arc<dyn Addressee>,
     pub wall: WallClock,
@@ -66,7 +67,8 @@ impl GroupSetup {
         let last = found.last.as_ref().map(|id| id.index);
         self.refuse_if_lost(last, found.last.is_none() && found.vote.is_none()).await?;
 
-        let peers = Peers { group: self.id, transport: Arc::clone(&self.transport) };
+        let (transport, catch_up) = (Arc::clone(&self.transport), Arc::clone(&self.catch_up));
+        let peers = Peers { group: self.id, transport, tip: log.tip(), catch_up };
         let driver = Driver::new(Arc::clone(&state), log.clone());
         let raft = Raft::new(self.node, Arc::new(self.raft_config()?), peers, log.clone(), driver)
             .await

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use machine::GroupId;
@@ -40,6 +41,8 @@ pub(crate) struct GroupLog {
     engine: Arc<dyn LogEngine>,
     shared: Arc<Mutex<Shared>>,
     synced: Arc<watch::Sender<Synced>>,
+    /// The last entry, for those who do not want to wait for the lock.
+    tip: Arc<AtomicU64>,
 }
 
 /// A log that is not purged while this lives, but for a purge that is under way.
@@ -65,12 +68,18 @@ impl GroupLog {
         let (state, tails) = (engine.start(group)?, engine.tails());
         let upto = state.last.as_ref().map(|id| id.index);
         let shared = Arc::new(Mutex::new(Shared { state, tail: TailCache::new(tails), holders: 0 }));
-        Ok(Self { group, engine, shared, synced: Arc::new(watch::Sender::new(Synced { upto, has_failed: false })) })
+        let synced = Arc::new(watch::Sender::new(Synced { upto, has_failed: false }));
+        Ok(Self { group, engine, shared, synced, tip: Arc::new(AtomicU64::new(upto.unwrap_or(0))) })
     }
 
     /// What the log held when it was opened, and what came since.
     pub(crate) fn found(&self) -> LogStart {
         self.shared.lock().state.clone()
+    }
+
+    /// The last entry that was appended. One that was truncated may still be it.
+    pub(crate) fn tip(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.tip)
     }
 
     /// The bytes at a place. `None`: the entry is purged. Errors: the disk. Whoever asks knows their checksum.
@@ -242,6 +251,9 @@ impl RaftLogStorage<Config> for GroupLog {
                 shared.tail.push(entry);
             }
             shared.state.last = last.or(shared.state.last);
+            if let Some(last) = &last {
+                self.tip.store(last.index, Ordering::Relaxed);
+            }
             // What is committed rides along with entries: it is a hint for restart and worth no fsync of its own.
             ops.push(LogOp::Committed(shared.state.committed));
         }

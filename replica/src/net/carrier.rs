@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::stream::{BoxStream, Fuse};
-use futures::{Stream, StreamExt as _};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use parking_lot::Mutex;
 use tls::{Identity, Keeper, Met, Name, Way};
 use tokio::net::TcpStream;
@@ -18,6 +16,8 @@ use tokio::time::{sleep, timeout};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{ConnectError, Request, Response, Status, Streaming};
 
+use super::frames::append;
+use super::parcel::Parcel;
 use super::port::Switchboard;
 use super::speaker::Speaker;
 use super::transport::{Answers, Lane, Transport, TransportError};
@@ -90,30 +90,32 @@ impl GrpcTransport {
         Ok(Way::new(Some(Arc::clone(&seal.keeper))).to(Name::node(seal.house, node)))
     }
 
-    fn client(&self, lane: Lane, address: &str) -> Result<ReplicationClient<Channel>, TransportError> {
+    fn channel(&self, lane: Lane, address: &str) -> Result<Channel, TransportError> {
         let mut channels = self.channels.lock();
-        let channel = if let Some(channel) = channels.get(&(lane, address.to_owned())) {
-            channel.clone()
-        } else {
-            let unreachable = |error: tonic::transport::Error| TransportError::Unreachable {
-                address: address.to_owned(),
-                reason: error.to_string(),
-            };
-            let way = self.way(address)?;
-            let endpoint = Endpoint::from_shared(format!("http://{address}"))
-                .map_err(unreachable)?
-                .connect_timeout(CONNECT_TIMEOUT)
-                .tcp_nodelay(true)
-                .http2_keep_alive_interval(KEEP_ALIVE)
-                .keep_alive_timeout(KEEP_ALIVE)
-                .keep_alive_while_idle(true)
-                .initial_stream_window_size(WINDOW_BYTES)
-                .initial_connection_window_size(2 * WINDOW_BYTES);
-            let channel = way.channel(&endpoint);
-            channels.insert((lane, address.to_owned()), channel.clone());
-            channel
+        if let Some(channel) = channels.get(&(lane, address.to_owned())) {
+            return Ok(channel.clone());
+        }
+        let unreachable = |error: tonic::transport::Error| TransportError::Unreachable {
+            address: address.to_owned(),
+            reason: error.to_string(),
         };
-        Ok(ReplicationClient::new(channel)
+        let way = self.way(address)?;
+        let endpoint = Endpoint::from_shared(format!("http://{address}"))
+            .map_err(unreachable)?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE)
+            .keep_alive_while_idle(true)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(2 * WINDOW_BYTES);
+        let channel = way.channel(&endpoint);
+        channels.insert((lane, address.to_owned()), channel.clone());
+        Ok(channel)
+    }
+
+    fn client(&self, lane: Lane, address: &str) -> Result<ReplicationClient<Channel>, TransportError> {
+        Ok(ReplicationClient::new(self.channel(lane, address)?)
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX))
     }
@@ -133,11 +135,9 @@ impl Transport for GrpcTransport {
         &self,
         lane: Lane,
         address: &str,
-        requests: BoxStream<'static, Bytes>,
+        requests: BoxStream<'static, Parcel>,
     ) -> BoxFuture<'static, Result<Answers, TransportError>> {
-        let client = self.client(lane, address);
-        let address = address.to_owned();
-        Box::pin(open_stream(client, address, Frames(requests.fuse())))
+        Box::pin(open_stream(self.channel(lane, address), address.to_owned(), requests))
     }
 
     fn meet(&self, node: u64, address: &str) {
@@ -169,25 +169,13 @@ async fn is_refused(address: &str) -> bool {
     }
 }
 
-/// Messages as frames. A named type, because the compiler cannot prove a boxed stream's lifetime through tonic's client.
-/// Fused, because the client may poll on after the end.
-struct Frames(Fuse<BoxStream<'static, Bytes>>);
-
-impl Stream for Frames {
-    type Item = Frame;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Frame>> {
-        self.0.poll_next_unpin(context).map(|data| data.map(|data| Frame { data }))
-    }
-}
-
 async fn open_stream(
-    client: Result<ReplicationClient<Channel>, TransportError>,
+    channel: Result<Channel, TransportError>,
     address: String,
-    frames: Frames,
+    requests: BoxStream<'static, Parcel>,
 ) -> Result<Answers, TransportError> {
-    let opened = client?.append(frames).await;
-    let answers = opened.map_err(|status| transport_error(address.clone(), &status))?.into_inner();
+    let opened = append(channel?, requests).await;
+    let answers = opened.map_err(|status| transport_error(address.clone(), &status))?;
     let read = move |frame: Result<Frame, Status>| {
         frame.map(|frame| frame.data).map_err(|status| transport_error(address.clone(), &status))
     };

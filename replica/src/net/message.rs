@@ -10,6 +10,7 @@ use bytes::Bytes;
 use machine::{Answer, BodyRef, DecodeError, Format, GroupId, Layout, Reader, RequestId, SessionRefusal, Writer};
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, TransferLeaderRequest, VoteRequest, VoteResponse};
 
+use super::parcel::{Packer, Parcel};
 use crate::codec;
 use crate::raft_types::{Config, LogId, SnapshotMeta, Vote};
 use crate::state::SnapshotFile;
@@ -99,19 +100,25 @@ pub(crate) enum ProposeAnswer {
 
 impl Request {
     pub(crate) fn encode(&self, group: GroupId) -> Bytes {
-        let mut out = Writer::with_capacity(self.size_hint());
+        self.pack(group).join()
+    }
+
+    /// The message in parts.
+    pub(crate) fn pack(&self, group: GroupId) -> Parcel {
+        let mut packer = Packer::with_capacity(self.size_hint());
+        let out = &mut packer.out;
         out.u8(VERSION);
         out.u32(group.0);
         match self {
-            Self::Vote(vote) => write_vote_request(&mut out, 1, vote),
-            Self::PreVote(vote) => write_vote_request(&mut out, 2, vote),
+            Self::Vote(vote) => write_vote_request(out, 1, vote),
+            Self::PreVote(vote) => write_vote_request(out, 2, vote),
             Self::TransferLeader(transfer) => {
                 out.u8(3);
-                codec::write_vote(&mut out, transfer.from_leader());
+                codec::write_vote(out, transfer.from_leader());
                 out.u64(*transfer.to_node_id());
-                codec::write_optional_log_id(&mut out, transfer.last_log_id());
+                codec::write_optional_log_id(out, transfer.last_log_id());
             }
-            Self::Append(append) => write_append(&mut out, append),
+            Self::Append(append) => write_append(&mut packer, append),
             Self::SnapshotOffer { id, files } => {
                 out.u8(5);
                 out.u64(*id);
@@ -132,8 +139,8 @@ impl Request {
             Self::SnapshotInstall { id, vote, meta } => {
                 out.u8(7);
                 out.u64(*id);
-                codec::write_vote(&mut out, vote);
-                codec::write_snapshot_meta(&mut out, meta);
+                codec::write_vote(out, vote);
+                codec::write_snapshot_meta(out, meta);
             }
             Self::Propose { request, note, is_system, command } => {
                 out.u8(8);
@@ -146,22 +153,23 @@ impl Request {
             Self::ReadIndex => out.u8(10),
             Self::Body { body } => {
                 out.u8(11);
-                body.encode(&mut out);
+                body.encode(out);
             }
             Self::Hello { node } => {
                 out.u8(9);
                 out.u64(*node);
             }
         }
-        out.finish()
+        packer.finish()
     }
 
-    /// Bytes of the message, or a little more.
+    /// Bytes of the message that are copied, or a little more.
     fn size_hint(&self) -> usize {
         MESSAGE_HEAD_BYTES
             + match self {
                 Self::Append(append) => {
-                    append.entries.iter().map(|entry| codec::payload_bytes(entry) + ENTRY_HEAD_BYTES).sum()
+                    let copied = |entry| Packer::copied(codec::payload_bytes(entry)) + ENTRY_HEAD_BYTES;
+                    append.entries.iter().map(copied).sum()
                 }
                 Self::SnapshotChunk { chunk, .. } => chunk.len(),
                 Self::Propose { command, .. } => command.len(),
@@ -226,14 +234,18 @@ fn read_vote_request(input: &mut Reader) -> Result<VoteRequest<Config>, DecodeEr
     Ok(request)
 }
 
-fn write_append(out: &mut Writer, append: &AppendEntriesRequest<Config>) {
+fn write_append(packer: &mut Packer, append: &AppendEntriesRequest<Config>) {
+    let out = &mut packer.out;
     out.u8(4);
     codec::write_vote(out, &append.vote);
     codec::write_optional_log_id(out, append.prev_log_id.as_ref());
     codec::write_optional_log_id(out, append.leader_commit.as_ref());
     out.len(append.entries.len());
     for entry in &append.entries {
-        codec::Frame::of(entry).write(out);
+        let frame = codec::Frame::of(entry);
+        packer.out.len(frame.len());
+        packer.out.raw(&frame.head);
+        packer.add(&frame.payload);
     }
 }
 

@@ -5,8 +5,10 @@
 //! ```
 
 mod carrier;
+mod frames;
 mod message;
 mod pace;
+mod parcel;
 mod peer;
 mod port;
 mod snapshot;
@@ -15,6 +17,8 @@ mod transport;
 
 pub use carrier::{Carrier, GrpcTransport, ReplicationService, Seal, wire};
 pub(crate) use message::{AppendResult, Hello, ProposeAnswer, Request, write_append_result, write_vote_response};
+pub(crate) use pace::CatchUp;
+pub use parcel::Parcel;
 pub(crate) use peer::{Peers, call};
 pub(crate) use port::{GroupPort, Switchboard};
 pub(crate) use snapshot::{Incoming, Slot};

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 use tokio::time::{Instant, sleep_until};
 
 use super::message::{Request, read_answer, read_append_result, read_vote_response};
-use super::pace::{Load, Pace};
+use super::pace::{CatchUp, Load, Pace};
 use super::snapshot::send_snapshot;
 use super::transport::{Lane, Transport, TransportError};
 use crate::codec;
@@ -37,12 +38,17 @@ const HEARTBEAT_MAX: Duration = Duration::from_millis(500);
 pub(crate) struct Peers {
     pub group: GroupId,
     pub transport: Arc<dyn Transport>,
+    /// The last entry of this node's own log of the group.
+    pub tip: Arc<AtomicU64>,
+    pub catch_up: Arc<CatchUp>,
 }
 
 impl Peers {
     fn peer(&self, lane: Lane, target: u64, node: &BasicNode) -> Peer {
         self.transport.meet(target, &node.addr);
-        Peer { group: self.group, lane, address: node.addr.clone(), transport: Arc::clone(&self.transport) }
+        let (tip, catch_up) = (Arc::clone(&self.tip), Arc::clone(&self.catch_up));
+        let (transport, address) = (Arc::clone(&self.transport), node.addr.clone());
+        Peer { group: self.group, lane, address, transport, tip, catch_up }
     }
 }
 
@@ -68,6 +74,8 @@ pub(crate) struct Peer {
     lane: Lane,
     pub(super) address: String,
     pub(super) transport: Arc<dyn Transport>,
+    tip: Arc<AtomicU64>,
+    catch_up: Arc<CatchUp>,
 }
 
 /// Sends a request and waits at most `deadline` for the body of its answer.
@@ -108,11 +116,11 @@ impl Peer {
     }
 }
 
-fn load(append: &AppendEntriesRequest<Config>) -> Load {
+fn load(append: &AppendEntriesRequest<Config>, tip: u64) -> Load {
     let bytes = append.entries.iter().map(|entry| codec::payload_bytes(entry) as u64).sum();
     let committed = append.leader_commit.as_ref().map_or(0, |id| id.index);
     let last = append.entries.last().map_or(committed, |entry| entry.log_id.index);
-    Load { bytes, entries: append.entries.len() as u64, last, committed }
+    Load { bytes, last, committed, tip }
 }
 
 impl RaftNetworkV2<Config> for Peer {
@@ -137,7 +145,7 @@ impl RaftNetworkV2<Config> for Peer {
     where
         S: Stream<Item = AppendEntriesRequest<Config>> + OptionalSend + Unpin + 'static,
     {
-        let group = self.group;
+        let (group, tip, pace) = (self.group, Arc::clone(&self.tip), Pace::new(Arc::clone(&self.catch_up)));
         Box::pin(async move {
             // openraft waits out its back-off inside the input: a stream opened before its first request would try a dead
             // peer again at once, thousands of times a second.
@@ -149,8 +157,8 @@ impl RaftNetworkV2<Config> for Peer {
                 return Ok(futures::stream::iter([Ok(answer)]).boxed());
             }
             let requests = futures::stream::iter(first).chain(input);
-            let paced = requests.scan(Pace::new(Instant::now()), |pace, append| {
-                let due = pace.due(load(&append), Instant::now());
+            let paced = requests.scan(pace, move |pace, append| {
+                let due = pace.due(load(&append, tip.load(Ordering::Relaxed)), Instant::now());
                 async move {
                     // Most are due at once, and a timer has its price.
                     if due > Instant::now() {
@@ -159,7 +167,7 @@ impl RaftNetworkV2<Config> for Peer {
                     Some(append)
                 }
             });
-            let messages = paced.map(move |append| Request::Append(append).encode(group)).boxed();
+            let messages = paced.map(move |append| Request::Append(append).pack(group)).boxed();
             let opened = self.transport.stream(self.lane, &self.address, messages);
             let answers = opened.await.map_err(|error| rpc_error(&error))?;
             let read = |answer: Result<Bytes, TransportError>| {

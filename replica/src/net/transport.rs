@@ -4,6 +4,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
+use super::parcel::Parcel;
+
 /// Messages of one kind share a connection, so that neither a snapshot nor what waits for an fsync delays a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
@@ -51,7 +53,7 @@ pub trait Transport: Send + Sync + 'static {
         &self,
         lane: Lane,
         address: &str,
-        requests: BoxStream<'static, Bytes>,
+        requests: BoxStream<'static, Parcel>,
     ) -> BoxFuture<'static, Result<Answers, TransportError>>;
 
     /// `node` is at `address`: who is called there must be it, where nodes prove who they are.

@@ -202,6 +202,7 @@ impl<M: Machine> SimulatedCluster<M> {
             log,
             rows: Arc::new(BreakableRows { inner: MemoryRows::default(), is_broken: Arc::clone(&at.are_rows_broken) }),
             transport: Arc::new(WeatherTransport { node, weather: Arc::clone(&self.weather) }),
+            catch_up: Arc::default(),
             switchboard,
             addressee: Arc::clone(&self.mail) as Arc<dyn Addressee>,
             wall,

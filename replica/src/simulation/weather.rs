@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::net::{Answers, Lane, Switchboard, Transport, TransportError};
+use crate::net::{Answers, Lane, Parcel, Switchboard, Transport, TransportError};
 
 /// How long a sender believes in a connection over which nothing comes any more.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -199,7 +199,7 @@ impl Transport for WeatherTransport {
         &self,
         _: Lane,
         address: &str,
-        requests: BoxStream<'static, Bytes>,
+        requests: BoxStream<'static, Parcel>,
     ) -> BoxFuture<'static, Result<Answers, TransportError>> {
         let (weather, me, address) = (Arc::clone(&self.weather), self.node, address.to_owned());
         let target = self.target(&address);
@@ -209,7 +209,7 @@ impl Transport for WeatherTransport {
             let arriving = requests
                 .then(move |message| {
                     let there = Arc::clone(&there);
-                    async move { there.carry(me, peer).await.then_some(message) }
+                    async move { there.carry(me, peer).await.then(|| message.join()) }
                 })
                 .take_while(|message| futures::future::ready(message.is_some()))
                 .filter_map(futures::future::ready);

@@ -31,7 +31,9 @@ use super::quarantine::Quarantine;
 use super::settle::{Commits, complete, count, ingest, move_batch, no_wal, read_kept_body, settle};
 use super::snapshot::{SnapshotData, SnapshotWriter};
 use super::weight::{Bodies, GroupWeight, LogWeight};
-use crate::limits::{BODY_STORED_BYTES_MAX, ROWS_CACHE_SHARD_BITS, ROWS_MEMORY_BYTES, WRITE_BUFFERS_BYTES};
+use crate::limits::{
+    BODY_STORED_BYTES_MAX, FIRST_LEVEL_BYTES, ROWS_CACHE_SHARD_BITS, ROWS_MEMORY_BYTES, TABLE_FILE_BYTES, WRITE_BUFFERS_BYTES,
+};
 use crate::log::GroupLog;
 
 pub(super) const ROWS: &str = "rows";
@@ -412,6 +414,10 @@ fn open_db(path: &Path, budget: &RocksBudget) -> Result<DB, rocksdb::Error> {
     family.set_write_buffer_size(32 * 1024 * 1024);
     family.set_max_write_buffer_number(6);
     family.set_min_write_buffer_number_to_merge(2);
+    // Rows of messages come in the order of their keys, beside few that are written again and again. With a small first level
+    // of small files what was merged once is not merged again: it goes down as it is, since nothing there overlaps it.
+    family.set_max_bytes_for_level_base(FIRST_LEVEL_BYTES);
+    family.set_target_file_size_base(TABLE_FILE_BYTES);
     // A body that was moved is written once more and never again: compactions carry its key alone.
     let mut bodies = family.clone();
     bodies.set_enable_blob_files(true);

@@ -5,7 +5,8 @@ use std::process::{Command, Output, Stdio};
 
 use tests::local::{LocalCluster, binary};
 
-const SCRIPTS: [&str; 10] = ["kill", "pause", "net", "disk", "fsync", "damage", "delay", "flood", "replace", "table"];
+const SCRIPTS: [&str; 11] =
+    ["kill", "pause", "net", "disk", "fsync", "damage", "delay", "flood", "behind", "replace", "table"];
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../cluster/chaos").join(name)

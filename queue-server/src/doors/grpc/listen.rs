@@ -15,7 +15,7 @@ use proto::admin::v1::admin_server::AdminServer;
 use proto::admin::v1::backups_server::BackupsServer;
 use proto::admin::v1::keys_server::KeysServer;
 use proto::admin::v1::members_server::MembersServer;
-use proto::limits::WIRE_BYTES_MAX;
+use proto::limits::{FRAME_BYTES_MAX, WIRE_BYTES_MAX};
 use proto::queue::v1::history_server::HistoryServer;
 use proto::queue::v1::moves_server::MovesServer;
 use proto::queue::v1::queue_server::QueueServer;
@@ -61,6 +61,7 @@ pub(crate) async fn serve_grpc(
     Server::builder()
         .initial_stream_window_size(4 * 1024 * 1024)
         .initial_connection_window_size(16 * 1024 * 1024)
+        .max_frame_size(FRAME_BYTES_MAX)
         .http2_keepalive_interval(Some(GRPC_KEEPALIVE_EVERY))
         .http2_keepalive_timeout(Some(GRPC_KEEPALIVE_MAX))
         .http2_max_header_list_size(GRPC_HEADER_BYTES_MAX)

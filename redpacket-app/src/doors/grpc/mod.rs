@@ -30,7 +30,7 @@ use axum::response::Response;
 use proto::FILE_DESCRIPTOR_SET;
 use proto::admin::v1::admin_server::AdminServer;
 use proto::ledger::v1::ledger_server::LedgerServer;
-use proto::limits::WIRE_BYTES_MAX;
+use proto::limits::{FRAME_BYTES_MAX, WIRE_BYTES_MAX};
 use proto::outcome::{Hint, not_applied, unknown};
 use proto::packet::v1::red_packet_server::RedPacketServer;
 use proto::pay::v1::merchants_server::MerchantsServer;
@@ -80,6 +80,7 @@ pub(crate) async fn serve(
     let routes = Routes::from(calls).add_service(replication).add_service(AdminServer::new(door));
     Server::builder()
         .http2_adaptive_window(Some(true))
+        .max_frame_size(FRAME_BYTES_MAX)
         .http2_keepalive_interval(Some(GRPC_KEEPALIVE_EVERY))
         .http2_keepalive_timeout(Some(GRPC_KEEPALIVE_MAX))
         .http2_max_header_list_size(GRPC_HEADER_BYTES_MAX)
