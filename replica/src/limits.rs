@@ -37,8 +37,10 @@ pub const PROPOSALS_WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const ENTRIES_IN_FLIGHT_MAX: usize = 32;
 /// Their bytes; a larger entry travels alone.
 pub const ENTRIES_IN_FLIGHT_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// A follower is far behind that misses so many entries, and is sent them at a pace.
+/// A follower is far behind that misses so many entries, or so many bytes, and is sent them at a pace.
 pub const CATCH_UP_ENTRIES: u64 = 128;
+/// As [`CATCH_UP_ENTRIES`]: twice what may be under way to a follower that keeps up.
+pub const CATCH_UP_BYTES: u64 = 2 * ENTRIES_IN_FLIGHT_BYTES_MAX as u64;
 /// That pace, for all groups of a node together, unless followers that keep up are sent more than half of it: then twice that.
 pub const CATCH_UP_BYTES_PER_S: u64 = 32 * 1024 * 1024;
 /// A node that sends less than this to followers that keep up is quiet: nobody is in the way of one that is far behind.

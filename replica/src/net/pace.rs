@@ -14,7 +14,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::limits::{CATCH_UP_BYTES_PER_S, CATCH_UP_ENTRIES, CATCH_UP_LOOK_EVERY, CATCH_UP_QUIET_BYTES_PER_S};
+use crate::limits::{
+    CATCH_UP_BYTES, CATCH_UP_BYTES_PER_S, CATCH_UP_ENTRIES, CATCH_UP_LOOK_EVERY, CATCH_UP_QUIET_BYTES_PER_S,
+};
 
 /// What all groups of a node send to followers that are far behind, and what they send to those that keep up.
 #[derive(Debug)]
@@ -74,11 +76,20 @@ impl Sent {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
     pub bytes: u64,
+    pub entries: u64,
     /// The last entry in it.
     pub last: u64,
     pub committed: u64,
     /// The last entry of the leader's log.
     pub tip: u64,
+}
+
+impl Load {
+    /// Whether its follower keeps up: it misses few entries, and few bytes if they are as large as these.
+    fn is_near(&self) -> bool {
+        let missing = self.committed.saturating_sub(self.last);
+        missing < CATCH_UP_ENTRIES && missing.saturating_mul(self.bytes) < CATCH_UP_BYTES * self.entries.max(1)
+    }
 }
 
 /// The pace of one stream of entries.
@@ -99,7 +110,7 @@ impl Pace {
     /// When a request may go.
     pub(super) fn due(&mut self, load: Load, now: Instant) -> Instant {
         self.look(load, now);
-        if load.committed.saturating_sub(load.last) < CATCH_UP_ENTRIES {
+        if load.is_near() {
             self.catch_up.keeps_up(load.bytes, now);
             return now;
         }
@@ -132,7 +143,7 @@ mod tests {
         let mut sent = 0;
         for ms in 0..10_000 {
             let now = begin + Duration::from_millis(ms);
-            let load = Load { bytes: fresh / 1000, last: FAR + ms, committed: FAR + ms, tip: FAR + ms + 1 };
+            let load = Load { bytes: fresh / 1000, entries: 1, last: FAR + ms, committed: FAR + ms, tip: FAR + ms + 1 };
             assert_eq!(near.due(load, now), now, "it keeps up");
             for (pace, next) in &mut behind {
                 let load = Load { bytes: REQUEST_BYTES, last: ms, ..load };
@@ -160,14 +171,23 @@ mod tests {
     }
 
     #[test]
+    fn few_entries_that_are_large_are_far_behind_too() {
+        let load = |bytes, missing| Load { bytes, entries: 2, last: FAR, committed: FAR + missing, tip: FAR + missing };
+        let table = [(1 << 10, 127, true), (1 << 10, 128, false), (2 << 20, 15, true), (2 << 20, 16, false)];
+        for (bytes, missing, is_near) in table {
+            assert_eq!(load(bytes, missing).is_near(), is_near, "{missing} entries, two of {bytes} bytes");
+        }
+    }
+
+    #[test]
     fn who_is_waited_for_is_not_held_up() {
         let (begin, catch_up) = (Instant::now(), Arc::new(CatchUp::default()));
         let (mut near, mut pace) = (Pace::new(Arc::clone(&catch_up)), Pace::new(catch_up));
         for step in 0..2000 {
             let now = begin + Duration::from_millis(step);
             // Another group has much to do meanwhile.
-            near.due(Load { bytes: 1 << 20, last: FAR + step, committed: FAR + step, tip: FAR + step }, now);
-            let due = pace.due(Load { bytes: 1 << 20, last: step, committed: FAR, tip: FAR + 1 }, now);
+            near.due(Load { bytes: 1 << 20, entries: 1, last: FAR + step, committed: FAR + step, tip: FAR + step }, now);
+            let due = pace.due(Load { bytes: 1 << 20, entries: 1, last: step, committed: FAR, tip: FAR + 1 }, now);
             assert!(step < 1000 || due == now, "nothing is committed without it");
         }
     }

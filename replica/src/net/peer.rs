@@ -120,7 +120,7 @@ fn load(append: &AppendEntriesRequest<Config>, tip: u64) -> Load {
     let bytes = append.entries.iter().map(|entry| codec::payload_bytes(entry) as u64).sum();
     let committed = append.leader_commit.as_ref().map_or(0, |id| id.index);
     let last = append.entries.last().map_or(committed, |entry| entry.log_id.index);
-    Load { bytes, last, committed, tip }
+    Load { bytes, entries: append.entries.len() as u64, last, committed, tip }
 }
 
 impl RaftNetworkV2<Config> for Peer {
