@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const CONTRACTS: [&str; 11] = [
+const CONTRACTS: [&str; 12] = [
     "tercet/queue/v1/queue.proto",
     "tercet/queue/v1/topic.proto",
     "tercet/queue/v1/history.proto",
@@ -21,6 +21,7 @@ const CONTRACTS: [&str; 11] = [
     "tercet/admin/v1/backup.proto",
     "tercet/admin/v1/keys.proto",
     "tercet/admin/v1/members.proto",
+    "tercet/admin/v1/recovery.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -23,6 +23,7 @@ use crate::nodes::Target;
 use crate::parked::Parked;
 use crate::queues::{Queue, Topic};
 use crate::reach::Reach;
+use crate::recover::Recover;
 use crate::sim::Sim;
 use crate::switch::Switch;
 use crate::top::Top;
@@ -137,6 +138,13 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "FOLDER")]
         out: PathBuf,
     },
+    /// Make one node a cluster of its own, after a majority was lost for good. Looks first: without --yes nothing is changed.
+    Recover(Recover),
+    /// Let the money of a recovered cluster take commands again, if a full audit holds; exit 0 only then.
+    Lift {
+        #[command(flatten)]
+        reach: Reach,
+    },
     /// Queues by hand: create, edit, list, show, peek, purge, rewind, redrive, explain.
     #[command(subcommand)]
     Queue(Queue),
@@ -240,7 +248,7 @@ mod tests {
     use super::*;
 
     /// Command lines that scripts rely on.
-    const PINNED: [&str; 71] = [
+    const PINNED: [&str; 77] = [
         "up --dir D",
         "up --dir D --nodes 5 --base-port 7000 --app",
         "up --dir D --tls --keys",
@@ -257,6 +265,8 @@ mod tests {
         "status --at 10.0.0.1:7101 --at 10.0.0.2:7101",
         "add --dir D",
         "add --context prod --as 4 --grpc 10.0.0.4:7101 --learner",
+        "add --dir D --app",
+        "add --at H:1 --as a4 --grpc H:2",
         "promote --dir D 4",
         "remove --dir D 4",
         "replace --dir D 3",
@@ -265,6 +275,10 @@ mod tests {
         "rebalance --dir D",
         "verify --dir D",
         "backup --at H:1 --out F",
+        "recover --dir D 3",
+        "recover --data F --yes",
+        "lift --dir D",
+        "lift --at H:1",
         "status --dir D --watch",
         "queue create --dir D orders --retention-s 60 --dead-letter dead --dead-letter-after 3",
         "queue edit --at H:1 orders --trace true",
@@ -359,6 +373,8 @@ mod tests {
             "certs issue --ca A --out F --node 2 --client ops",
             "certs issue --ca A --out F --client ops --days 10000",
             "evening --fault=all",
+            "recover --dir D",
+            "recover --data F 3",
             "evening --find-capacity --capacity 5",
         ] {
             let words = std::iter::once("cluster").chain(line.split_whitespace());

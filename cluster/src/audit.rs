@@ -56,7 +56,8 @@ fn add(reply: &mut AuditReply, copies: AuditItem) {
     }
 }
 
-fn text(reply: &AuditReply) -> String {
+/// An audit on paper.
+pub(crate) fn text(reply: &AuditReply) -> String {
     let broken = reply.items.iter().filter(|item| !item.ok).count();
     let mut lines = vec![if holds(reply) {
         format!("ok: all {} invariants hold", reply.items.len())

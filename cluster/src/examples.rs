@@ -7,7 +7,7 @@
 use clap::Command;
 
 /// Verbs and their examples; those of a verb with particulars of its own stand with the verb.
-const EXAMPLES: [(&str, &[&str]); 49] = [
+const EXAMPLES: [(&str, &[&str]); 51] = [
     ("up", &["up --dir /tmp/evening --app", "up --dir /tmp/sealed --tls --keys", "up --dir /tmp/five --nodes 5"]),
     ("kill", &["kill --dir /tmp/evening leader", "kill --dir /tmp/evening 2 --signal STOP"]),
     ("start", &["start --dir /tmp/evening 2"]),
@@ -43,6 +43,8 @@ const EXAMPLES: [(&str, &[&str]); 49] = [
     ("certs show", &["certs show q2"]),
     ("verify", &["verify --at 10.0.0.1:7101"]),
     ("backup", &["backup --at 10.0.0.1:7101 --out /backup/monday"]),
+    ("recover", &["recover --data /var/lib/tercet/queue", "recover --dir /tmp/evening 3 --yes"]),
+    ("lift", &["lift --dir /tmp/evening", "lift --at 10.0.0.3:8101"]),
     (
         "queue create",
         &["queue create --dir /tmp/evening orders --retention-s 86400 --dead-letter dead --dead-letter-after 5"],

@@ -53,6 +53,11 @@ pub(crate) struct NodeEntry {
 }
 
 impl NodeEntry {
+    /// What a node of that name runs.
+    pub(crate) fn kind_of(name: &str) -> Kind {
+        if name.starts_with('a') { Kind::App } else { Kind::Queue }
+    }
+
     /// The node's number within its kind: what its server is told.
     pub(crate) fn number(&self) -> &str {
         self.node.trim_start_matches('a')
@@ -90,6 +95,14 @@ impl ClusterFile {
             node: name.to_owned(),
             known: self.nodes().map(|(_, node)| node.node.as_str()).collect::<Vec<_>>().join(", "),
         })
+    }
+
+    /// The nodes of one kind, to be changed.
+    pub(crate) fn of_mut(&mut self, kind: Kind) -> &mut Vec<NodeEntry> {
+        match kind {
+            Kind::Queue => &mut self.queue,
+            Kind::App => &mut self.app,
+        }
     }
 
     /// Notes a node's process.

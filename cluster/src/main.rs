@@ -10,6 +10,7 @@
 //!      ├──> parked   credits that wait for an operator
 //!      ├──> verify   the copies, by the hash of their rows
 //!      ├──> backup   every group as files, with hashes
+//!      ├──> recover  one node goes on alone, after a majority was lost for good
 //!      ├──> queues   queues and topics by hand
 //!      ├──> context  names for clusters elsewhere (reach: which one is meant)
 //!      ├──> bundle   what a fault's finder needs
@@ -55,6 +56,7 @@ mod parked;
 mod phone;
 mod queues;
 mod reach;
+mod recover;
 mod replicas;
 mod screen;
 mod sim;
@@ -113,6 +115,8 @@ async fn run(verb: Verb) -> Result<bool, Error> {
         Verb::Top(top) => top::top(top).await,
         Verb::Health { reach } => status::health(&reach).await,
         Verb::Backup { reach, out } => backup::backup(&reach, &out).await,
+        Verb::Recover(asked) => recover::recover(&asked).await,
+        Verb::Lift { reach } => recover::lift(&reach).await,
         Verb::Verify { reach } => verify::verify(&reach).await,
         Verb::Queue(verb) => queues::queue(verb).await,
         Verb::Topic(verb) => queues::topic(verb).await,

@@ -11,7 +11,8 @@
 //!  tercet/admin/v1/admin.proto    -> admin::v1     for operators, on every node
 //!  tercet/admin/v1/keys.proto     -> admin::v1     key pairs, on queue nodes
 //!  tercet/admin/v1/backup.proto   -> admin::v1     copies of groups, on queue nodes
-//!  tercet/admin/v1/members.proto  -> admin::v1     who belongs to a cluster, on queue nodes
+//!  tercet/admin/v1/members.proto  -> admin::v1     who belongs to a cluster, on every node
+//!  tercet/admin/v1/recovery.proto -> admin::v1     what follows the loss of a majority, on app nodes
 //!  src/codec.rs                   -> codec         how messages become bytes
 //!  src/outcome.rs                 -> outcome       refused, not applied, unknown: the trailers of a failure
 //!  src/proof.rs                   -> proof         how a caller proves its key pair

@@ -107,6 +107,9 @@ fn faults(replica: &GroupStatus, leader: Option<&GroupStatus>) -> Vec<String> {
     if !replica.parked.is_empty() {
         faults.push(format!("is parked: {}", replica.parked));
     }
+    if replica.read_only {
+        faults.push("is read-only since it was recovered, until an audit holds (`cluster lift`)".to_owned());
+    }
     if matches!(replica.role(), Role::Stopped | Role::Unspecified) {
         faults.push("has stopped".to_owned());
     }

@@ -30,6 +30,7 @@ fn descriptor_set_holds_every_service() {
         "tercet.admin.v1.Backups",
         "tercet.admin.v1.Keys",
         "tercet.admin.v1.Members",
+        "tercet.admin.v1.Recovery",
     ];
     assert_eq!(services, expected);
 }

@@ -15,10 +15,12 @@ mod disk_guard;
 mod doors;
 mod node;
 mod push;
+mod recover;
 mod restore;
 mod rewind;
 mod seals;
 mod serve;
 mod tally;
 
+pub use recover::{Recover, recover};
 pub use serve::{RunError, run};

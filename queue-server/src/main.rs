@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use queue_server::Recover;
 use queue_server::config::Config;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let config = Config::parse();
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,openraft=error".into()),
@@ -23,7 +23,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(queue_server::run(config)) {
+    if let Some(asked) = Recover::asked() {
+        return runtime.block_on(queue_server::recover(&asked)).into();
+    }
+    match runtime.block_on(queue_server::run(Config::parse())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the node ends");

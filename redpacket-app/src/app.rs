@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use machine::TimestampMs;
+use machine::{GroupId, TimestampMs};
 use packets::{Gate, Terms, UserId};
 use parking_lot::Mutex;
 use queue_client::Error;
@@ -174,6 +174,24 @@ impl App {
     /// Audits everything. Errors: `NotApplied`.
     pub(crate) async fn audit(&self) -> Result<Report, Failure> {
         audit::audit(&self.homes, self.resend_after_ms.saturating_add(AUDIT_GRACE_MS)).await
+    }
+
+    /// Lets the groups of this node that were recovered take commands again, if every invariant of the money holds. Returns
+    /// the audit, and the groups that were lifted. Errors: `NotApplied`.
+    pub(crate) async fn lift(&self) -> Result<(Report, Vec<GroupId>), Failure> {
+        let report = self.audit().await?;
+        if !report.is_ok() {
+            return Ok((report, Vec::new()));
+        }
+        let held = self.replica.status().into_iter().filter(|status| status.is_read_only);
+        let mut held: Vec<GroupId> = held.map(|status| status.group).collect();
+        // Packets first: broken off in between, their claims can be carried again, and are not late at the next audit.
+        held.sort_unstable_by_key(|group| std::cmp::Reverse(group.0));
+        for group in &held {
+            self.replica.lift(*group).map_err(Failure::NotApplied)?;
+            tracing::info!(group = group.0, "the recovered group was found right, and takes commands again");
+        }
+        Ok((report, held))
     }
 
     /// Machine time, as this node knows it.

@@ -66,6 +66,9 @@ pub(crate) enum DoorRefusal {
     /// The order has no refund of that number.
     #[error("no such refund")]
     RefundUnknown = 28,
+    /// The members stay as they are.
+    #[error("the members stay as they are")]
+    MembersKept = 32,
 }
 
 /// A "no" for good. Nothing was changed.

@@ -26,6 +26,7 @@ mod node;
 mod packet;
 mod pay;
 mod queues;
+mod recover;
 mod seals;
 mod shard;
 mod tenpay;
@@ -33,3 +34,4 @@ mod workers;
 
 pub use config::Config;
 pub use node::{NodeError, run};
+pub use recover::{Recover, recover};

@@ -58,6 +58,22 @@ pub enum StartError {
         /// The index that was acknowledged.
         acknowledged: u64,
     },
+    /// A peer's cluster was recovered without this node.
+    #[error(
+        "this node was left behind: the majority of its cluster was given up for lost, and the node at {address} was \
+         recovered without it. What the folder holds is of the cluster before, and takes part in nothing any more; keep it \
+         for whoever looks for what was lost, and add a blank node under a new number"
+    )]
+    LeftBehind {
+        /// The peer's address.
+        address: String,
+    },
+    /// A recovery of the folder was begun and did not end.
+    #[error("a recovery of the data folder was broken off: give `cluster recover` again, it goes on")]
+    HalfRecovered,
+    /// There is nothing to recover, or it cannot be.
+    #[error("nothing was recovered: {0}")]
+    Recover(String),
     /// A backup cannot be put in place.
     #[error("group {group} cannot be restored: {reason}", group = .group.0)]
     Restore {

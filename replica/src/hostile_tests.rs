@@ -15,6 +15,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::codec;
+use crate::lineage::Lineage;
 use crate::log::{GroupLog, Job, LogEngine, LogOp, SegmentLog};
 use crate::net::{Hello, ProposeAnswer, Request};
 use crate::raft_types::{Config, Entry, LogId, Payload, Vote};
@@ -47,8 +48,8 @@ fn messages() -> Vec<Bytes> {
         Request::Body { body: BodyRef(7) },
     ];
     let mut found: Vec<Bytes> = requests.iter().map(|request| request.encode(GroupId(1))).collect();
-    let (acknowledged, known) = (Some(7), Format::LATEST);
-    found.push(Hello { is_initialized: true, is_voter: true, acknowledged, wall_ms: 9, known }.to_bytes());
+    let (acknowledged, known, lineage) = (Some(7), Format::LATEST, Lineage::of(9));
+    found.push(Hello { is_initialized: true, is_voter: true, acknowledged, wall_ms: 9, known, lineage }.to_bytes());
     found.push(ProposeAnswer::Unknown("no".to_owned()).to_bytes());
     found.push(ProposeAnswer::TurnedAway { word: 7 }.to_bytes());
     found.push(Position::default().to_bytes());

@@ -20,10 +20,12 @@ mod group;
 mod hostile_tests;
 mod identity;
 pub mod limits;
+mod lineage;
 mod log;
 mod net;
 mod process;
 mod raft_types;
+mod recover;
 pub mod simulation;
 mod state;
 
@@ -37,3 +39,4 @@ pub use group::{
 pub use log::Fsync;
 pub use net::{Carrier, GrpcTransport, Lane, Parcel, ReplicationService, Seal, Transport, TransportError, wire};
 pub use process::{Fsyncs, Replica, ReplicaConfig, Timers};
+pub use recover::{GroupSurvey, Recovery, Survey};

@@ -5,6 +5,8 @@
 //!  folder/LOCK          held while the process runs
 //!  folder/DRAINED       there while this node shall lead nothing
 //!  folder/RESTORED      there once a backup was put in place
+//!  folder/RECOVERING    there while a recovery is under way, or was broken off
+//!  folder/READONLY-1 …  there until the group of that number, which was recovered, has been found right
 //!  folder/log/          the segments of the log of all groups; log.synced: how far it was synced
 //!  folder/group-0/ …    the rows of each group
 //! ```
@@ -27,12 +29,16 @@ use crate::clock::WallClock;
 use crate::errors::StartError;
 use crate::group::{Addressee, Group, GroupControl, GroupSetup, GroupStatus, MemberChange, MemberError, Role};
 use crate::identity::{Identity, Knowledge};
+use crate::lineage::Lineage;
 use crate::log::{Fsync, FsyncGauge, GroupLog, LogEngine, SegmentLog};
 use crate::net::{Carrier, CatchUp, GrpcTransport, ReplicationService, Seal, Switchboard, Transport};
 use crate::state::{RocksBudget, RocksRows};
 
-const DRAINED: &str = "DRAINED";
+pub(crate) const LOCK: &str = "LOCK";
+pub(crate) const RECOVERING: &str = "RECOVERING";
+pub(crate) const DRAINED: &str = "DRAINED";
 const RESTORED: &str = "RESTORED";
+const READ_ONLY: &str = "READONLY-";
 
 /// A lead is handed over in a few milliseconds; after this nobody takes it.
 const HAND_OVER_MAX: Duration = Duration::from_millis(250);
@@ -125,23 +131,23 @@ impl Replica {
     /// Locks the data folder and opens the log. Errors: [`StartError`].
     pub fn open(config: ReplicaConfig) -> Result<Self, StartError> {
         fs::create_dir_all(&config.folder)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(config.folder.join("LOCK"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StartError::InUse),
-            Err(TryLockError::Error(error)) => return Err(error.into()),
+        let lock = File::options().create(true).truncate(false).write(true).open(config.folder.join(LOCK))?;
+        let lock = locked(lock)?;
+        if config.folder.join(RECOVERING).exists() {
+            return Err(StartError::HalfRecovered);
         }
         let identity = Identity::check(&config.folder, config.node, config.known)?;
         let gauge = Arc::new(FsyncGauge::default());
         let log = SegmentLog::open(&config.folder.join("log"), Arc::clone(&gauge)).map_err(StartError::log)?;
-        let transport = GrpcTransport::new(config.seal.clone());
+        let ancestry = Arc::new(identity.ancestry(log.is_blank()));
+        let transport = GrpcTransport::of(config.seal.clone(), Arc::clone(&ancestry));
         config.members.iter().for_each(|(node, address)| transport.meet(*node, address));
         Ok(Self {
-            knowledge: Knowledge { format: config.known, mark: identity.mark() },
+            switchboard: Arc::new(Switchboard::of(Arc::clone(&ancestry))),
+            knowledge: Knowledge { format: config.known, mark: identity.mark(), ancestry },
             config,
             transport: Arc::new(transport),
             catch_up: Arc::default(),
-            switchboard: Arc::default(),
             log: Arc::new(log),
             gauge,
             budget: RocksBudget::default(),
@@ -176,6 +182,7 @@ impl Replica {
             addressee: Arc::clone(&self.groups) as Arc<dyn Addressee>,
             wall: Arc::clone(&self.config.wall),
             knowledge: self.knowledge.clone(),
+            is_read_only: self.config.folder.join(read_only_mark(id)).exists(),
             failed: self.failed.clone(),
         };
         let group: Group<M> = setup.open().await?;
@@ -251,6 +258,21 @@ impl Replica {
         group.change_member(change).await
     }
 
+    /// The cluster that this node belongs to, in words: which recovery it goes back to. `None`: to none.
+    #[must_use]
+    pub fn lineage(&self) -> Option<String> {
+        let lineage = self.knowledge.ancestry.own();
+        (lineage != Lineage::NONE).then(|| lineage.to_string())
+    }
+
+    /// Lets a group that was recovered take commands again, after restarts too: it has been found right. Errors: text.
+    pub fn lift(&self, id: GroupId) -> Result<(), String> {
+        let group = self.groups.find(id)?;
+        keep_mark(&self.config.folder, &read_only_mark(id), false).map_err(|error| error.to_string())?;
+        group.lift();
+        Ok(())
+    }
+
     /// Whether this node leads nothing, by an operator's wish.
     #[must_use]
     pub fn is_drained(&self) -> bool {
@@ -290,6 +312,9 @@ impl Replica {
     ///
     /// Errors: the node holds data of the group, or its rows have another `hash` than they were taken with.
     pub async fn restore_group(&self, id: GroupId, source: &Path, hash: &[u8]) -> Result<(), StartError> {
+        // From here on this node is blank no more.
+        let admitted = self.knowledge.ancestry.admit(Lineage::NONE);
+        admitted.map_err(|reason| StartError::Restore { group: id, reason })?;
         let folder = self.config.folder.join(format!("group-{}", id.0));
         let (log, budget) = (Arc::clone(&self.log), self.budget.clone());
         let place = Place { id, folder: &folder, members: &self.config.members, log, budget };
@@ -336,8 +361,22 @@ async fn hand_over(group: &dyn GroupControl) {
     }
 }
 
+/// Takes the lock of a data folder. Errors: another process has it.
+pub(crate) fn locked(lock: File) -> Result<File, StartError> {
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StartError::InUse),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// The file that says that a group takes no command.
+pub(crate) fn read_only_mark(id: GroupId) -> String {
+    format!("{READ_ONLY}{}", id.0)
+}
+
 /// Makes or removes an empty file, durably.
-fn keep_mark(folder: &Path, name: &str, is_set: bool) -> std::io::Result<()> {
+pub(crate) fn keep_mark(folder: &Path, name: &str, is_set: bool) -> std::io::Result<()> {
     let path = folder.join(name);
     if is_set {
         File::create(&path)?.sync_all()?;

@@ -16,7 +16,7 @@ use tonic::Status;
 use super::plan;
 use crate::admin::{self, View};
 use crate::error::Error;
-use crate::file::NodeEntry;
+use crate::file::{ClusterFile, NodeEntry};
 use crate::limits::{CATCH_UP_MAX, CHANGE_ATTEMPT_MAX, CHANGE_MAX, POLL_PAUSE};
 use crate::link::{self, Signed};
 use crate::screen::Progress;
@@ -32,12 +32,17 @@ pub(super) enum Change<'a> {
     Remove { node: &'a str },
 }
 
-/// The queue nodes and how they say they stand.
+/// The nodes of one kind, and how they say they stand.
 pub(super) struct Ward<'a> {
     pub(super) nodes: &'a [NodeEntry],
 }
 
-impl Ward<'_> {
+impl<'a> Ward<'a> {
+    /// Those among which a node of that name is: `a1` is one of the app.
+    pub(super) fn of(cluster: &'a ClusterFile, node: &str) -> Self {
+        Self { nodes: cluster.of(NodeEntry::kind_of(node)) }
+    }
+
     /// Asks every node.
     pub(super) async fn look(&self) -> Vec<View> {
         admin::look(self.nodes).await

@@ -15,6 +15,7 @@ mod verbs;
 use clap::Subcommand;
 
 use crate::error::Error;
+use crate::file::{Kind, NodeEntry};
 use crate::reach::Reach;
 
 /// What to do with the nodes of a cluster.
@@ -96,12 +97,23 @@ pub(crate) enum Members {
 /// A node that this machine does not start: its process runs already, blank, with the cluster's members and itself.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Newcomer {
-    /// Its name, a number never used before in the cluster. Not for local clusters, which choose it.
+    /// Its name, a number never used before in the cluster; after an a, if it is a node of the app. Not for local clusters,
+    /// which choose it.
     #[arg(long = "as", value_name = "NODE", requires = "grpc")]
     pub(crate) name: Option<String>,
     /// Its gRPC address, HOST:PORT.
     #[arg(long, value_name = "ADDRESS", requires = "name")]
     pub(crate) grpc: Option<String>,
+    /// Of a local cluster: a node of the app, not of the queue.
+    #[arg(long, conflicts_with = "name")]
+    pub(crate) app: bool,
+}
+
+impl Newcomer {
+    /// What it runs.
+    fn kind(&self) -> Kind {
+        if self.app { Kind::App } else { self.name.as_deref().map_or(Kind::Queue, NodeEntry::kind_of) }
+    }
 }
 
 /// Does what was asked.

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::group::{Change, Ward, client, failed, led_by, replica};
 use super::{Newcomer, plan};
 use crate::error::Error;
-use crate::file::{ClusterFile, NodeEntry};
+use crate::file::{ClusterFile, Kind, NodeEntry};
 use crate::limits::{CHANGE_MAX, POLL_PAUSE};
 use crate::nodes;
 use crate::reach::Reach;
@@ -18,7 +18,7 @@ use crate::screen::{self, Progress};
 
 /// Adds a node to every group.
 pub(super) async fn add(reach: &Reach, newcomer: &Newcomer, is_learner: bool) -> Result<bool, Error> {
-    let (cluster, entry) = meet(reach, newcomer).await?;
+    let (cluster, entry) = meet(reach, newcomer, newcomer.kind()).await?;
     join(&cluster, &entry, is_learner).await?;
     let role = if is_learner { "copies" } else { "votes in" };
     screen::out(&format!("node {} {role} every group ({})", entry.node, entry.grpc));
@@ -26,16 +26,17 @@ pub(super) async fn add(reach: &Reach, newcomer: &Newcomer, is_learner: bool) ->
 }
 
 /// The cluster with its new node, which a local cluster starts.
-async fn meet(reach: &Reach, newcomer: &Newcomer) -> Result<(ClusterFile, NodeEntry), Error> {
+async fn meet(reach: &Reach, newcomer: &Newcomer, kind: Kind) -> Result<(ClusterFile, NodeEntry), Error> {
     if let (Some(name), Some(grpc)) = (&newcomer.name, &newcomer.grpc) {
         let mut cluster = reach.cluster().await?;
         let entry = NodeEntry { node: name.clone(), pid: 0, grpc: grpc.clone(), http: String::new(), tcp: None };
-        if let Some(known) = cluster.queue.iter().find(|node| node.node == *name && node.grpc != *grpc) {
+        let nodes = cluster.of_mut(kind);
+        if let Some(known) = nodes.iter().find(|node| node.node == *name && node.grpc != *grpc) {
             let what = format!("node {name} is at {} already: an id is never used again", known.grpc);
             return Err(Error::Impossible(what));
         }
-        if cluster.queue.iter().all(|node| node.node != *name) {
-            cluster.queue.push(entry.clone());
+        if nodes.iter().all(|node| node.node != *name) {
+            nodes.push(entry.clone());
         }
         return Ok((cluster, entry));
     }
@@ -43,14 +44,14 @@ async fn meet(reach: &Reach, newcomer: &Newcomer) -> Result<(ClusterFile, NodeEn
         Error::Impossible(_) => Error::Impossible("name the node that shall join: --as NODE --grpc ADDRESS".to_owned()),
         other => other,
     })?;
-    let entry = nodes::start_extra(&folder).await?;
+    let entry = nodes::start_extra(&folder, kind).await?;
     screen::note(&format!("node {} has started (pid {}, {})", entry.node, entry.pid, entry.grpc));
     Ok((folder.cluster()?, entry))
 }
 
 /// Makes a node a member of every group: first it copies, then it votes.
 async fn join(cluster: &ClusterFile, entry: &NodeEntry, is_learner: bool) -> Result<(), Error> {
-    let ward = Ward { nodes: &cluster.queue };
+    let ward = Ward::of(cluster, &entry.node);
     let mut progress = Progress::new();
     let groups = ward.groups().await?;
     for (place, group) in groups.iter().enumerate() {
@@ -67,7 +68,7 @@ async fn join(cluster: &ClusterFile, entry: &NodeEntry, is_learner: bool) -> Res
 /// Lets a learner vote in every group.
 pub(super) async fn promote(reach: &Reach, node: &str) -> Result<bool, Error> {
     let cluster = reach.cluster().await?;
-    let ward = Ward { nodes: &cluster.queue };
+    let ward = Ward::of(&cluster, node);
     let mut progress = Progress::new();
     ward.address(node)?;
     for group in ward.groups().await? {
@@ -90,7 +91,7 @@ pub(super) async fn remove(reach: &Reach, node: &str) -> Result<bool, Error> {
 }
 
 async fn leave(cluster: &ClusterFile, node: &str) -> Result<(), Error> {
-    let ward = Ward { nodes: &cluster.queue };
+    let ward = Ward::of(cluster, node);
     ward.address(node)?;
     let groups = ward.groups().await?;
     for (place, group) in groups.iter().enumerate() {
@@ -106,8 +107,8 @@ async fn leave(cluster: &ClusterFile, node: &str) -> Result<(), Error> {
 /// Lets a blank node take the place of another.
 pub(super) async fn replace(reach: &Reach, node: &str, newcomer: &Newcomer) -> Result<bool, Error> {
     let before = reach.cluster().await?;
-    Ward { nodes: &before.queue }.address(node)?;
-    let (cluster, entry) = meet(reach, newcomer).await?;
+    Ward::of(&before, node).address(node)?;
+    let (cluster, entry) = meet(reach, newcomer, NodeEntry::kind_of(node)).await?;
     join(&cluster, &entry, false).await?;
     leave(&cluster, node).await?;
     if reach.is_local() {
@@ -120,7 +121,7 @@ pub(super) async fn replace(reach: &Reach, node: &str, newcomer: &Newcomer) -> R
 /// Hands over the lead of a group.
 pub(super) async fn transfer(reach: &Reach, group: u32, node: Option<&str>) -> Result<bool, Error> {
     let cluster = reach.cluster().await?;
-    let leader = Ward { nodes: &cluster.queue }.transfer(group, node).await?;
+    let leader = Ward::of(&cluster, node.unwrap_or_default()).transfer(group, node).await?;
     screen::out(&format!("group {group}: node {leader} leads"));
     Ok(true)
 }
@@ -141,7 +142,7 @@ pub(super) async fn rebalance(reach: &Reach) -> Result<bool, Error> {
 /// Whether a node may stop.
 pub(super) async fn safe_to_stop(reach: &Reach, node: &str, wait_s: u64) -> Result<bool, Error> {
     let cluster = reach.cluster().await?;
-    let ward = Ward { nodes: &cluster.queue };
+    let ward = Ward::of(&cluster, node);
     ward.address(node)?;
     let until = Instant::now() + Duration::from_secs(wait_s);
     loop {
@@ -161,7 +162,7 @@ pub(super) async fn safe_to_stop(reach: &Reach, node: &str, wait_s: u64) -> Resu
 /// Takes every lead from a node, or lets it lead again.
 pub(super) async fn drain(reach: &Reach, node: &str, drained: bool) -> Result<bool, Error> {
     let cluster = reach.cluster().await?;
-    let ward = Ward { nodes: &cluster.queue };
+    let ward = Ward::of(&cluster, node);
     let address = ward.address(node)?;
     if drained {
         let reasons = plan::unsafe_to_drain(&ward.look().await, node);

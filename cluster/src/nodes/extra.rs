@@ -15,19 +15,20 @@ use crate::error::Error;
 use crate::file::{Folder, Kind, NodeEntry};
 use crate::limits::{END_MAX, GROUPS, KILLED_MAX, POLL_PAUSE, READY_MAX};
 
-/// Starts a blank queue node beside those that run; returns when it has opened its groups, of which it is no member yet.
-pub(crate) async fn start_extra(folder: &Folder) -> Result<NodeEntry, Error> {
+/// Starts a blank node beside those that run; returns when it has opened its groups, of which it is no member yet.
+pub(crate) async fn start_extra(folder: &Folder, kind: Kind) -> Result<NodeEntry, Error> {
     let entry = {
         let _lock = folder.lock()?;
         let mut cluster = folder.cluster()?;
-        let used = cluster.queue.iter().map(|node| node.node.clone()).chain(former(folder)?);
-        let last = used.filter_map(|name| name.parse::<u64>().ok()).max().unwrap_or(0);
+        let before = if kind == Kind::App { "a" } else { "" };
+        let used = cluster.of(kind).iter().map(|node| node.node.clone()).chain(former(folder)?);
+        let last = used.filter_map(|name| name.strip_prefix(before)?.parse::<u64>().ok()).max().unwrap_or(0);
         let mut ports = ports::find(None, 3)?.into_iter().map(|port| format!("127.0.0.1:{port}"));
         let mut address = || ports.next().unwrap_or_default();
-        let mut entry =
-            NodeEntry { node: (last + 1).to_string(), pid: 0, grpc: address(), http: address(), tcp: Some(address()) };
-        cluster.queue.push(entry.clone());
-        entry.pid = launch(folder, &cluster, Kind::Queue, &entry)?;
+        let (grpc, http, tcp) = (address(), address(), (kind == Kind::Queue).then(address));
+        let mut entry = NodeEntry { node: format!("{before}{}", last + 1), pid: 0, grpc, http, tcp };
+        cluster.of_mut(kind).push(entry.clone());
+        entry.pid = launch(folder, &cluster, kind, &entry)?;
         cluster.set_pid(&entry.node, entry.pid);
         folder.write(&cluster)?;
         entry
@@ -77,6 +78,6 @@ pub(crate) async fn forget(folder: &Folder, name: &str) -> Result<(), Error> {
         process.signal(Signal::KILL)?;
         process.has_ended(KILLED_MAX).await;
     }
-    cluster.queue.retain(|node| node.node != name);
+    cluster.of_mut(kind).retain(|node| node.node != name);
     folder.write(&cluster)
 }

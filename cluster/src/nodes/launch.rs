@@ -97,7 +97,7 @@ fn arguments(cluster: &ClusterFile, kind: Kind, entry: &NodeEntry, papers: &Pape
 }
 
 /// The server's binary: beside this one.
-fn binary(kind: Kind) -> Result<PathBuf, Error> {
+pub(crate) fn binary(kind: Kind) -> Result<PathBuf, Error> {
     let own = std::env::current_exe().map_err(|source| Error::Io { what: "the own binary".to_owned(), source })?;
     let path = own.with_file_name(kind.binary());
     if path.is_file() {

@@ -15,6 +15,8 @@ mod ready;
 mod verbs;
 
 pub(crate) use extra::{forget, start_extra};
-pub(crate) use launch::tail as log_tail;
+pub(crate) use launch::{binary, tail as log_tail};
 pub(crate) use process::parse_signal;
-pub(crate) use verbs::{Target, describe, down, end_all, kill, kill_node, kill_when_led, start, start_node, up};
+pub(crate) use verbs::{
+    Target, describe, down, end_all, kill, kill_node, kill_when_led, running_of, start, start_node, up,
+};

@@ -215,6 +215,12 @@ async fn end(folder: &Folder, cluster: &ClusterFile, signal: Signal) -> usize {
     count
 }
 
+/// The names of the nodes of a kind whose processes run.
+pub(crate) fn running_of(folder: &Folder, cluster: &ClusterFile, kind: Kind) -> Vec<String> {
+    let of_kind = running(folder, cluster).filter(|(process, _)| process.1 == kind);
+    of_kind.map(|(_, entry)| entry.node.clone()).collect()
+}
+
 /// The nodes whose processes run.
 fn running<'a>(
     folder: &'a Folder,

@@ -59,6 +59,9 @@ pub(crate) fn text(verdict: &Verdict) -> String {
                 status.disk_free_bytes / 1_000_000_000,
                 status.disk_bytes / 1_000_000_000,
             ));
+            if !status.lineage.is_empty() {
+                lines.push(format!("node {node}: of a cluster that was recovered, lineage {}", status.lineage));
+            }
             if let Some(certificate) = &status.certificate {
                 let trouble =
                     if certificate.trouble.is_empty() { String::new() } else { format!("; {}", certificate.trouble) };
@@ -120,6 +123,7 @@ fn node(view: &View, committed: &BTreeMap<(&'static str, u32), u64>) -> Value {
                 "known_format": status.known_format,
                 "uptime_ms": status.uptime_ms,
                 "quarantined": status.quarantined,
+                "lineage": status.lineage,
                 "disk_free_bytes": status.disk_free_bytes,
                 "wall_ms": status.wall_ms,
                 "fsync_p50_us": fsync.p50_us,
@@ -148,6 +152,7 @@ fn group(group: &GroupStatus, behind: u64) -> Value {
         "leader": group.leader,
         "parked": group.parked,
         "format": group.format,
+        "read_only": group.read_only,
     })
 }
 

@@ -94,6 +94,10 @@ mod tests {
         let mut parked = replica(Role::Follower, 3, "1", 1000, 1000);
         parked.parked = "entry 7".to_owned();
         check(vec![leader(), up("2", parked)], "degraded", &["queue group 1: node 2 is parked: entry 7"]);
+        let mut recovered = replica(Role::Leader, 3, "1", 1000, 1000);
+        recovered.read_only = true;
+        let why = "queue group 1: node 1 is read-only since it was recovered, until an audit holds (`cluster lift`)";
+        check(vec![up("1", recovered)], "degraded", &[why]);
         let mut quarantined = follower("2");
         if let Ok(status) = &mut quarantined.answer {
             status.quarantined = "lost its log".to_owned();

@@ -23,6 +23,8 @@ pub(crate) struct Cuts {
     pub(crate) after: Vec<PacketsCut>,
     /// A claim that is neither booked nor queued for this long is late. Milliseconds.
     pub(crate) late_after_ms: u64,
+    /// No shard of the ledger could change while they were read.
+    pub(crate) is_at_rest: bool,
 }
 
 /// One invariant.
@@ -176,9 +178,30 @@ impl Checker<'_> {
         for difference in &all.differences {
             self.breaks(broken_by(difference), difference.to_string());
         }
+        if self.cuts.is_at_rest {
+            self.unsent();
+        }
         let issued: i128 = all.issued.values().sum();
         let under_way: usize = all.under_way.values().map(Vec::len).sum();
         self.says(1, format!("{issued} fen issued, {under_way} credits between shards"));
+    }
+
+    /// 1, of shards that are at rest: what one received and the other did not send was lost there. Of shards that go on it
+    /// may have been sent after the other was read.
+    fn unsent(&mut self) {
+        for (group, audit) in &self.cuts.shards {
+            for ((source, currency), received) in &audit.facts.received {
+                let sent = self.cuts.shards.get(source).and_then(|audit| audit.facts.sent.get(&(*group, *currency)));
+                let sent = sent.map_or(0, |sent| sent.count);
+                if received.count > sent {
+                    let (count, source) = (received.count, source.0);
+                    self.breaks(
+                        1,
+                        format!("shard {} received {count} payments of shard {source}, which has sent {sent}", group.0),
+                    );
+                }
+            }
+        }
     }
 
     /// 5, 10 and 11: each packet group by itself.

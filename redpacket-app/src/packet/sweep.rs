@@ -40,7 +40,7 @@ impl Sweep {
                 () = tokio::time::sleep(SWEEP_EVERY) => {}
                 _ = stop.wait_for(|stopped| *stopped) => return,
             }
-            if !self.shard.group.is_leader() {
+            if !self.shard.group.is_at_work() {
                 continue;
             }
             let group = self.shard.group.id().0;

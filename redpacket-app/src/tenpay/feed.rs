@@ -48,7 +48,7 @@ impl Feed {
                 _ = stop.wait_for(|stopped| *stopped) => return,
             }
             rest = OUTBOX_EVERY;
-            while self.shard.group.is_leader() && !*stop.borrow() {
+            while self.shard.group.is_at_work() && !*stop.borrow() {
                 if !is_made {
                     is_made = self.queues.make_topic(&self.topic).await.is_ok();
                 }

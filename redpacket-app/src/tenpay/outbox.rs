@@ -31,7 +31,7 @@ pub(crate) async fn carry(shard: Arc<LedgerShard>, queues: Queues, notices: Noti
             _ = timeout(OUTBOX_EVERY, applied.changed()) => {}
             _ = stop.wait_for(|stopped| *stopped) => return,
         }
-        while shard.group.is_leader() && !*stop.borrow() {
+        while shard.group.is_at_work() && !*stop.borrow() {
             match carry_some(&shard, &queues, &notices).await {
                 Ok(true) => {}
                 Ok(false) => break,

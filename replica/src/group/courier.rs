@@ -55,7 +55,7 @@ pub(super) async fn carry<M: Machine>(group: Group<M>, addressee: Arc<dyn Addres
             // A new entry may have posted; the pause catches what failed before.
             _ = tokio::time::timeout(LOOK_EVERY, applied.changed()) => {}
         }
-        if group.is_leader() {
+        if group.is_at_work() {
             carry_all(&group, &*addressee).await;
         } else {
             group.0.held.lock().clear();

@@ -36,6 +36,10 @@ const READ_INDEX_TIMEOUT: Duration = Duration::from_secs(1);
 const LEAD_PAUSE: Duration = Duration::from_millis(10);
 const LEAD_PAUSE_MAX: Duration = Duration::from_millis(100);
 
+/// What whoever would change a group is told that is not yet known to be right.
+pub(super) const READ_ONLY: &str =
+    "the group was recovered from the loss of a majority: it is read-only until it is found right";
+
 /// A leader that was followed by another one may still answer what it had committed.
 const LAST_WORD: Duration = Duration::from_millis(20);
 
@@ -219,6 +223,10 @@ impl<M: Machine> Group<M> {
         }
         if let Some(reason) = self.parked() {
             return Err(ProposeError::NotApplied(reason));
+        }
+        // What only says which formats all members know changes nothing of what is to be looked at.
+        if self.is_read_only() && !matches!(command, Command::System(System::Raise { .. })) {
+            return Err(ProposeError::NotApplied(READ_ONLY.to_owned()));
         }
         if self.0.standing.is_cut_off() {
             return Err(ProposeError::NotLeader { leader: None });

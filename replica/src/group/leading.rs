@@ -55,7 +55,9 @@ pub(super) async fn lead<M: Machine>(group: Group<M>) {
             step_after = Instant::now() + STEP_EVERY;
         }
         group.0.clock.set_running(true);
-        propose_due(&group).await;
+        if group.is_at_work() {
+            propose_due(&group).await;
+        }
     }
 }
 

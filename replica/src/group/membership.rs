@@ -19,7 +19,7 @@ use openraft::impls::BasicNode;
 use openraft::{ChangeMembers, Instant as _, RaftMetrics, ServerState};
 use tokio::time::timeout;
 
-use super::handle::Group;
+use super::handle::{Group, READ_ONLY};
 use super::raising::known_at;
 use crate::limits::{COPIES_MIN, MEMBERS_MAX, NODE_ADDRESS_BYTES_MAX, PROMOTE_LAG_ENTRIES_MAX};
 use crate::raft_types::Config;
@@ -54,6 +54,9 @@ pub enum MemberChange {
 /// Why a group's members were not changed. All but `Unknown`: nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MemberError {
+    /// The mark is this node's alone: another leader would not know of it.
+    #[error("{READ_ONLY}")]
+    ReadOnly,
     /// Another node leads.
     #[error("this node does not lead the group")]
     NotLeader,
@@ -213,6 +216,9 @@ impl Standings {
 /// A change that an earlier leader left half done, between the old voters and the new ones, is finished first: nobody else
 /// does.
 pub(super) async fn change<M: Machine>(group: &Group<M>, change: MemberChange) -> Result<(), MemberError> {
+    if group.is_read_only() {
+        return Err(MemberError::ReadOnly);
+    }
     if let Some(voters) = standings(group)?.half_done {
         tracing::info!(group = group.0.id.0, ?voters, "a change of the members was left half done and is finished");
         ask(group, ChangeMembers::ReplaceAllVoters(voters)).await?;

@@ -26,6 +26,7 @@ use crate::clock::{MachineClock, WallClock};
 use crate::errors::StartError;
 use crate::identity::Knowledge;
 use crate::limits::{PROPOSALS_WAITING_BYTES_MAX, PROPOSALS_WAITING_MAX};
+use crate::lineage::Lineage;
 use crate::log::GroupLog;
 use crate::net::{CatchUp, Hello, Lane, Peers, Request, Switchboard, Transport, call};
 use crate::process::Timers;
@@ -49,6 +50,8 @@ pub(crate) struct GroupSetup {
     pub addressee: Arc<dyn Addressee>,
     pub wall: WallClock,
     pub knowledge: Knowledge,
+    /// The group was recovered, and takes no command until it is found right.
+    pub is_read_only: bool,
     /// Told why, when the replica fails for good.
     pub failed: watch::Sender<Option<String>>,
 }
@@ -76,6 +79,7 @@ impl GroupSetup {
         let clock = Arc::new(MachineClock::new(Arc::clone(&self.wall)));
         let (proposals, waiting) = mpsc::channel(PROPOSALS_WAITING_MAX);
         let standing = Arc::new(Standing::new(self.id, self.node, self.timers, self.failed.clone()));
+        standing.set_read_only(self.is_read_only);
         let post = Post::default();
         let road = Road {
             raft: raft.clone(),
@@ -140,9 +144,19 @@ impl GroupSetup {
     }
 
     /// A replica that lost what it once acknowledged must not vote or acknowledge under its old node id. The leader
-    /// remembers what it acknowledged; any peer knows that a voter of the group cannot be blank.
+    /// remembers what it acknowledged; any peer knows that a voter of the group cannot be blank. What was left behind by a
+    /// recovery must not begin at all; who was left behind knows nothing of this node.
     async fn refuse_if_lost(&self, last: Option<u64>, is_blank: bool) -> Result<(), StartError> {
-        for hello in self.ask_peers().await.into_iter().flatten() {
+        let ancestry = &self.knowledge.ancestry;
+        let others = self.members.iter().filter(|(node, _)| **node != self.node);
+        for (hello, (_, address)) in self.ask_peers().await.into_iter().zip(others) {
+            let Some(hello) = hello else { continue };
+            if ancestry.is_left_behind_by(hello.lineage) {
+                return Err(StartError::LeftBehind { address: address.clone() });
+            }
+            if hello.lineage.is_before(ancestry.own()) {
+                continue;
+            }
             let acknowledged = hello.acknowledged.unwrap_or(0);
             if last.unwrap_or(0) < acknowledged || (is_blank && hello.is_voter) {
                 return Err(StartError::Lost { group: self.id, last: last.unwrap_or(0), acknowledged });
@@ -178,6 +192,11 @@ impl GroupSetup {
             }
             let members: BTreeMap<u64, BasicNode> =
                 self.members.iter().map(|(node, at)| (*node, BasicNode { addr: at.clone() })).collect();
+            // From here on this node is blank no more.
+            if let Err(reason) = self.knowledge.ancestry.admit(Lineage::NONE) {
+                tracing::warn!(group = self.id.0, reason, "the group is not made anew");
+                return;
+            }
             match group.0.raft.initialize(members).await {
                 Ok(()) => return,
                 Err(error) => tracing::warn!(group = self.id.0, %error, "the group could not be initialized yet"),

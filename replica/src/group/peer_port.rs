@@ -129,6 +129,7 @@ impl<M: Machine> PeerPort<M> {
             acknowledged: matched.and_then(|id| id.as_ref().map(|id| id.index)),
             wall_ms: self.group.0.clock.wall_ms(),
             known: self.group.0.state.knowledge.format,
+            lineage: self.group.0.state.knowledge.ancestry.own(),
         }
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Standing {
     is_cut_off: watch::Sender<bool>,
     /// An operator wants this node to lead nothing.
     is_drained: AtomicBool,
+    /// The group was recovered, and nobody has seen yet whether what is left of it holds.
+    is_read_only: AtomicBool,
     /// Set for good when the replica has failed. One for all groups of the process.
     failed: watch::Sender<Option<String>>,
 }
@@ -49,6 +51,7 @@ impl Standing {
             gone: Mutex::new(None),
             is_cut_off: watch::Sender::new(false),
             is_drained: AtomicBool::new(false),
+            is_read_only: AtomicBool::new(false),
             failed,
         }
     }
@@ -77,6 +80,15 @@ impl Standing {
 
     pub(super) fn set_drained(&self, is_drained: bool) {
         self.is_drained.store(is_drained, Ordering::Relaxed);
+    }
+
+    /// Whether the group takes no command.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.is_read_only.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_read_only(&self, is_read_only: bool) {
+        self.is_read_only.store(is_read_only, Ordering::Relaxed);
     }
 
     /// Whether this node's lead has no majority.

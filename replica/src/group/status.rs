@@ -76,6 +76,8 @@ pub struct GroupStatus {
     pub voters: Vec<u64>,
     /// The group's format: what all its members know.
     pub format: u32,
+    /// The group takes no command: it was recovered, and has not been found right yet.
+    pub is_read_only: bool,
     /// Set if the group stands still at an entry this release cannot apply, or the replica has failed.
     pub trouble: Option<String>,
 }
@@ -88,6 +90,8 @@ pub(crate) trait GroupControl: Addressee {
     fn change_member(&self, change: MemberChange) -> BoxFuture<'_, Result<(), MemberError>>;
     /// Whether this node leads no more, and asks for no lead.
     fn drain(&self, is_drained: bool);
+    /// The group takes commands again.
+    fn lift(&self);
     fn flush(&self, kept: u64) -> BoxFuture<'_, Result<(), String>>;
     /// Copies the group at one index. Errors: text.
     fn backup(&self) -> BoxFuture<'_, Result<GroupBackup, String>>;
@@ -101,6 +105,18 @@ impl<M: Machine> Group<M> {
         let metrics = self.0.raft.server_metrics();
         let metrics = metrics.borrow_watched();
         metrics.membership_config.membership().nodes().map(|(node, at)| (*node, at.addr.clone())).collect()
+    }
+
+    /// Whether this node leads and the group takes commands: else there is nothing to be done for it.
+    #[must_use]
+    pub fn is_at_work(&self) -> bool {
+        self.is_leader() && !self.is_read_only()
+    }
+
+    /// Whether the group takes no command, because it was recovered and is not yet known to be right.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.0.standing.is_read_only()
     }
 
     /// What is damaged here, if anything is.
@@ -140,6 +156,7 @@ impl<M: Machine> Group<M> {
             members: members.map(|(node, at)| (*node, at.addr.clone(), acknowledged(node))).collect(),
             voters: metrics.membership_config.membership().voter_ids().collect(),
             format: self.format().0,
+            is_read_only: self.is_read_only(),
             trouble: self.parked().or_else(|| self.0.state.rows.damage()).or_else(|| self.quarantined()).or(failed),
         }
     }
@@ -186,6 +203,10 @@ impl<M: Machine> GroupControl for Group<M> {
     fn drain(&self, is_drained: bool) {
         self.0.standing.set_drained(is_drained);
         self.0.raft.runtime_config().elect(!is_drained);
+    }
+
+    fn lift(&self) {
+        self.0.standing.set_read_only(false);
     }
 
     fn flush(&self, kept: u64) -> BoxFuture<'_, Result<(), String>> {

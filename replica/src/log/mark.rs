@@ -27,7 +27,16 @@ impl SyncMark {
     /// Opens or creates the mark. Errors: the file cannot be used, or `position`, where the log ends, lies before it.
     pub(super) fn open(path: &Path, position: u64) -> io::Result<Self> {
         let file = File::options().create(true).truncate(false).read(true).write(true).open(path)?;
-        let found = std::fs::read(path)?;
+        Self::check(path, position)?;
+        Ok(Self(file))
+    }
+
+    /// Looks at a mark, and changes nothing; without one nothing was synced. Errors: as [`Self::open`].
+    pub(super) fn check(path: &Path, position: u64) -> io::Result<()> {
+        let found = match std::fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            found => found?,
+        };
         let damaged = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
         if !found.is_empty() {
             let mut input =
@@ -39,7 +48,7 @@ impl SyncMark {
                 return Err(damaged(text));
             }
         }
-        Ok(Self(file))
+        Ok(())
     }
 
     /// Everything up to `position` is synced.

@@ -135,6 +135,11 @@ impl GroupLog {
         behind.filter(|behind| purged.is_none_or(|purged| *behind > purged))
     }
 
+    /// The next entries from `from` on, some at a time; none behind the last one.
+    pub(crate) fn entries(&self, from: u64) -> io::Result<Vec<Entry>> {
+        self.read(from, u64::MAX, APPEND_BYTES_MAX)
+    }
+
     fn submit(&self, ops: Vec<LogOp>, done: Option<Box<dyn FnOnce(io::Result<()>) + Send>>) {
         self.engine.submit(Job { group: self.group, ops, done });
     }

@@ -18,10 +18,11 @@ use tonic::{ConnectError, Request, Response, Status, Streaming};
 
 use super::frames::append;
 use super::parcel::Parcel;
-use super::port::Switchboard;
+use super::port::{Sender, Switchboard};
 use super::speaker::Speaker;
 use super::transport::{Answers, Lane, Transport, TransportError};
 use crate::limits::MESSAGE_BYTES_MAX;
+use crate::lineage::{Ancestry, Lineage};
 use wire::Frame;
 use wire::replication_client::ReplicationClient;
 use wire::replication_server::{Replication, ReplicationServer};
@@ -67,6 +68,8 @@ impl Seal {
 /// Carries messages over gRPC.
 pub struct GrpcTransport {
     seal: Option<Seal>,
+    /// The cluster in whose name this node speaks.
+    ancestry: Arc<Ancestry>,
     /// Which node is at an address.
     nodes: Mutex<BTreeMap<String, u64>>,
     channels: Mutex<BTreeMap<(Lane, String), Channel>>,
@@ -76,7 +79,12 @@ impl GrpcTransport {
     /// A transport that believes whom it calls by the seal, if there is one.
     #[must_use]
     pub fn new(seal: Option<Seal>) -> Self {
-        Self { seal, nodes: Mutex::default(), channels: Mutex::default() }
+        Self::of(seal, Arc::default())
+    }
+
+    /// As [`Self::new`], of a node that belongs to a cluster.
+    pub(crate) fn of(seal: Option<Seal>, ancestry: Arc<Ancestry>) -> Self {
+        Self { seal, ancestry, nodes: Mutex::default(), channels: Mutex::default() }
     }
 
     /// The way to whoever must be at an address. Errors: no node is known there.
@@ -124,9 +132,9 @@ impl GrpcTransport {
 impl Transport for GrpcTransport {
     fn call(&self, lane: Lane, address: &str, request: Bytes) -> BoxFuture<'static, Result<Bytes, TransportError>> {
         let client = self.client(lane, address);
-        let address = address.to_owned();
+        let (address, lineage) = (address.to_owned(), self.ancestry.own().number());
         Box::pin(async move {
-            let answer = client?.call(Frame { data: request }).await;
+            let answer = client?.call(Frame { data: request, lineage }).await;
             answer.map(|frame| frame.into_inner().data).map_err(|status| transport_error(address, &status))
         })
     }
@@ -137,7 +145,8 @@ impl Transport for GrpcTransport {
         address: &str,
         requests: BoxStream<'static, Parcel>,
     ) -> BoxFuture<'static, Result<Answers, TransportError>> {
-        Box::pin(open_stream(self.channel(lane, address), address.to_owned(), requests))
+        let lineage = self.ancestry.own().number();
+        Box::pin(open_stream(self.channel(lane, address), address.to_owned(), requests, lineage))
     }
 
     fn meet(&self, node: u64, address: &str) {
@@ -173,8 +182,9 @@ async fn open_stream(
     channel: Result<Channel, TransportError>,
     address: String,
     requests: BoxStream<'static, Parcel>,
+    lineage: u64,
 ) -> Result<Answers, TransportError> {
-    let opened = append(channel?, requests).await;
+    let opened = append(channel?, requests, lineage).await;
     let answers = opened.map_err(|status| transport_error(address.clone(), &status))?;
     let read = move |frame: Result<Frame, Status>| {
         frame.map(|frame| frame.data).map_err(|status| transport_error(address.clone(), &status))
@@ -231,8 +241,9 @@ impl Carrier {
 impl Replication for Carrier {
     async fn call(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {
         let speaker = self.speaker(&request)?;
-        let data = self.switchboard.call_by(speaker, request.into_inner().data).await;
-        Ok(Response::new(Frame { data }))
+        let Frame { data, lineage } = request.into_inner();
+        let data = self.switchboard.call_by(Sender { speaker, lineage: Lineage::of(lineage) }, data).await;
+        Ok(Response::new(Frame { data, lineage: 0 }))
     }
 
     async fn stay(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {
@@ -246,9 +257,12 @@ impl Replication for Carrier {
     async fn append(&self, request: Request<Streaming<Frame>>) -> Result<Response<Self::AppendStream>, Status> {
         let speaker = self.speaker(&request)?;
         // A broken connection ends the input like a close does; the leader opens a new stream.
-        let messages =
-            request.into_inner().scan((), |(), frame| futures::future::ready(frame.ok().map(|frame| frame.data)));
-        let answers = self.switchboard.stream_by(speaker, messages.boxed()).await;
-        Ok(Response::new(answers.map(|data| Ok(Frame { data })).boxed()))
+        let mut frames = request.into_inner().scan((), |(), frame| futures::future::ready(frame.ok()));
+        let Some(first) = frames.next().await else { return Ok(Response::new(futures::stream::empty().boxed())) };
+        // The same in all of them: who sends entries is not blank, and his lineage changes no more.
+        let sender = Sender { speaker, lineage: Lineage::of(first.lineage) };
+        let messages = futures::stream::iter([first]).chain(frames).map(|frame| frame.data);
+        let answers = self.switchboard.stream_by(sender, messages.boxed()).await;
+        Ok(Response::new(answers.map(|data| Ok(Frame { data, lineage: 0 })).boxed()))
     }
 }

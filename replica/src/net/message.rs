@@ -12,6 +12,7 @@ use openraft::raft::{AppendEntriesRequest, StreamAppendError, TransferLeaderRequ
 
 use super::parcel::{Packer, Parcel};
 use crate::codec;
+use crate::lineage::Lineage;
 use crate::raft_types::{Config, LogId, SnapshotMeta, Vote};
 use crate::state::SnapshotFile;
 
@@ -79,6 +80,8 @@ pub(crate) struct Hello {
     pub wall_ms: u64,
     /// The latest format the asked node knows.
     pub known: Format,
+    /// The asked node's lineage; it stands in the message if it has one.
+    pub lineage: Lineage,
 }
 
 /// The answer to `Propose`.
@@ -322,13 +325,18 @@ impl Layout for Hello {
         out.u64(self.acknowledged.unwrap_or(0));
         out.u64(self.wall_ms);
         out.u32(self.known.0);
+        if self.lineage != Lineage::NONE {
+            out.u64(self.lineage.number());
+        }
     }
 
     fn decode(input: &mut Reader) -> Result<Self, DecodeError> {
         let (is_initialized, is_voter) = (input.bool()?, input.bool()?);
         let (is_known, index) = (input.bool()?, input.u64()?);
         let (acknowledged, wall_ms) = (is_known.then_some(index), input.u64()?);
-        Ok(Self { is_initialized, is_voter, acknowledged, wall_ms, known: Format(input.u32()?) })
+        let known = Format(input.u32()?);
+        let lineage = if input.left() > 0 { Lineage::of(input.u64()?) } else { Lineage::NONE };
+        Ok(Self { is_initialized, is_voter, acknowledged, wall_ms, known, lineage })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -11,10 +12,15 @@ use machine::GroupId;
 use openraft::raft::AppendEntriesRequest;
 use parking_lot::RwLock;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::message::{AppendResult, Request, write_answer, write_append_result};
 use super::speaker::Speaker;
+use crate::lineage::{Ancestry, Lineage};
 use crate::raft_types::Config;
+
+/// A node of another cluster is answered after this.
+const REFUSED_AFTER: Duration = Duration::from_millis(200);
 
 /// A group as its peers see it, whatever its machine.
 pub(crate) trait GroupPort: Send + Sync + 'static {
@@ -28,14 +34,32 @@ pub(crate) trait GroupPort: Send + Sync + 'static {
     ) -> BoxStream<'static, Result<AppendResult, String>>;
 }
 
+/// Who sends a message: a node, of a cluster.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sender {
+    pub speaker: Speaker,
+    pub lineage: Lineage,
+}
+
+impl Sender {
+    /// Somebody whom nobody vouches for.
+    const ANYBODY: Self = Self { speaker: Speaker::Anybody, lineage: Lineage::NONE };
+}
+
 /// All groups of this process, by number.
 #[derive(Default)]
 pub(crate) struct Switchboard {
     groups: RwLock<BTreeMap<GroupId, Arc<dyn GroupPort>>>,
     closed: watch::Sender<bool>,
+    ancestry: Arc<Ancestry>,
 }
 
 impl Switchboard {
+    /// Of a node that belongs to a cluster.
+    pub(crate) fn of(ancestry: Arc<Ancestry>) -> Self {
+        Self { ancestry, ..Self::default() }
+    }
+
     pub(crate) fn add(&self, group: GroupId, port: Arc<dyn GroupPort>) {
         self.groups.write().insert(group, port);
     }
@@ -62,38 +86,55 @@ impl Switchboard {
 
     /// Answers one message of somebody whom nobody vouches for.
     pub(crate) async fn call(&self, message: Bytes) -> Bytes {
-        self.call_by(Speaker::Anybody, message).await
+        self.call_by(Sender::ANYBODY, message).await
     }
 
     /// Answers one message.
-    pub(crate) async fn call_by(&self, speaker: Speaker, message: Bytes) -> Bytes {
-        write_answer(self.answer(speaker, message).await)
+    pub(crate) async fn call_by(&self, sender: Sender, message: Bytes) -> Bytes {
+        write_answer(self.answer(sender, message).await)
     }
 
-    async fn answer(&self, speaker: Speaker, message: Bytes) -> Result<Bytes, String> {
+    async fn answer(&self, sender: Sender, message: Bytes) -> Result<Bytes, String> {
         let (group, request) = Request::decode(message).map_err(|error| error.to_string())?;
-        speaker.may_say(&request)?;
-        self.find(group)?.answer(speaker, request).await
+        self.lets(sender, &request).await?;
+        self.find(group)?.answer(sender.speaker, request).await
+    }
+
+    /// Whether a message may be its sender's own, and is of this node's cluster. Who introduces himself may be of any.
+    async fn lets(&self, sender: Sender, request: &Request) -> Result<(), String> {
+        sender.speaker.may_say(request)?;
+        if matches!(request, Request::Hello { .. }) {
+            return Ok(());
+        }
+        let admitted = self.ancestry.admit(sender.lineage);
+        if admitted.is_err() {
+            // Whoever is answered asks again at once.
+            sleep(REFUSED_AFTER).await;
+        }
+        admitted
     }
 
     /// As [`Self::stream_by`], of somebody whom nobody vouches for.
     pub(crate) async fn stream(&self, messages: BoxStream<'static, Bytes>) -> BoxStream<'static, Bytes> {
-        self.stream_by(Speaker::Anybody, messages).await
+        self.stream_by(Sender::ANYBODY, messages).await
     }
 
     /// Answers a stream of append messages; all of them belong to the group of the first.
     pub(crate) async fn stream_by(
         &self,
-        speaker: Speaker,
+        sender: Sender,
         messages: BoxStream<'static, Bytes>,
     ) -> BoxStream<'static, Bytes> {
+        let speaker = sender.speaker;
         let mut messages = messages.take_until(self.left().boxed());
         let Some(first) = messages.next().await else { return futures::stream::empty().boxed() };
-        let opened = Request::decode(first).map_err(|error| error.to_string());
-        let opened = opened.and_then(|(group, request)| {
-            speaker.may_say(&request)?;
-            Ok((self.find(group)?, group, request))
-        });
+        let opened = match Request::decode(first) {
+            Ok((group, request)) => match self.lets(sender, &request).await {
+                Ok(()) => self.find(group).map(|port| (port, group, request)),
+                Err(text) => Err(text),
+            },
+            Err(error) => Err(error.to_string()),
+        };
         let (port, group, first) = match opened {
             Ok((port, group, Request::Append(first))) => (port, group, first),
             Ok(_) => return failure("a stream carries append requests only".to_owned()),

@@ -207,6 +207,7 @@ impl<M: Machine> SimulatedCluster<M> {
             addressee: Arc::clone(&self.mail) as Arc<dyn Addressee>,
             wall,
             knowledge: Knowledge::latest(),
+            is_read_only: false,
             failed: at.failed.clone(),
         };
         match setup.open().await {

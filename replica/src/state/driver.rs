@@ -37,6 +37,12 @@ impl<M: Machine> Driver<M> {
         Self { state, log, current: Arc::new(Mutex::new(None)) }
     }
 
+    /// Applies entries of which nobody waits for the answers. False: the group is parked at one of them.
+    pub(crate) fn replay(&self, entries: Vec<Entry>) -> io::Result<bool> {
+        let count = entries.len();
+        Ok(self.apply_chunk(entries)?.len() == count)
+    }
+
     fn builder(&self) -> Builder<M> {
         Builder { state: Arc::clone(&self.state), log: self.log.clone(), current: Arc::clone(&self.current) }
     }

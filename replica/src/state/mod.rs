@@ -5,6 +5,7 @@
 mod bodies;
 mod driver;
 mod engine;
+mod look;
 mod memory;
 mod quarantine;
 mod rocks;
@@ -17,6 +18,7 @@ mod weight;
 
 pub(crate) use driver::Driver;
 pub(crate) use engine::{Position, RowEngine};
+pub(crate) use look::look_at_rows;
 pub(crate) use memory::MemoryRows;
 pub(crate) use rocks::{RocksBudget, RocksRows};
 pub(crate) use shared::Applied;

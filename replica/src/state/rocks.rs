@@ -40,7 +40,7 @@ pub(super) const ROWS: &str = "rows";
 pub(super) const BODIES: &str = "bodies";
 pub(super) const PLACES: &str = "places";
 pub(super) const POSITION: &str = "position";
-const CURRENT: &str = "CURRENT";
+pub(super) const CURRENT: &str = "CURRENT";
 
 /// What all row stores of a process share: memory, and the log.
 #[derive(Clone)]
@@ -445,7 +445,7 @@ pub(super) fn family<'db>(db: &'db DB, name: &str) -> Result<&'db ColumnFamily, 
     db.cf_handle(name).ok_or_else(|| StoreFailure(format!("column family {name} is missing")))
 }
 
-fn position_of(db: &DB) -> Result<Position, StoreFailure> {
+pub(super) fn position_of(db: &DB) -> Result<Position, StoreFailure> {
     let value = db.get_cf(family(db, POSITION)?, POSITION).map_err(failed)?;
     value.map_or_else(|| Ok(Position::default()), read_position)
 }

@@ -231,6 +231,14 @@ impl Loopback {
         }
     }
 
+    /// Starts a blank node that is no member yet, and knows of all the others.
+    pub(crate) async fn start_spare(&mut self, node: u64) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        self.members.insert(node, listener.local_addr().expect("a bound address").to_string());
+        let boot = self.boot(node, listener).await.expect("a blank node starts");
+        self.nodes.insert(node, boot);
+    }
+
     /// The address of a node.
     pub(crate) fn address(&self, node: u64) -> String {
         self.members[&node].clone()

@@ -10,6 +10,7 @@
 //!  failover     how long a lost lead is missed failing_disks  what a failed write or fsync ends
 //!  replacement  how long a kill is missed while a member is replaced
 //!  upgrades     laws of a cluster whose nodes run different releases
+//!  recovery     laws of a node that goes on alone, and of those that were left behind
 //! ```
 //!
 //! Must never: wait for a fixed time; every wait is for a condition, with a deadline.
@@ -18,6 +19,7 @@ mod courier;
 mod failing_disks;
 mod failover;
 mod loopback;
+mod recovery;
 mod register;
 mod replacement;
 mod simulation;

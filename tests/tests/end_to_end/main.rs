@@ -24,6 +24,7 @@ mod operators;
 mod order;
 mod pay;
 mod phone;
+mod recovery;
 mod restart;
 mod rights;
 mod sealed;

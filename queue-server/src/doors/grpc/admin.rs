@@ -42,6 +42,7 @@ impl Admin for AdminDoor {
             disk_bytes: size,
             uptime_ms: u64::try_from(self.node.uptime().as_millis()).unwrap_or(u64::MAX),
             known_format: self.node.replica().known().0,
+            lineage: self.node.replica().lineage().unwrap_or_default(),
             quarantined: String::new(),
             wall_ms: replica::system_wall_nanos() / 1_000_000,
             drained: self.node.replica().is_drained(),
@@ -144,6 +145,7 @@ fn group_status(status: replica::GroupStatus) -> GroupStatus {
         leader: status.leader.map_or_else(String::new, |node| node.to_string()),
         parked: status.trouble.unwrap_or_default(),
         format: status.format,
+        read_only: status.is_read_only,
         members: status.members.into_iter().map(member).collect(),
     }
 }

@@ -1,6 +1,6 @@
 //! The audit's laws: what is under way raises no alarm, what is wrong raises the right one.
 
-use ledger::{Currency, Difference, Fen as LedgerFen};
+use ledger::{Currency, Difference, Fen as LedgerFen, Trail};
 use machine::TimestampMs;
 use packets::{AuditReport, Counts, Fen, Finding, UserId};
 
@@ -36,6 +36,7 @@ fn cuts(before: PacketsCut, shard: Audit, after: PacketsCut) -> Cuts {
         shards: [(GroupId(1), shard)].into(),
         after: vec![after],
         late_after_ms: LATE_AFTER_MS,
+        is_at_rest: false,
     }
 }
 
@@ -113,4 +114,25 @@ fn totals_tell_credits_at_once_from_those_by_the_queue() {
     let report = check(&Cuts { after: vec![group(Phase::Live, 0, shares)], ..Cuts::default() });
     assert_eq!((report.packets, report.credits_now, report.credits_queued), (1, 1, 2));
     assert_eq!(report.longest_wait_ms, 600);
+}
+
+#[test]
+fn what_was_received_and_not_sent_is_an_alarm_only_where_nothing_moves() {
+    let (sender, receiver) = (GroupId(1), GroupId(2));
+    let trail = |count| Trail { count, sum: i128::from(count) * 5, ..Trail::default() };
+    let side = |peer, is_sender: bool, count| {
+        let mut audit = shard(0, None, None);
+        let (pair, sum) = ((peer, Currency::CNY), i64::try_from(count).expect("small") * 5);
+        let trails = if is_sender { &mut audit.facts.sent } else { &mut audit.facts.received };
+        trails.insert(pair, trail(count));
+        audit.facts.clearing.insert(pair, LedgerFen(if is_sender { sum } else { -sum }));
+        audit
+    };
+    for (sent, received, is_at_rest, broken) in
+        [(3, 3, true, &[][..]), (3, 2, true, &[]), (2, 3, false, &[]), (2, 3, true, &[1])]
+    {
+        let shards = [(sender, side(receiver, true, sent)), (receiver, side(sender, false, received))].into();
+        let cuts = Cuts { shards, is_at_rest, ..Cuts::default() };
+        expect(&format!("{sent} sent, {received} received, at rest: {is_at_rest}"), &cuts, broken);
+    }
 }

@@ -18,6 +18,7 @@ use tonic::{Code, Request, Response, Status};
 use super::Door;
 use super::convert::packet_status;
 use crate::app::App;
+use crate::audit::check::Report;
 use crate::failure::DoorRefusal;
 use crate::limits::PACKET_GROUPS_BASE;
 
@@ -35,6 +36,8 @@ impl Admin for Door {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             groups: app.replica.status().iter().map(group_status).collect(),
             known_format: app.replica.known().0,
+            drained: app.replica.is_drained(),
+            lineage: app.replica.lineage().unwrap_or_default(),
             fsync: Some(FsyncStatus { count, p50_us, p99_us }),
             disk_free_bytes,
             disk_bytes,
@@ -66,27 +69,7 @@ impl Admin for Door {
 
     async fn audit(&self, _: Request<AuditRequest>) -> Result<Response<AuditReply>, Status> {
         let report = self.app()?.audit().await.map_err(packet_status)?;
-        let ok = report.is_ok();
-        let items = report.items.into_iter().map(|item| AuditItem {
-            number: item.number,
-            name: item.name.to_owned(),
-            ok: item.broken == 0,
-            detail: if item.broken == 0 {
-                item.details.join("; ")
-            } else {
-                format!("{} differences: {}", item.broken, item.details.join("; "))
-            },
-        });
-        Ok(Response::new(AuditReply {
-            ok,
-            items: items.collect(),
-            packets: report.packets,
-            fen_in: report.fen_in,
-            fen_out: report.fen_out,
-            credits_now: report.credits_now,
-            credits_queued: report.credits_queued,
-            longest_wait_ms: report.longest_wait_ms,
-        }))
+        Ok(Response::new(audit_reply(report)))
     }
 
     async fn state_hash(&self, request: Request<StateHashRequest>) -> Result<Response<StateHashReply>, Status> {
@@ -129,6 +112,31 @@ impl Admin for Door {
     }
 }
 
+/// An audit in the words of the wire.
+pub(super) fn audit_reply(report: Report) -> AuditReply {
+    let ok = report.is_ok();
+    let items = report.items.into_iter().map(|item| AuditItem {
+        number: item.number,
+        name: item.name.to_owned(),
+        ok: item.broken == 0,
+        detail: if item.broken == 0 {
+            item.details.join("; ")
+        } else {
+            format!("{} differences: {}", item.broken, item.details.join("; "))
+        },
+    });
+    AuditReply {
+        ok,
+        items: items.collect(),
+        packets: report.packets,
+        fen_in: report.fen_in,
+        fen_out: report.fen_out,
+        credits_now: report.credits_now,
+        credits_queued: report.credits_queued,
+        longest_wait_ms: report.longest_wait_ms,
+    }
+}
+
 /// The node that leads `group` once this one does not.
 async fn new_leader(app: &App, group: GroupId) -> Result<u64, Status> {
     let until = Instant::now() + TRANSFER_DEADLINE;
@@ -151,7 +159,7 @@ pub(super) fn node_name(node: u64) -> String {
     format!("a{node}")
 }
 
-fn node_number(name: &str) -> Option<u64> {
+pub(super) fn node_number(name: &str) -> Option<u64> {
     name.strip_prefix('a').unwrap_or(name).parse().ok()
 }
 
@@ -182,6 +190,7 @@ fn group_status(status: &replica::GroupStatus) -> GroupStatus {
         leader: status.leader.map(node_name).unwrap_or_default(),
         parked: status.trouble.clone().unwrap_or_default(),
         format: status.format,
+        read_only: status.is_read_only,
         members: members.collect(),
     }
 }

@@ -83,6 +83,7 @@ mod tests {
             members: (1..=3).map(|node| (node, format!("node-{node}:1"), None)).collect(),
             voters: (1..=3).collect(),
             format: 1,
+            is_read_only: false,
             trouble: None,
         }
     }

@@ -14,9 +14,11 @@ mod ledger_booking;
 mod ledger_door;
 mod ledger_limits;
 mod ledger_reading;
+mod members;
 mod packed_batch;
 mod packet_door;
 mod pay_door;
+mod recovery;
 mod wallet_door;
 
 pub(crate) use judge::judge;
@@ -29,20 +31,22 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use proto::FILE_DESCRIPTOR_SET;
 use proto::admin::v1::admin_server::AdminServer;
+use proto::admin::v1::members_server::MembersServer;
+use proto::admin::v1::recovery_server::RecoveryServer;
 use proto::ledger::v1::ledger_server::LedgerServer;
 use proto::limits::{FRAME_BYTES_MAX, WIRE_BYTES_MAX};
-use proto::outcome::{Hint, not_applied, unknown};
+use proto::outcome::{Hint, NO_RIGHT, not_applied, refused, unknown};
 use proto::packet::v1::red_packet_server::RedPacketServer;
 use proto::pay::v1::merchants_server::MerchantsServer;
 use proto::pay::v1::wallet_server::WalletServer;
 use proto::traces;
 use replica::ReplicationService;
-use tls::{Gate, Incoming};
+use tls::{Gate, Incoming, Met};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
-use tonic::Status;
 use tonic::service::Routes;
 use tonic::transport::Server;
+use tonic::{Code, Status};
 
 use crate::app::App;
 use crate::limits::{
@@ -77,7 +81,8 @@ pub(crate) async fn serve(
     let calls = calls.into_axum_router().layer(from_fn(in_time));
     // Without traces a call takes no step more.
     let calls = if traces::is_on() { calls.layer(from_fn(traced)) } else { calls };
-    let routes = Routes::from(calls).add_service(replication).add_service(AdminServer::new(door));
+    let routes = Routes::from(calls).add_service(replication).add_service(AdminServer::new(door.clone()));
+    let routes = routes.add_service(MembersServer::new(door.clone())).add_service(RecoveryServer::new(door));
     Server::builder()
         .http2_adaptive_window(Some(true))
         .max_frame_size(FRAME_BYTES_MAX)
@@ -122,5 +127,15 @@ impl Door {
     /// The roles. Errors: not applied, the node is starting.
     pub(super) fn app(&self) -> Result<&Arc<App>, Status> {
         self.slot.get().ok_or_else(|| not_applied("the node is starting", Hint::default()))
+    }
+
+    /// What an operator asks. Refuses: `NO_RIGHT`, the node has a certificate and the caller shows none: at an open door that
+    /// may be a phone.
+    pub(super) fn operated<T>(&self, request: tonic::Request<T>) -> Result<T, Status> {
+        let shows_one = request.extensions().get::<Met>().is_some_and(|met| !met.names.is_empty());
+        if self.app()?.seals.identity.keeper().is_none() || shows_one {
+            return Ok(request.into_inner());
+        }
+        Err(refused(Code::PermissionDenied, NO_RIGHT, "operators show a certificate"))
     }
 }

@@ -88,6 +88,7 @@ pub(super) struct Disk {
     folder: PathBuf,
     segment_bytes: u64,
     watch: Option<SyncWatch>,
+    is_read_only: bool,
 }
 
 impl Disk {
@@ -97,7 +98,12 @@ impl Disk {
         if let Some(parent) = folder.parent() {
             File::open(parent)?.sync_all()?;
         }
-        Ok(Self { folder: folder.to_owned(), segment_bytes, watch })
+        Ok(Self { folder: folder.to_owned(), segment_bytes, watch, is_read_only: false })
+    }
+
+    /// Looks into a folder that is there, and changes nothing of it.
+    pub(super) fn look(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), segment_bytes: 0, watch: None, is_read_only: true }
     }
 
     /// A segment is full from this many bytes on.
@@ -135,7 +141,7 @@ impl Disk {
     /// Opens segment `number`, which begins `base` bytes into the log. Errors: its head is damaged.
     pub(super) fn segment(&self, number: u64, base: u64) -> io::Result<Segment> {
         let path = self.path(number);
-        let file = File::options().read(true).write(true).open(&path)?;
+        let file = File::options().read(true).write(!self.is_read_only).open(&path)?;
         let mut segment = Segment { head: SegmentHead { number, salt: 0 }, base, path, file };
         let head = segment.read(0, SEGMENT_HEAD_BYTES).map_err(|error| segment.damaged(error))?;
         let head = SegmentHead::read(&head).map_err(|error| segment.damaged(error))?;

@@ -11,15 +11,16 @@ use machine::GroupId;
 use parking_lot::RwLock;
 
 use super::disk::{Disk, SyncWatch, damaged};
-use super::index::{Index, Run};
+use super::index::{GroupIndex, Index, Run};
 use super::record::{Kind, RECORD_HEAD_BYTES};
-use super::scan::Blocks;
-use super::writer::Writer;
+use super::scan::{Blocks, Found, read_log};
+use super::writer::{Writer, position};
 use crate::codec;
 use crate::limits::SEGMENT_BYTES;
 use crate::log::cache::TailBudget;
 use crate::log::engine::{Job, LogEngine, LogStart};
 use crate::log::gauge::FsyncGauge;
+use crate::log::mark::SyncMark;
 
 /// The log of a process, in segment files.
 pub(crate) struct SegmentLog {
@@ -62,6 +63,20 @@ impl SegmentLog {
         let thread = thread::Builder::new().name("log-writer".into());
         let writer = thread.spawn(move || writer.run(&queue, &gauge))?;
         Ok(Self { index, jobs: Some(jobs), writer: Some(writer), tails: Arc::default() })
+    }
+
+    /// Reads the log in `folder`, and changes no byte of it: whatever is submitted fails. Errors: as [`Self::open`].
+    pub(crate) fn look(folder: &Path) -> io::Result<Self> {
+        let Found { index, end, .. } = read_log(&Disk::look(folder))?;
+        let position = index.segments.back().map_or(0, |newest| position(newest, end));
+        SyncMark::check(&folder.with_extension("synced"), position)?;
+        Ok(Self { index: Arc::new(RwLock::new(index)), jobs: None, writer: None, tails: Arc::default() })
+    }
+
+    /// Whether no group has anything in it.
+    pub(crate) fn is_blank(&self) -> bool {
+        let is_blank = |of: &GroupIndex| of.runs.is_empty() && of.facts.vote.is_none() && of.facts.purged.is_none();
+        self.index.read().groups.values().all(is_blank)
     }
 
     /// Opens a log of small segments.

@@ -174,6 +174,6 @@ fn create(disk: &Disk, index: &Index, number: u64) -> io::Result<(Arc<Segment>, 
 }
 
 /// A place of the whole log as one number that only grows.
-fn position(segment: &Segment, place: u64) -> u64 {
+pub(super) fn position(segment: &Segment, place: u64) -> u64 {
     segment.head.number << 32 | place
 }
