@@ -90,13 +90,16 @@ pub(super) async fn append(
     requests: BoxStream<'static, Parcel>,
     lineage: u64,
 ) -> Result<Streaming<Frame>, Status> {
-    std::future::poll_fn(|context| channel.poll_ready(context)).await.map_err(|error| Status::from_error(error.into()))?;
+    std::future::poll_fn(|context| channel.poll_ready(context))
+        .await
+        .map_err(|error| Status::from_error(error.into()))?;
     let body = tonic::body::Body::new(Parcels { requests: requests.fuse(), parts: VecDeque::new(), lineage });
     let request = Request::builder().method(Method::POST).version(Version::HTTP_2).uri(PATH);
     let request = request.header("te", "trailers").header("content-type", "application/grpc").body(body);
     let request = request.map_err(|error| Status::internal(error.to_string()))?;
     let response = channel.call(request).await.map_err(|error| Status::from_error(error.into()))?;
-    if let Some(status) = Status::from_header_map(response.headers()).filter(|status| status.code() != tonic::Code::Ok) {
+    if let Some(status) = Status::from_header_map(response.headers()).filter(|status| status.code() != tonic::Code::Ok)
+    {
         return Err(status);
     }
     let (code, decoder) = (response.status(), ProstCodec::<Frame, Frame>::default().decoder());

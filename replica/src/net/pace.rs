@@ -137,8 +137,7 @@ mod tests {
     /// keep up are sent `fresh` bytes a second. Returns the bytes sent to the first ones in the second to the tenth second.
     fn sent_in_nine_seconds(groups: usize, fresh: u64) -> u64 {
         let (begin, catch_up) = (Instant::now(), Arc::new(CatchUp::default()));
-        let mut behind: Vec<(Pace, Instant)> =
-            (0..groups).map(|_| (Pace::new(Arc::clone(&catch_up)), begin)).collect();
+        let mut behind: Vec<(Pace, Instant)> = (0..groups).map(|_| (Pace::new(Arc::clone(&catch_up)), begin)).collect();
         let mut near = Pace::new(catch_up);
         let mut sent = 0;
         for ms in 0..10_000 {
@@ -186,7 +185,10 @@ mod tests {
         for step in 0..2000 {
             let now = begin + Duration::from_millis(step);
             // Another group has much to do meanwhile.
-            near.due(Load { bytes: 1 << 20, entries: 1, last: FAR + step, committed: FAR + step, tip: FAR + step }, now);
+            near.due(
+                Load { bytes: 1 << 20, entries: 1, last: FAR + step, committed: FAR + step, tip: FAR + step },
+                now,
+            );
             let due = pace.due(Load { bytes: 1 << 20, entries: 1, last: step, committed: FAR, tip: FAR + 1 }, now);
             assert!(step < 1000 || due == now, "nothing is committed without it");
         }

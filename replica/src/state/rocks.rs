@@ -32,7 +32,8 @@ use super::settle::{Commits, complete, count, ingest, move_batch, no_wal, read_k
 use super::snapshot::{SnapshotData, SnapshotWriter};
 use super::weight::{Bodies, GroupWeight, LogWeight};
 use crate::limits::{
-    BODY_STORED_BYTES_MAX, FIRST_LEVEL_BYTES, ROWS_CACHE_SHARD_BITS, ROWS_MEMORY_BYTES, TABLE_FILE_BYTES, WRITE_BUFFERS_BYTES,
+    BODY_STORED_BYTES_MAX, FIRST_LEVEL_BYTES, ROWS_CACHE_SHARD_BITS, ROWS_MEMORY_BYTES, TABLE_FILE_BYTES,
+    WRITE_BUFFERS_BYTES,
 };
 use crate::log::GroupLog;
 
