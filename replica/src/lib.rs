@@ -24,6 +24,7 @@ mod log;
 mod net;
 mod process;
 mod raft_types;
+mod scrub;
 pub mod simulation;
 mod state;
 
@@ -37,3 +38,4 @@ pub use group::{
 pub use log::Fsync;
 pub use net::{Carrier, GrpcTransport, Lane, ReplicationService, Seal, Transport, TransportError, wire};
 pub use process::{Fsyncs, Replica, ReplicaConfig, Timers};
+pub use scrub::{ScrubPace, Scrubbed};

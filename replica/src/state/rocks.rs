@@ -10,6 +10,7 @@
 //! Invariant: all column families flush together (atomic flush), so that rows, bodies and position always agree. A body
 //! lies in the log or in the store, never in neither, while the machine keeps it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ use rocksdb::{
 use super::bodies::{BODIES_FILE, Kept, Payloads, read_kept};
 use super::engine::{Position, RowEngine, read_position};
 use super::quarantine::Quarantine;
+use super::scrub::{self, StoreScrubbed};
 use super::settle::{Commits, complete, count, ingest, move_batch, no_wal, read_kept_body, settle};
 use super::snapshot::{SnapshotData, SnapshotWriter};
 use super::weight::{Bodies, GroupWeight, LogWeight};
@@ -335,6 +337,16 @@ impl RowEngine for RocksRows {
                 Ok(true)
             }
         }
+    }
+
+    fn scrub_entries(&self, entries: &BTreeSet<u64>) -> Result<(), StoreFailure> {
+        scrub::entries(&self.db(), &self.log, entries, &self.quarantine)
+    }
+
+    fn scrub_store(&self, from: u64, bytes_max: u64) -> Result<StoreScrubbed, StoreFailure> {
+        scrub::stored(&self.db(), from, bytes_max).inspect_err(|failure| {
+            self.damage.lock().get_or_insert_with(|| failure.0.clone());
+        })
     }
 
     fn damage(&self) -> Option<String> {

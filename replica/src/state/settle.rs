@@ -38,13 +38,13 @@ pub(super) fn read_kept_body(log: &GroupLog, body: BodyRef, kept: &Kept) -> Resu
     Err(StoreFailure(format!("body {} in entry {} of the log fails its checksum", body.0, kept.place.index)))
 }
 
-fn body_of(key: &[u8]) -> Result<BodyRef, StoreFailure> {
+pub(super) fn body_of(key: &[u8]) -> Result<BodyRef, StoreFailure> {
     let number = <[u8; 8]>::try_from(key).map_err(|_| StoreFailure("the key of a place has 8 bytes".to_owned()))?;
     Ok(BodyRef(u64::from_be_bytes(number)))
 }
 
 /// Every place of `places`.
-fn visit_places(
+pub(super) fn visit_places(
     db: &DB,
     places: &ColumnFamily,
     visit: &mut dyn FnMut(BodyRef, Kept) -> Result<(), StoreFailure>,

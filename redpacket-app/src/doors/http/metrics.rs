@@ -43,6 +43,7 @@ fn metrics(app: &App) -> String {
     page.family("fsync_microseconds", "gauge", "Time of an fsync, by quantile.");
     page.value("fsync_microseconds", "{quantile=\"0.5\"}", p50);
     page.value("fsync_microseconds", "{quantile=\"0.99\"}", p99);
+    scrub(app, &mut page);
     if let Some(spans) = proto::traces::counts() {
         page.family("trace_spans", "counter", "Spans of traces that have ended.");
         page.value("trace_spans", "", spans.ended);
@@ -81,6 +82,16 @@ fn metrics(app: &App) -> String {
     patrol(app, &mut page);
     rounds(app, &mut page);
     page.0
+}
+
+fn scrub(app: &App, page: &mut Page) {
+    let scrubbed = app.replica.scrubbed();
+    page.family("scrub_bytes", "counter", "Bytes of the disk that were read in search of damage.");
+    page.value("scrub_bytes", "", scrubbed.bytes);
+    page.family("scrub_damaged", "counter", "How often damage was found by that; more than none is an alarm.");
+    page.value("scrub_damaged", "", scrubbed.damaged);
+    page.family("scrub_passed_timestamp_seconds", "gauge", "When the last whole scrub ended; 0 = none has.");
+    page.value("scrub_passed_timestamp_seconds", "", scrubbed.passed_ms / 1000);
 }
 
 fn callees(app: &App, page: &mut Page) {
