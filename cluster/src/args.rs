@@ -159,6 +159,8 @@ pub(crate) enum Verb {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Print the page of this command for `man`: every verb, its flags, the exit codes.
+    Manual,
     /// Make load and measure it.
     Bench(Bench),
     /// Play an evening of tens of thousands of phones, with a peak beyond what the app can do.
@@ -240,7 +242,7 @@ mod tests {
     use super::*;
 
     /// Command lines that scripts rely on.
-    const PINNED: [&str; 71] = [
+    const PINNED: [&str; 72] = [
         "up --dir D",
         "up --dir D --nodes 5 --base-port 7000 --app",
         "up --dir D --tls --keys",
@@ -295,6 +297,7 @@ mod tests {
         "context remove prod",
         "bundle --dir D --out F",
         "completion bash",
+        "manual",
         "safe-to-stop --dir D 2 --wait 60",
         "drain --dir D 2",
         "revive --dir D 2",

@@ -12,6 +12,7 @@
 //!      ├──> backup   every group as files, with hashes
 //!      ├──> queues   queues and topics by hand
 //!      ├──> context  names for clusters elsewhere (reach: which one is meant)
+//!      ├──> manual   the page for `man`
 //!      ├──> bundle   what a fault's finder needs
 //!      ├──> keys     key pairs and their rights
 //!      ├──> certs    certificates of nodes and clients
@@ -49,6 +50,7 @@ mod interrupt;
 mod keys;
 mod limits;
 mod link;
+mod manual;
 mod members;
 mod nodes;
 mod parked;
@@ -119,6 +121,10 @@ async fn run(verb: Verb) -> Result<bool, Error> {
         Verb::Context(verb) => context::context(verb),
         Verb::Bundle { reach, out } => bundle::bundle(&reach, &out).await,
         Verb::Completion { shell } => Ok(complete(shell)),
+        Verb::Manual => {
+            screen::out(&manual::page(examples::with_examples(Args::command())));
+            Ok(true)
+        }
         Verb::Members(verb) => members::members(verb).await,
         Verb::Audit { dir, output } => audit::audit(&Folder::open(&dir)?, output).await,
         Verb::Parked(verb) => parked::parked(verb).await,

@@ -9,7 +9,8 @@ mod deploy {
 }
 
 use std::collections::BTreeSet;
-use std::process::Command;
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
 
 use deploy::look::{documents, flags_of, is_there, metrics_named, read, root, service_of, systemd_keys};
 use serde_json::Value;
@@ -93,8 +94,37 @@ fn the_package_holds_binaries_units_and_pages() {
         "./usr/share/doc/tercet/operations.md",
         "./usr/share/doc/tercet/copyright",
         "./usr/share/bash-completion/completions/cluster",
+        "./usr/share/man/man1/cluster.1.gz",
     ] {
         assert!(listed.contains(path), "{path} is not in the package:\n{listed}");
+    }
+}
+
+#[test]
+fn the_manual_tells_the_verbs_and_exit_codes_of_the_operators_page() {
+    let manual = Command::new(binary("cluster")).arg("manual").output().expect("the command runs");
+    assert!(manual.status.success());
+    let manual = String::from_utf8(manual.stdout).expect("UTF-8").replace("\\-", "-");
+    let codes = manual.split(".SH EXIT CODES").nth(1).and_then(|rest| rest.split(".SH").next()).expect("exit codes");
+    for code in 0..=3 {
+        assert!(codes.contains(&format!("\n  {code}  ")), "{codes}");
+    }
+    let page = read("docs/operations.md");
+    let named = page.split("`cluster ").skip(1).filter_map(|rest| rest.split([' ', '`']).next());
+    for verb in named.filter(|verb| verb.chars().all(|c| c.is_ascii_lowercase() || c == '-')) {
+        assert!(manual.contains(&format!("\n.SS cluster {verb}")), "the manual has no {verb}");
+    }
+    if is_there("groff") {
+        let mut groff = Command::new("groff")
+            .args(["-man", "-Tascii", "-ww", "-z"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let groff = groff.as_mut().expect("groff runs");
+        groff.stdin.take().expect("its input").write_all(manual.as_bytes()).expect("it reads");
+        let mut said = String::new();
+        groff.stderr.take().expect("its words").read_to_string(&mut said).expect("UTF-8");
+        assert!(groff.wait().expect("it ends").success() && said.is_empty(), "{said}");
     }
 }
 
