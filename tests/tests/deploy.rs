@@ -148,12 +148,17 @@ fn the_manifests_keep_a_majority_and_probe_what_there_is() {
     ] {
         assert!(set.contains(must), "the StatefulSet lacks {must}");
     }
-    // A pod mounts the certificate of its own node and of no other.
+    // A pod mounts the certificate and the key pair of its own node and of no other, and starts without the operator's.
     let sets = documents(&text).into_iter().filter(|(kind, _)| kind == "StatefulSet").map(|(_, set)| set);
     for (node, set) in (1..).zip(sets) {
         let secrets = set.split("secretName: ").skip(1).filter_map(|rest| rest.split([',', '}']).next());
         let secrets: Vec<&str> = secrets.collect();
-        assert_eq!(secrets, ["tercet-operator".to_owned(), format!("tercet-queue-{node}-tls")]);
+        let own = ["key", "tls"].map(|what| format!("tercet-queue-{node}-{what}"));
+        assert_eq!(secrets, ["tercet-operator", &own[0], &own[1]]);
+        for optional in ["tercet-operator", &own[0]] {
+            assert!(set.contains(&format!("{{secretName: {optional}, optional: true}}")), "{optional} may be missing");
+        }
+        assert!(set.contains("/run/tercet/pod.key") && !set.contains("> /var/lib/tercet"), "none on the disk");
         assert!(set.contains(&format!("--node {node} ")) && set.contains(&format!("name: tercet-queue-{node}\n")));
     }
     if is_there("python3") {
