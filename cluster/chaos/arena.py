@@ -15,12 +15,25 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
+VERB_SECS_MAX = 120  # a start waits a minute for its node; no verb that a script says takes longer
 REFUSED = 2  # exit code: the fault cannot be done here; 1: it was done and something is wrong
 
 
 def die(text, code=REFUSED):
     print(f"error: {text}", file=sys.stderr)
     sys.exit(code)
+
+
+def tell(kind, error, trace):
+    """What could not be done is a sentence; a fault of a script is shown as it is."""
+    if issubclass(kind, RuntimeError):
+        print(f"error: {error}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+# Python's exit code is 1 in either case.
+sys.excepthook = tell
 
 
 def binary():
@@ -72,7 +85,11 @@ class Arena:
 
     def run(self, *words, check=True, **settings):
         """A verb of the operators' command; returns whether it was done."""
-        done = subprocess.run([binary(), *words, "--dir", str(self.folder)], capture_output=True, text=True, **settings)
+        command = [binary(), *words, "--dir", str(self.folder)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=VERB_SECS_MAX, **settings)
+        except subprocess.TimeoutExpired as late:
+            raise RuntimeError(f"cluster {' '.join(words)}: no end within {VERB_SECS_MAX} s") from late
         if check and done.returncode != 0:
             raise RuntimeError(f"cluster {' '.join(words)}: {done.stderr.strip()}")
         return done.returncode == 0

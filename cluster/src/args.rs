@@ -167,6 +167,8 @@ pub(crate) enum Verb {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Print the page of this command for `man`: every verb, its flags, the exit codes.
+    Manual,
     /// Make load and measure it.
     Bench(Bench),
     /// Play an evening of tens of thousands of phones, with a peak beyond what the app can do.
@@ -248,7 +250,7 @@ mod tests {
     use super::*;
 
     /// Command lines that scripts rely on.
-    const PINNED: [&str; 77] = [
+    const PINNED: [&str; 78] = [
         "up --dir D",
         "up --dir D --nodes 5 --base-port 7000 --app",
         "up --dir D --tls --keys",
@@ -309,6 +311,7 @@ mod tests {
         "context remove prod",
         "bundle --dir D --out F",
         "completion bash",
+        "manual",
         "safe-to-stop --dir D 2 --wait 60",
         "drain --dir D 2",
         "revive --dir D 2",

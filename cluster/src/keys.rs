@@ -29,8 +29,9 @@ pub(crate) enum Keys {
     Create {
         #[command(flatten)]
         reach: Reach,
-        /// What its holder may do: PATTERN=send,receive,manage. Once per pattern; `orders*` is a beginning, `*` all.
-        #[arg(long = "grant", value_parser = parse_grant, required = true)]
+        /// What its holder may do: PATTERN=send,receive,manage. Once per pattern; `orders*` is a beginning, `*` all. Without one
+        /// he may see how nodes stand, and no more.
+        #[arg(long = "grant", value_parser = parse_grant)]
         grants: Vec<KeyGrant>,
     },
     /// Show every pair, without its secret.

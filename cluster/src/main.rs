@@ -13,6 +13,7 @@
 //!      ├──> recover  one node goes on alone, after a majority was lost for good
 //!      ├──> queues   queues and topics by hand
 //!      ├──> context  names for clusters elsewhere (reach: which one is meant)
+//!      ├──> manual   the page for `man`
 //!      ├──> bundle   what a fault's finder needs
 //!      ├──> keys     key pairs and their rights
 //!      ├──> certs    certificates of nodes and clients
@@ -50,6 +51,7 @@ mod interrupt;
 mod keys;
 mod limits;
 mod link;
+mod manual;
 mod members;
 mod nodes;
 mod parked;
@@ -123,6 +125,10 @@ async fn run(verb: Verb) -> Result<bool, Error> {
         Verb::Context(verb) => context::context(verb),
         Verb::Bundle { reach, out } => bundle::bundle(&reach, &out).await,
         Verb::Completion { shell } => Ok(complete(shell)),
+        Verb::Manual => {
+            screen::out(&manual::page(examples::with_examples(Args::command())));
+            Ok(true)
+        }
         Verb::Members(verb) => members::members(verb).await,
         Verb::Audit { dir, output } => audit::audit(&Folder::open(&dir)?, output).await,
         Verb::Parked(verb) => parked::parked(verb).await,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::traces::{self, Settings};
-use replica::{Replica, ReplicaConfig, Seal, StartError, Timers, system_wall_clock, system_wall_nanos};
+use replica::{Replica, ReplicaConfig, ScrubPace, Seal, StartError, Timers, system_wall_clock, system_wall_nanos};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -82,6 +82,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         wall: system_wall_clock(),
         seal: Seal::of(&seals.identity),
         known: config.known_format(),
+        scrub: ScrubPace::default(),
     })?);
     if let Some(backup) = &config.restore {
         restore(&replica, backup, config.groups).await?;

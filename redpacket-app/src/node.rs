@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use machine::GroupId;
 use proto::traces::{self, Settings};
-use replica::{Replica, ReplicaConfig, Seal, StartError, Timers, system_wall_clock, system_wall_nanos};
+use replica::{Replica, ReplicaConfig, ScrubPace, Seal, StartError, Timers, system_wall_clock, system_wall_nanos};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -89,6 +89,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), N
         wall: system_wall_clock(),
         seal: Seal::of(&seals.identity),
         known: config.known_format(),
+        scrub: ScrubPace::default(),
     })?);
     if let Some(endpoint) = config.otlp.clone() {
         let (share, wall) = (config.otlp_share, Arc::new(system_wall_nanos));

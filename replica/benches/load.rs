@@ -19,7 +19,7 @@ use futures::future::join_all;
 use machine::{
     BodyRef, Context, DecodeError, GroupId, Key, Layout, LoadError, Machine, Reader, RequestId, RowSource, Rows, Writer,
 };
-use replica::{Group, Replica, ReplicaConfig, Timers, system_wall_clock};
+use replica::{Group, Replica, ReplicaConfig, ScrubPace, Timers, system_wall_clock};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 
@@ -126,6 +126,7 @@ async fn start(folder: &std::path::Path) -> Result<Vec<Node>, Failure> {
             wall: system_wall_clock(),
             seal: None,
             known: machine::Format::LATEST,
+            scrub: ScrubPace::default(),
         };
         let replica = Replica::open(config)?;
         let served = tonic::transport::Server::builder().add_service(replica.service());

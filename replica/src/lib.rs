@@ -26,6 +26,7 @@ mod net;
 mod process;
 mod raft_types;
 mod recover;
+mod scrub;
 pub mod simulation;
 mod state;
 
@@ -40,3 +41,4 @@ pub use log::Fsync;
 pub use net::{Carrier, GrpcTransport, Lane, Parcel, ReplicationService, Seal, Transport, TransportError, wire};
 pub use process::{Fsyncs, Replica, ReplicaConfig, Timers};
 pub use recover::{GroupSurvey, Recovery, Survey};
+pub use scrub::{ScrubPace, Scrubbed};

@@ -77,6 +77,14 @@ pub const MOVE_PAUSE_MS_MAX: u64 = 50;
 pub const QUARANTINE_MAX: usize = 4_096;
 /// Bodies that are fetched from peers at a time.
 pub const REPAIRS_AT_ONCE_MAX: usize = 16;
+/// Bytes that a scrub reads a second: a small part of what the slowest disk gives.
+pub const SCRUB_BYTES_PER_S: u64 = 8 * 1024 * 1024;
+/// Bytes of one step of a scrub, after which it rests; the last entry or body may reach over.
+pub const SCRUB_STEP_BYTES: u64 = 1024 * 1024;
+/// From the beginning of a whole scrub to that of the next, if it takes no longer.
+pub const SCRUB_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+/// From the start of a process to its first scrub: who has just started has other things to read.
+pub const SCRUB_FIRST_AFTER: Duration = Duration::from_secs(10 * 60);
 /// Bytes of one courier delivery.
 pub const COURIER_BYTES_MAX: usize = 1024 * 1024;
 /// Courier tracks of a group that are offered records at the same time.
@@ -100,6 +108,8 @@ const _: () = assert!(ENTRIES_IN_FLIGHT_BYTES_MAX >= machine::limits::ENTRY_BYTE
 const _: () = assert!(APPEND_BYTES_MAX + machine::limits::COMMAND_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(SEGMENT_BYTES + (FSYNC_BYTES_MAX + MESSAGE_BYTES_MAX) as u64 <= u32::MAX as u64);
 const _: () = assert!(SEGMENT_BYTES <= LOG_BYTES_SLACK && FLUSH_AFTER_LOG_BYTES <= LOG_BYTES_KEPT);
+const _: () = assert!(SCRUB_STEP_BYTES <= SCRUB_BYTES_PER_S && SCRUB_BYTES_PER_S < CATCH_UP_BYTES_PER_S);
+const _: () = assert!(LOG_BYTES_KEPT / SCRUB_BYTES_PER_S < SCRUB_EVERY.as_secs());
 const _: () = assert!(SNAPSHOT_CHUNK_BYTES < MESSAGE_BYTES_MAX);
 const _: () = assert!(machine::limits::ENTRY_BYTES_SOFT <= APPEND_BYTES_MAX);
 const _: () =

@@ -32,6 +32,7 @@ use crate::identity::{Identity, Knowledge};
 use crate::lineage::Lineage;
 use crate::log::{Fsync, FsyncGauge, GroupLog, LogEngine, SegmentLog};
 use crate::net::{Carrier, CatchUp, GrpcTransport, ReplicationService, Seal, Switchboard, Transport};
+use crate::scrub::{Scrub, ScrubPace, Scrubbed, Scrubber};
 use crate::state::{RocksBudget, RocksRows};
 
 pub(crate) const LOCK: &str = "LOCK";
@@ -82,6 +83,8 @@ pub struct ReplicaConfig {
     pub seal: Option<Seal>,
     /// The latest format that this process knows: [`Format::LATEST`], or less to keep the way back to an older release.
     pub known: Format,
+    /// How often and how fast the disk is looked through for damage.
+    pub scrub: ScrubPace,
 }
 
 /// The log's last fsyncs.
@@ -108,6 +111,7 @@ pub struct Replica {
     budget: RocksBudget,
     groups: Arc<Groups>,
     failed: watch::Sender<Option<String>>,
+    scrub: Scrub,
     _lock: File,
 }
 
@@ -119,6 +123,10 @@ impl Groups {
         let found = self.0.read().get(&id).map(Arc::clone);
         found.ok_or_else(|| format!("group {} is not served here", id.0))
     }
+
+    fn all(&self) -> Vec<Arc<dyn GroupControl>> {
+        self.0.read().values().map(Arc::clone).collect()
+    }
 }
 
 impl Addressee for Groups {
@@ -128,7 +136,7 @@ impl Addressee for Groups {
 }
 
 impl Replica {
-    /// Locks the data folder and opens the log. Errors: [`StartError`].
+    /// Locks the data folder and opens the log; within a runtime, for the scrub. Errors: [`StartError`].
     pub fn open(config: ReplicaConfig) -> Result<Self, StartError> {
         fs::create_dir_all(&config.folder)?;
         let lock = File::options().create(true).truncate(false).write(true).open(config.folder.join(LOCK))?;
@@ -142,17 +150,23 @@ impl Replica {
         let ancestry = Arc::new(identity.ancestry(log.is_blank()));
         let transport = GrpcTransport::of(config.seal.clone(), Arc::clone(&ancestry));
         config.members.iter().for_each(|(node, address)| transport.meet(*node, address));
+        let (log, groups): (Arc<dyn LogEngine>, Arc<Groups>) = (Arc::new(log), Arc::default());
+        let (found, wall) = (Arc::downgrade(&groups), Arc::clone(&config.wall));
+        let all = move || found.upgrade().map_or_else(Vec::new, |groups| groups.all());
+        let scrub =
+            Scrub::start(Scrubber { log: Arc::downgrade(&log), groups: Box::new(all), pace: config.scrub, wall });
         Ok(Self {
             switchboard: Arc::new(Switchboard::of(Arc::clone(&ancestry))),
             knowledge: Knowledge { format: config.known, mark: identity.mark(), ancestry },
             config,
             transport: Arc::new(transport),
             catch_up: Arc::default(),
-            log: Arc::new(log),
+            log,
             gauge,
             budget: RocksBudget::default(),
-            groups: Arc::default(),
+            groups,
             failed: watch::Sender::new(None),
+            scrub,
             _lock: lock,
         })
     }
@@ -224,6 +238,12 @@ impl Replica {
         (self.gauge.quantile_us(0.5), self.gauge.quantile_us(0.99), self.gauge.count())
     }
 
+    /// What was scrubbed since the process started.
+    #[must_use]
+    pub fn scrubbed(&self) -> Scrubbed {
+        self.scrub.scrubbed()
+    }
+
     /// From here on the log's last fsyncs are remembered, for whoever follows single entries to the disk.
     pub fn watch_fsyncs(&self) {
         self.gauge.watch();
@@ -283,7 +303,7 @@ impl Replica {
     /// kept on the disk, and nothing was changed.
     pub async fn drain(&self, is_drained: bool) -> Result<(), std::io::Error> {
         keep_mark(&self.config.folder, DRAINED, is_drained)?;
-        let groups: Vec<_> = self.groups.0.read().values().map(Arc::clone).collect();
+        let groups = self.groups.all();
         groups.iter().for_each(|group| group.drain(is_drained));
         if is_drained {
             join_all(groups.iter().map(|group| hand_over(&**group))).await;
@@ -330,7 +350,8 @@ impl Replica {
     /// A clean stop: hands every lead to another node, then stops the groups. Takes a quarter of a second at most if
     /// nobody is there to take over (all nodes may be stopping), and a second more for a group that does not stop.
     pub async fn stop(&self) {
-        let groups: Vec<_> = self.groups.0.read().values().map(Arc::clone).collect();
+        self.scrub.stop().await;
+        let groups = self.groups.all();
         join_all(groups.iter().map(|group| hand_over(&**group))).await;
         join_all(groups.iter().map(|group| async {
             if timeout(SHUTDOWN_MAX, group.shutdown()).await.is_err() {

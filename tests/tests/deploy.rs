@@ -9,7 +9,8 @@ mod deploy {
 }
 
 use std::collections::BTreeSet;
-use std::process::Command;
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
 
 use deploy::look::{documents, flags_of, is_there, metrics_named, read, root, service_of, systemd_keys};
 use serde_json::Value;
@@ -93,8 +94,37 @@ fn the_package_holds_binaries_units_and_pages() {
         "./usr/share/doc/tercet/operations.md",
         "./usr/share/doc/tercet/copyright",
         "./usr/share/bash-completion/completions/cluster",
+        "./usr/share/man/man1/cluster.1.gz",
     ] {
         assert!(listed.contains(path), "{path} is not in the package:\n{listed}");
+    }
+}
+
+#[test]
+fn the_manual_tells_the_verbs_and_exit_codes_of_the_operators_page() {
+    let manual = Command::new(binary("cluster")).arg("manual").output().expect("the command runs");
+    assert!(manual.status.success());
+    let manual = String::from_utf8(manual.stdout).expect("UTF-8").replace("\\-", "-");
+    let codes = manual.split(".SH EXIT CODES").nth(1).and_then(|rest| rest.split(".SH").next()).expect("exit codes");
+    for code in 0..=3 {
+        assert!(codes.contains(&format!("\n  {code}  ")), "{codes}");
+    }
+    let page = read("docs/operations.md");
+    let named = page.split("`cluster ").skip(1).filter_map(|rest| rest.split([' ', '`']).next());
+    for verb in named.filter(|verb| verb.chars().all(|c| c.is_ascii_lowercase() || c == '-')) {
+        assert!(manual.contains(&format!("\n.SS cluster {verb}")), "the manual has no {verb}");
+    }
+    if is_there("groff") {
+        let mut groff = Command::new("groff")
+            .args(["-man", "-Tascii", "-ww", "-z"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let groff = groff.as_mut().expect("groff runs");
+        groff.stdin.take().expect("its input").write_all(manual.as_bytes()).expect("it reads");
+        let mut said = String::new();
+        groff.stderr.take().expect("its words").read_to_string(&mut said).expect("UTF-8");
+        assert!(groff.wait().expect("it ends").success() && said.is_empty(), "{said}");
     }
 }
 
@@ -118,12 +148,17 @@ fn the_manifests_keep_a_majority_and_probe_what_there_is() {
     ] {
         assert!(set.contains(must), "the StatefulSet lacks {must}");
     }
-    // A pod mounts the certificate of its own node and of no other.
+    // A pod mounts the certificate and the key pair of its own node and of no other, and starts without the operator's.
     let sets = documents(&text).into_iter().filter(|(kind, _)| kind == "StatefulSet").map(|(_, set)| set);
     for (node, set) in (1..).zip(sets) {
         let secrets = set.split("secretName: ").skip(1).filter_map(|rest| rest.split([',', '}']).next());
         let secrets: Vec<&str> = secrets.collect();
-        assert_eq!(secrets, ["tercet-operator".to_owned(), format!("tercet-queue-{node}-tls")]);
+        let own = ["key", "tls"].map(|what| format!("tercet-queue-{node}-{what}"));
+        assert_eq!(secrets, ["tercet-operator", &own[0], &own[1]]);
+        for optional in ["tercet-operator", &own[0]] {
+            assert!(set.contains(&format!("{{secretName: {optional}, optional: true}}")), "{optional} may be missing");
+        }
+        assert!(set.contains("/run/tercet/pod.key") && !set.contains("> /var/lib/tercet"), "none on the disk");
         assert!(set.contains(&format!("--node {node} ")) && set.contains(&format!("name: tercet-queue-{node}\n")));
     }
     if is_there("python3") {
@@ -149,20 +184,26 @@ fn the_manifests_keep_a_majority_and_probe_what_there_is() {
 
 #[test]
 fn dashboard_and_alerts_stand_as_they_are_generated() {
-    let dashboard: Value = serde_json::from_str(&read("deploy/grafana/dashboard.json")).expect("JSON");
-    let panels = dashboard["panels"].as_array().expect("panels");
-    assert!(panels.iter().all(|panel| panel["targets"].as_array().is_some_and(|targets| !targets.is_empty())));
+    let boards = ["dashboard.json", "app.json"].map(|name| read(&format!("deploy/grafana/{name}")));
+    for board in &boards {
+        let board: Value = serde_json::from_str(board).expect("JSON");
+        let panels = board["panels"].as_array().expect("panels");
+        assert!(panels.iter().all(|panel| panel["targets"].as_array().is_some_and(|targets| !targets.is_empty())));
+    }
     let alerts: Value = serde_json::from_str(&read("deploy/grafana/alerts.json")).expect("JSON");
-    let rules = alerts["groups"][0]["rules"].as_array().expect("rules");
-    for rule in rules {
+    let groups = alerts["groups"].as_array().expect("groups of rules");
+    assert_eq!(groups.len(), 2, "of the queue and of the app");
+    for rule in groups.iter().flat_map(|group| group["rules"].as_array().expect("rules")) {
         for field in ["alert", "expr", "for"] {
             assert!(rule[field].is_string(), "{rule} lacks {field}");
         }
         assert!(rule["labels"]["severity"].is_string() && rule["annotations"]["summary"].is_string(), "{rule}");
     }
     let documented = read("queue-server/src/doors/http/metrics.rs");
-    for name in metrics_named(&(dashboard.to_string() + &alerts.to_string())) {
-        assert!(is_documented(&documented, &name), "{name} is not documented in metrics.rs");
+    let names = metrics_named(&(boards.concat() + &alerts.to_string()));
+    // The app's have a table of their own, and a test beside its doors.
+    for name in names.iter().filter(|name| !name.starts_with("tercet_app_")) {
+        assert!(is_documented(&documented, name), "{name} is not documented in metrics.rs");
     }
     if is_there("python3") {
         let check = Command::new(root().join("deploy/grafana/generate")).arg("--check").output().expect("it runs");

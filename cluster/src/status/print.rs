@@ -116,6 +116,7 @@ fn node(view: &View, committed: &BTreeMap<(&'static str, u32), u64>) -> Value {
         Err(reason) => json!({"node": view.node, "up": false, "reason": reason, "groups": []}),
         Ok(status) => {
             let fsync = status.fsync.unwrap_or_default();
+            let scrub = status.scrub.unwrap_or_default();
             json!({
                 "node": view.node,
                 "up": true,
@@ -128,6 +129,9 @@ fn node(view: &View, committed: &BTreeMap<(&'static str, u32), u64>) -> Value {
                 "wall_ms": status.wall_ms,
                 "fsync_p50_us": fsync.p50_us,
                 "fsync_p99_us": fsync.p99_us,
+                "scrub_bytes": scrub.bytes,
+                "scrub_damaged": scrub.damaged,
+                "scrub_passed_ms": scrub.passed_ms,
                 "certificate_days_left": status.certificate.as_ref().map(|certificate| certificate.seconds_left / 86_400),
                 "authority_days_left": status.certificate.as_ref().map(|certificate| certificate.authority_seconds_left / 86_400),
                 "certificate_renewed": status.certificate.as_ref().map(|certificate| certificate.renewed),

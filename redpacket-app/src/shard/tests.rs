@@ -7,7 +7,7 @@ use std::net::TcpListener;
 
 use ledger::Command;
 use machine::{Format, GroupId};
-use replica::{Replica, ReplicaConfig, Timers, Usher as _, system_wall_clock};
+use replica::{Replica, ReplicaConfig, ScrubPace, Timers, Usher as _, system_wall_clock};
 use tempfile::TempDir;
 
 use super::*;
@@ -32,6 +32,7 @@ async fn start(node: u64, listener: TcpListener, members: BTreeMap<u64, String>)
         timers: Timers::default(),
         wall: system_wall_clock(),
         known: Format::LATEST,
+        scrub: ScrubPace::default(),
         seal: None,
     });
     let replica = replica.expect("the replica opens");

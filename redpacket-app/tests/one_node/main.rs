@@ -6,6 +6,7 @@ mod bad_inputs;
 mod crowds;
 mod grpc_doors;
 mod http_door;
+mod metrics;
 mod node;
 mod paying;
 mod pending_credits;

@@ -5,6 +5,9 @@
 //!               | settled: no flushed row names a body before here
 //!               └ up to LOG_BYTES_SLACK more, until a flush moves the bodies that are left there
 //! ```
+//! Where an entry is damaged on the disk, all up to it is let go at once: bodies are moved or brought by peers, and a follower
+//! that needs the entries is sent the rows.
+//!
 //! The bytes are those of all groups together: a group that was idle while others filled the log is flushed and purged too,
 //! or its few old entries would keep every segment behind them.
 //!
@@ -68,7 +71,13 @@ impl Keeping {
         if group.0.state.is_to_settle(&group.0.log) {
             flush(group).await;
         }
-        let upto = group.0.state.kept_behind(&group.0.log).min(applied).min(flushed).min(settled);
+        let damaged = group.0.state.to_let_go(&group.0.log).filter(|damaged| *damaged <= applied);
+        if let Some(damaged) = damaged.filter(|damaged| *damaged > settled) {
+            group.0.state.keep.fetch_min(applied - damaged, Ordering::Relaxed);
+            flush(group).await;
+        }
+        let upto = group.0.state.kept_behind(&group.0.log).max(damaged.unwrap_or(0));
+        let upto = upto.min(applied).min(flushed).min(settled);
         if upto > purged
             && !group.0.log.is_held()
             && let Err(error) = group.0.raft.trigger().purge_log(upto).await

@@ -1,5 +1,6 @@
 //! What a group tells operators, and what the process does to a group without knowing its machine.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::courier::{Addressee, deliver_to};
 use super::handle::Group;
 use super::membership::{self, MemberChange, MemberError};
 use crate::backup::GroupBackup;
+use crate::state::StoreScrubbed;
 
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a backup waits until its replica has everything that was acknowledged.
@@ -93,6 +95,10 @@ pub(crate) trait GroupControl: Addressee {
     /// The group takes commands again.
     fn lift(&self);
     fn flush(&self, kept: u64) -> BoxFuture<'_, Result<(), String>>;
+    /// Entries of the log were found damaged: the bodies in them go the way of a damaged body that is read.
+    fn found_damaged(&self, entries: &BTreeSet<u64>) -> Result<(), String>;
+    /// Reads a part of the bodies in the store, from one on. Errors: one is damaged, as when it is read.
+    fn scrub_store(&self, from: u64, bytes_max: u64) -> Result<StoreScrubbed, String>;
     /// Copies the group at one index. Errors: text.
     fn backup(&self) -> BoxFuture<'_, Result<GroupBackup, String>>;
     fn shutdown(&self) -> BoxFuture<'_, ()>;
@@ -126,6 +132,12 @@ impl<M: Machine> Group<M> {
         Some(format!("{} bodies are damaged and are fetched from the other members: {reason}", damaged.len()))
     }
 
+    /// Which entry of the log is damaged here, if one is.
+    fn damaged_entry(&self) -> Option<String> {
+        let index = self.0.log.damaged()?;
+        Some(format!("entry {index} of its log is damaged, and is let go when no follower or body needs it"))
+    }
+
     /// What this replica knows of the group and itself.
     #[must_use]
     pub fn status(&self) -> GroupStatus {
@@ -157,7 +169,12 @@ impl<M: Machine> Group<M> {
             voters: metrics.membership_config.membership().voter_ids().collect(),
             format: self.format().0,
             is_read_only: self.is_read_only(),
-            trouble: self.parked().or_else(|| self.0.state.rows.damage()).or_else(|| self.quarantined()).or(failed),
+            trouble: self
+                .parked()
+                .or_else(|| self.0.state.rows.damage())
+                .or_else(|| self.quarantined())
+                .or_else(|| self.damaged_entry())
+                .or(failed),
         }
     }
 }
@@ -226,6 +243,15 @@ impl<M: Machine> GroupControl for Group<M> {
             }
             raft.trigger().purge_log(upto).await.map_err(|error| error.to_string())
         })
+    }
+
+    fn found_damaged(&self, entries: &BTreeSet<u64>) -> Result<(), String> {
+        entries.last().into_iter().for_each(|last| self.0.log.note_damage(*last));
+        self.0.state.rows.scrub_entries(entries).map_err(|failure| failure.0)
+    }
+
+    fn scrub_store(&self, from: u64, bytes_max: u64) -> Result<StoreScrubbed, String> {
+        self.0.state.rows.scrub_store(from, bytes_max).map_err(|failure| failure.0)
     }
 
     fn backup(&self) -> BoxFuture<'_, Result<GroupBackup, String>> {

@@ -59,6 +59,24 @@ pub(crate) struct BodyPlace {
     pub bytes: u32,
 }
 
+/// How far a scrub of a log has come; the default is where it begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ScrubPlace {
+    pub segment: u64,
+    pub place: u32,
+}
+
+/// What one step of a scrub came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogScrubbed {
+    /// Bytes read.
+    pub bytes: u64,
+    /// Damage: when the log of a group is purged up to an entry, that of it is gone.
+    pub damaged: Vec<(GroupId, u64)>,
+    /// Where to go on. `None`: all that is sealed was read.
+    pub next: Option<ScrubPlace>,
+}
+
 /// A log for many groups with one writer.
 ///
 /// Invariant: jobs become durable in the order of `submit`; after a failed write every later job fails too.
@@ -80,6 +98,12 @@ pub(crate) trait LogEngine: Send + Sync + 'static {
     /// The first entry of a group that lies within the newest `bytes` of the whole log: what a bounded log keeps of it.
     /// `None`: it has no entry there.
     fn first_within(&self, group: GroupId, bytes: u64) -> Option<u64>;
+
+    /// Reads about `bytes_max` of what is sealed, from a place on, and says what is damaged of what the log needs still. A log
+    /// that has no disk has nothing to scrub.
+    fn scrub(&self, _from: ScrubPlace, _bytes_max: u64) -> LogScrubbed {
+        LogScrubbed::default()
+    }
 
     /// Counts what the newest entries take in memory: of all groups together, where they share the memory of a process.
     fn tails(&self) -> Arc<TailBudget> {

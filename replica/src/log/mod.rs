@@ -20,7 +20,7 @@ mod tests;
 
 #[cfg(test)]
 pub(crate) use engine::LogOp;
-pub(crate) use engine::{BodyPlace, Job, LogEngine, LogStart};
+pub(crate) use engine::{BodyPlace, Job, LogEngine, LogStart, ScrubPlace};
 pub use gauge::Fsync;
 pub(crate) use gauge::FsyncGauge;
 pub(crate) use memory::{MemoryDisk, MemoryLog};

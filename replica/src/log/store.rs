@@ -24,6 +24,8 @@ struct Shared {
     tail: TailCache,
     /// Readers that need what the log holds now.
     holders: usize,
+    /// The last entry of which a scrub found that its bytes are damaged.
+    damaged: Option<u64>,
 }
 
 /// How far a group's log is durable.
@@ -67,7 +69,7 @@ impl GroupLog {
     pub(crate) fn open(group: GroupId, engine: Arc<dyn LogEngine>) -> io::Result<Self> {
         let (state, tails) = (engine.start(group)?, engine.tails());
         let upto = state.last.as_ref().map(|id| id.index);
-        let shared = Arc::new(Mutex::new(Shared { state, tail: TailCache::new(tails), holders: 0 }));
+        let shared = Arc::new(Mutex::new(Shared { state, tail: TailCache::new(tails), holders: 0, damaged: None }));
         let synced = Arc::new(watch::Sender::new(Synced { upto, has_failed: false }));
         Ok(Self { group, engine, shared, synced, tip: Arc::new(AtomicU64::new(upto.unwrap_or(0))) })
     }
@@ -115,6 +117,20 @@ impl GroupLog {
     /// Whether somebody needs what the log holds now.
     pub(crate) fn is_held(&self) -> bool {
         self.shared.lock().holders > 0
+    }
+
+    /// An entry was found damaged on the disk.
+    pub(crate) fn note_damage(&self, index: u64) {
+        let mut shared = self.shared.lock();
+        let is_purged = shared.state.purged.as_ref().is_some_and(|purged| purged.index >= index);
+        if !is_purged {
+            shared.damaged = shared.damaged.max(Some(index));
+        }
+    }
+
+    /// The last entry that is known to be damaged; others before it may be, too.
+    pub(crate) fn damaged(&self) -> Option<u64> {
+        self.shared.lock().damaged
     }
 
     /// Gives memory back that a quiet group does not need.
@@ -288,6 +304,7 @@ impl RaftLogStorage<Config> for GroupLog {
             if !keeps_all {
                 shared.state.last = last_log_id.or(shared.state.purged);
             }
+            shared.damaged = shared.damaged.filter(|damaged| last_log_id.is_some_and(|last| *damaged <= last.index));
         }
         let upto = last_log_id.as_ref().map(|id| id.index);
         let done = self.submit_and_wait(vec![LogOp::TruncateFrom { index: last_log_id.map_or(0, |id| id.index + 1) }]);
@@ -303,6 +320,7 @@ impl RaftLogStorage<Config> for GroupLog {
             let mut shared = self.shared.lock();
             shared.tail.purge(log_id.index);
             shared.state.purged = Some(log_id);
+            shared.damaged = shared.damaged.filter(|damaged| *damaged > log_id.index);
             if shared.state.last.is_none_or(|last| last.index < log_id.index) {
                 shared.state.last = Some(log_id);
             }

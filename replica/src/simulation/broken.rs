@@ -2,6 +2,7 @@
 //!
 //! Must never: lose or change anything before it is broken.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use machine::{BodyRef, GroupId, LogIndex, RowSource, Rows, StoreFailure};
 
 use crate::log::{Job, LogEngine, LogStart, MemoryLog};
-use crate::state::{MemoryRows, Position, RowEngine, SnapshotData, SnapshotWriter};
+use crate::state::{MemoryRows, Position, RowEngine, SnapshotData, SnapshotWriter, StoreScrubbed};
 
 /// A log whose writes and fsyncs fail once it is broken.
 pub(super) struct BreakableLog {
@@ -108,6 +109,14 @@ impl RowEngine for BreakableRows {
 
     fn repair(&self, body: BodyRef, bytes: &Bytes) -> Result<bool, StoreFailure> {
         self.inner.repair(body, bytes)
+    }
+
+    fn scrub_entries(&self, entries: &BTreeSet<u64>) -> Result<(), StoreFailure> {
+        self.inner.scrub_entries(entries)
+    }
+
+    fn scrub_store(&self, from: u64, bytes_max: u64) -> Result<StoreScrubbed, StoreFailure> {
+        self.inner.scrub_store(from, bytes_max)
     }
 
     fn position(&self) -> Result<Position, StoreFailure> {

@@ -1,8 +1,11 @@
 //! What a row store must do, whatever lies below it.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use machine::{BodyRef, DecodeError, Layout, LogIndex, Reader, RowSource, Rows, StoreFailure, Writer};
 
+use super::scrub::StoreScrubbed;
 use super::snapshot::{SnapshotData, SnapshotWriter};
 use crate::codec;
 use crate::raft_types::{LogId, SnapshotMeta, StoredMembership};
@@ -62,6 +65,12 @@ pub(crate) trait RowEngine: RowSource + Send + Sync + 'static {
 
     /// Puts the bytes of a damaged body back. False: they are not the ones that were lost.
     fn repair(&self, body: BodyRef, bytes: &Bytes) -> Result<bool, StoreFailure>;
+
+    /// Looks at the bodies in these entries of the log, whose bytes are damaged: it is done as if each had been read.
+    fn scrub_entries(&self, entries: &BTreeSet<u64>) -> Result<(), StoreFailure>;
+
+    /// Reads about `bytes_max` of the bodies that lie in the store, from body `from` on. Errors: as of a body that is read.
+    fn scrub_store(&self, from: u64, bytes_max: u64) -> Result<StoreScrubbed, StoreFailure>;
 
     /// Where the rows stand.
     fn position(&self) -> Result<Position, StoreFailure>;

@@ -9,7 +9,8 @@ use std::path::Path;
 use rocksdb::{DB, InfoLogger, LogLevel, Options};
 
 use super::engine::Position;
-use super::rocks::{BODIES, CURRENT, PLACES, POSITION, ROWS, position_of};
+use super::rocks::{CURRENT, position_of};
+use super::tables::{BODIES, PLACES, POSITION, ROWS};
 
 /// Where the rows in `folder` stand, as far as they were flushed. `None`: there are none. Errors: damage.
 pub(crate) fn look_at_rows(folder: &Path) -> io::Result<Option<Position>> {

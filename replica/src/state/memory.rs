@@ -1,6 +1,6 @@
 //! Rows in memory: the row store of the simulation. A power cut takes everything; the log brings it back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use machine::{
@@ -9,6 +9,7 @@ use machine::{
 use parking_lot::RwLock;
 
 use super::engine::{Position, RowEngine};
+use super::scrub::StoreScrubbed;
 use super::snapshot::{SnapshotData, SnapshotWriter};
 
 const IMAGE: &str = "image";
@@ -77,6 +78,14 @@ impl RowEngine for MemoryRows {
     fn repair(&self, _: BodyRef, _: &Bytes) -> Result<bool, StoreFailure> {
         // Memory is not damaged.
         Ok(true)
+    }
+
+    fn scrub_entries(&self, _: &BTreeSet<u64>) -> Result<(), StoreFailure> {
+        Ok(())
+    }
+
+    fn scrub_store(&self, _: u64, _: u64) -> Result<StoreScrubbed, StoreFailure> {
+        Ok(StoreScrubbed::default())
     }
 
     fn position(&self) -> Result<Position, StoreFailure> {

@@ -10,6 +10,7 @@
 //! Invariant: all column families flush together (atomic flush), so that rows, bodies and position always agree. A body
 //! lies in the log or in the store, never in neither, while the machine keeps it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -20,57 +21,20 @@ use bytes::Bytes;
 use machine::{BodyChange, BodyRef, Key, Layout as _, LogIndex, RowSource, Rows, StoreFailure};
 use parking_lot::{Mutex, RwLock};
 use rocksdb::checkpoint::Checkpoint;
-use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, DB, DBCompressionType, Direction, Env, IteratorMode,
-    LruCacheOptions, Options, ReadOptions, WriteBatch, WriteBufferManager,
-};
+use rocksdb::{DB, Direction, IteratorMode, Options, ReadOptions, WriteBatch};
 
 use super::bodies::{BODIES_FILE, Kept, Payloads, read_kept};
 use super::engine::{Position, RowEngine, read_position};
 use super::quarantine::Quarantine;
+use super::scrub::{self, StoreScrubbed};
 use super::settle::{Commits, complete, count, ingest, move_batch, no_wal, read_kept_body, settle};
 use super::snapshot::{SnapshotData, SnapshotWriter};
-use super::weight::{Bodies, GroupWeight, LogWeight};
-use crate::limits::{
-    BODY_STORED_BYTES_MAX, FIRST_LEVEL_BYTES, ROWS_CACHE_SHARD_BITS, ROWS_MEMORY_BYTES, TABLE_FILE_BYTES,
-    WRITE_BUFFERS_BYTES,
-};
+use super::tables::{BODIES, PLACES, POSITION, ROWS, RocksBudget, failed, family, open_db};
+use super::weight::{Bodies, GroupWeight};
+use crate::limits::BODY_STORED_BYTES_MAX;
 use crate::log::GroupLog;
 
-pub(super) const ROWS: &str = "rows";
-pub(super) const BODIES: &str = "bodies";
-pub(super) const PLACES: &str = "places";
-pub(super) const POSITION: &str = "position";
 pub(super) const CURRENT: &str = "CURRENT";
-
-/// What all row stores of a process share: memory, and the log.
-#[derive(Clone)]
-pub(crate) struct RocksBudget {
-    cache: Cache,
-    buffers: WriteBufferManager,
-    in_log: LogWeight,
-    /// `None`: RocksDB has none to give.
-    env: Option<Env>,
-}
-
-impl Default for RocksBudget {
-    fn default() -> Self {
-        let mut shape = LruCacheOptions::default();
-        shape.set_capacity(ROWS_MEMORY_BYTES);
-        shape.set_num_shard_bits(ROWS_CACHE_SHARD_BITS);
-        let cache = Cache::new_lru_cache_opts(&shape);
-        let buffers =
-            WriteBufferManager::new_write_buffer_manager_with_cache(WRITE_BUFFERS_BYTES, false, cache.clone());
-        Self { cache, buffers, in_log: LogWeight::default(), env: patient_env() }
-    }
-}
-
-/// Compactions come in bursts, on all replicas at once: they take what processor nobody else wants.
-fn patient_env() -> Option<Env> {
-    let mut env = Env::new().ok()?;
-    env.lower_thread_pool_cpu_priority();
-    Some(env)
-}
 
 /// The rows of one group.
 pub(crate) struct RocksRows {
@@ -340,6 +304,16 @@ impl RowEngine for RocksRows {
         }
     }
 
+    fn scrub_entries(&self, entries: &BTreeSet<u64>) -> Result<(), StoreFailure> {
+        scrub::entries(&self.db(), &self.log, entries, &self.quarantine)
+    }
+
+    fn scrub_store(&self, from: u64, bytes_max: u64) -> Result<StoreScrubbed, StoreFailure> {
+        scrub::stored(&self.db(), from, bytes_max).inspect_err(|failure| {
+            self.damage.lock().get_or_insert_with(|| failure.0.clone());
+        })
+    }
+
     fn damage(&self) -> Option<String> {
         self.damage.lock().clone().or_else(|| self.quarantine.overflow())
     }
@@ -388,62 +362,12 @@ impl RowEngine for RocksRows {
     }
 }
 
-fn open_db(path: &Path, budget: &RocksBudget) -> Result<DB, rocksdb::Error> {
-    let mut options = Options::default();
-    options.create_if_missing(true);
-    options.create_missing_column_families(true);
-    options.set_atomic_flush(true);
-    options.set_write_buffer_manager(&budget.buffers);
-    if let Some(env) = &budget.env {
-        options.set_env(env);
-    }
-    options.set_max_background_jobs(2);
-    options.set_keep_log_file_num(4);
-    let mut table = BlockBasedOptions::default();
-    table.set_block_cache(&budget.cache);
-    table.set_bloom_filter(10.0, false);
-    // The index and the filter of a file are read by parts: as one block each they outgrow a shard of a small cache, and
-    // would be read and checked whole for every lookup.
-    table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
-    table.set_partition_filters(true);
-    table.set_cache_index_and_filter_blocks(true);
-    table.set_pin_top_level_index_and_filter(true);
-    let mut family = Options::default();
-    family.set_block_based_table_factory(&table);
-    family.set_compression_type(DBCompressionType::Lz4);
-    // Rows that live shortly should die in memory: several write buffers are merged before they reach a file.
-    family.set_write_buffer_size(32 * 1024 * 1024);
-    family.set_max_write_buffer_number(6);
-    family.set_min_write_buffer_number_to_merge(2);
-    // Rows of messages come in the order of their keys, beside few that are written again and again. With a small first level
-    // of small files what was merged once is not merged again: it goes down as it is, since nothing there overlaps it.
-    family.set_max_bytes_for_level_base(FIRST_LEVEL_BYTES);
-    family.set_target_file_size_base(TABLE_FILE_BYTES);
-    // A body that was moved is written once more and never again: compactions carry its key alone.
-    let mut bodies = family.clone();
-    bodies.set_enable_blob_files(true);
-    bodies.set_min_blob_size(BODY_STORED_BYTES_MAX as u64);
-    bodies.set_enable_blob_gc(true);
-    let families = [
-        (ROWS, family.clone()),
-        (PLACES, family.clone()),
-        (BODIES, bodies),
-        (POSITION, family),
-        ("default", Options::default()),
-    ];
-    DB::open_cf_with_opts(&options, path, families)
-}
-
 fn has_any(db: &DB, name: &str) -> Result<bool, StoreFailure> {
     let mut keys = db.raw_iterator_cf(family(db, name)?);
     keys.seek_to_first();
     let is_one = keys.valid();
     keys.status().map_err(failed)?;
     Ok(is_one)
-}
-
-pub(super) fn family<'db>(db: &'db DB, name: &str) -> Result<&'db ColumnFamily, StoreFailure> {
-    db.cf_handle(name).ok_or_else(|| StoreFailure(format!("column family {name} is missing")))
 }
 
 pub(super) fn position_of(db: &DB) -> Result<Position, StoreFailure> {
@@ -487,8 +411,4 @@ fn copy_links(source: &Path, target: &Path) -> io::Result<()> {
         File::open(&to)?.sync_all()?;
     }
     File::open(target)?.sync_all()
-}
-
-pub(super) fn failed(error: impl std::fmt::Display) -> StoreFailure {
-    StoreFailure(error.to_string())
 }

@@ -20,7 +20,7 @@ use rocksdb::{ColumnFamily, DB, FlushOptions, IteratorMode, Options, ReadOptions
 
 use super::bodies::{BodiesWriter, Kept, read_bodies, read_kept};
 use super::quarantine::Quarantine;
-use super::rocks::{BODIES, PLACES, POSITION, ROWS, failed, family};
+use super::tables::{BODIES, PLACES, POSITION, ROWS, failed, family};
 use super::weight::Bodies;
 use crate::limits::{COUNTED_AT_ONCE, MOVE_PAUSE_MS_MAX, MOVED_BYTES_MAX, MOVED_COUNT_MAX};
 use crate::log::GroupLog;
@@ -38,13 +38,13 @@ pub(super) fn read_kept_body(log: &GroupLog, body: BodyRef, kept: &Kept) -> Resu
     Err(StoreFailure(format!("body {} in entry {} of the log fails its checksum", body.0, kept.place.index)))
 }
 
-fn body_of(key: &[u8]) -> Result<BodyRef, StoreFailure> {
+pub(super) fn body_of(key: &[u8]) -> Result<BodyRef, StoreFailure> {
     let number = <[u8; 8]>::try_from(key).map_err(|_| StoreFailure("the key of a place has 8 bytes".to_owned()))?;
     Ok(BodyRef(u64::from_be_bytes(number)))
 }
 
 /// Every place of `places`.
-fn visit_places(
+pub(super) fn visit_places(
     db: &DB,
     places: &ColumnFamily,
     visit: &mut dyn FnMut(BodyRef, Kept) -> Result<(), StoreFailure>,

@@ -89,6 +89,12 @@ impl<M: Machine> Applied<M> {
         far.unwrap_or(0) > self.settled.load(Ordering::Relaxed)
     }
 
+    /// The last damaged entry: the log is let go up to it, so that nobody needs it. `None`: there is none, or so much of the
+    /// log is alive that it stays where it is.
+    pub(crate) fn to_let_go(&self, log: &GroupLog) -> Option<u64> {
+        log.damaged().filter(|_| self.rows.bytes_in_log().is_some_and(|alive| alive <= LOG_BYTES_KEPT))
+    }
+
     /// Whether nobody knows what of the log is alive, and until then nothing of it may go.
     pub(crate) fn is_to_count(&self) -> bool {
         self.rows.bytes_in_log().is_none()

@@ -1,6 +1,6 @@
 //! Laws of bodies: read from the log, moved before it goes, sent with a snapshot, never handed out damaged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ use openraft::impls::leader_id_adv::LeaderId;
 use tempfile::TempDir;
 
 use super::bodies::BODIES_FILE;
-use super::rocks::{BODIES, PLACES, family};
+use super::tables::{BODIES, PLACES, family};
 use super::{Position, RocksBudget, RocksRows, RowEngine as _};
 use crate::codec;
 use crate::log::{GroupLog, Job, LogEngine, LogOp, SegmentLog};
@@ -275,4 +275,42 @@ fn a_damaged_body_that_its_owner_drops_is_missed_by_nobody() {
     assert_eq!(room.rows.quarantine().len(), 1, "a move finds it before a reader does");
     room.drop_bodies([2]);
     assert_eq!((room.rows.quarantine(), room.body(2)), (Vec::new(), Ok(None)));
+}
+
+#[test]
+fn a_scrub_sets_aside_what_is_damaged_in_an_entry_and_reads_the_store() {
+    let room = Room::new();
+    room.add(1..=3);
+    room.damage_body_2();
+    room.rows.scrub_entries(&BTreeSet::from([1, 3])).expect("looked at");
+    assert_eq!(room.rows.quarantine(), Vec::new(), "other entries are not looked at");
+    room.rows.scrub_entries(&BTreeSet::from([2])).expect("looked at");
+    assert_eq!(room.rows.quarantine().iter().map(|(body, _)| body.0).collect::<Vec<_>>(), [2]);
+    assert_eq!(room.rows.repair(BodyRef(2), &text(2)), Ok(true));
+    room.rows.settle(3).expect("moved");
+    room.rows.checkpoint().expect("flushed");
+    let (mut next, mut bytes, mut steps) = (Some(0), 0, 0);
+    while let Some(from) = next {
+        let scrubbed = room.rows.scrub_store(from, 1).expect("whole");
+        (next, bytes, steps) = (scrubbed.next, bytes + scrubbed.bytes, steps + 1);
+    }
+    assert_eq!((bytes, steps), (3 * (8 + BODY_BYTES as u64), 3), "a body a step");
+}
+
+#[test]
+fn a_scrub_that_cannot_read_a_stored_body_says_what_a_reader_would() {
+    let room = Room::new();
+    room.add(1..=3);
+    room.rows.settle(3).expect("moved");
+    room.rows.checkpoint().expect("flushed");
+    let rows = room.folder.path().join("rows/rows-0");
+    let names = fs::read_dir(rows).expect("the rows").map(|item| item.expect("an item").path());
+    let blob = names.into_iter().find(|path| path.extension().is_some_and(|end| end == "blob")).expect("bodies");
+    let bytes = fs::read(&blob).expect("read");
+    let at = bytes.windows(4).position(|window| window == [2; 4]).expect("body 2 lies in it") + 100;
+    let file = fs::File::options().write(true).open(&blob).expect("the file");
+    file.write_all_at(&[9], at as u64).expect("damaged");
+    assert_eq!(room.rows.damage(), None);
+    room.rows.scrub_store(0, u64::MAX).expect_err("it is damaged");
+    assert!(room.rows.damage().is_some(), "the replica stops, as it does when the body is read");
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use machine::{Format, GroupId, RequestId};
-use replica::{Applied, Group, ProposeError, Replica, ReplicaConfig, StartError, Timers, system_wall_clock};
+use replica::{Applied, Group, ProposeError, Replica, ReplicaConfig, ScrubPace, StartError, Timers, system_wall_clock};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -67,6 +67,8 @@ pub(crate) struct Loopback {
     /// The latest format that each node knows from its next start on; the latest of all where nothing is said.
     known: BTreeMap<u64, Format>,
     members: BTreeMap<u64, String>,
+    /// How each node scrubs from its next start on.
+    pub scrub: ScrubPace,
     pub groups: Vec<GroupId>,
     pub nodes: BTreeMap<u64, Node>,
 }
@@ -150,7 +152,7 @@ impl Loopback {
         let members = listeners.iter().map(|(node, listener)| (*node, address(listener))).collect();
         let groups = (1..=groups).map(GroupId).collect();
         let known = (1..=3).map(|node| (node, known)).collect();
-        let mut cluster = Self { folder, known, members, groups, nodes: BTreeMap::new() };
+        let mut cluster = Self { folder, known, members, scrub: ScrubPace::default(), groups, nodes: BTreeMap::new() };
         let boots = listeners.into_iter().map(|(node, listener)| cluster.boot(node, listener)).collect::<Vec<_>>();
         for (node, boot) in (1..).zip(futures::future::join_all(boots).await) {
             cluster.nodes.insert(node, boot.expect("a new node starts"));
@@ -167,6 +169,7 @@ impl Loopback {
             wall: system_wall_clock(),
             seal: None,
             known: self.known.get(&node).copied().unwrap_or(Format::LATEST),
+            scrub: self.scrub,
         };
         let ids = self.groups.clone();
         let runtime = NodeRuntime::start();

@@ -9,6 +9,7 @@
 //!  courier      laws of two groups            simulation  seeded faults and an oracle
 //!  failover     how long a lost lead is missed failing_disks  what a failed write or fsync ends
 //!  replacement  how long a kill is missed while a member is replaced
+//!  scrubbing    laws of damage that nobody reads
 //!  upgrades     laws of a cluster whose nodes run different releases
 //!  recovery     laws of a node that goes on alone, and of those that were left behind
 //! ```
@@ -22,6 +23,7 @@ mod loopback;
 mod recovery;
 mod register;
 mod replacement;
+mod scrubbing;
 mod simulation;
 mod snapshots;
 mod three_nodes;

@@ -54,3 +54,27 @@ fn nothing_is_lost_beside_kills_and_pauses_and_every_node_runs_afterwards() {
     }
     cluster.must(&["health"]);
 }
+
+#[test]
+fn what_nodes_send_each_other_is_delayed_and_the_cluster_is_healthy_afterwards() {
+    let cluster = LocalCluster::start(false);
+    let adopted = run(&cluster, "net", &["adopt"]);
+    if adopted.status.code() == Some(2) {
+        let said = String::from_utf8_lossy(&adopted.stderr).into_owned();
+        assert!(said.contains("root, and a kernel with nftables, are needed"), "{adopted:?}");
+        eprintln!("{said}; nothing is delayed here");
+        return;
+    }
+    assert!(adopted.status.success(), "{adopted:?}");
+    let delayed = run(&cluster, "delay", &["--ms", "30", "--secs", "3"]);
+    let said: serde_json::Value = serde_json::from_slice(&delayed.stdout).expect("it says what it did");
+    assert!(delayed.status.success(), "{delayed:?}");
+    assert!(said["pieces"].as_u64().is_some_and(|pieces| pieces > 20), "heartbeats pass the proxies: {said}");
+    let left = run(&cluster, "net", &["leave"]);
+    assert!(left.status.success(), "{left:?}");
+    let nowhere = run(&cluster, "net", &["ring"]);
+    assert!(
+        nowhere.status.code() == Some(2) && nowhere.stderr.starts_with(b"error: the nodes are not adopted"),
+        "{nowhere:?}"
+    );
+}

@@ -4,6 +4,8 @@
 //! 3 s of it; where the machine itself is slow, which the gap before the first act shows, so many times that more.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -215,7 +217,7 @@ fn what_would_cost_a_majority_or_a_copy_is_refused() {
 
 /// What a node's HTTP address answers.
 fn get(address: &str, path: &str) -> String {
-    use std::io::{Read as _, Write as _};
+    use std::io::Read as _;
     let mut stream = std::net::TcpStream::connect(address).expect("the node listens");
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("it is asked");
     let mut page = String::new();
@@ -269,8 +271,9 @@ async fn an_operator_sees_and_does_by_hand_what_programs_do() {
     let text = named("dashboard.json") + &named("alerts.json");
     let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
     let names = text.split(|c| !is_part(c)).filter(|word| word.starts_with("tercet_"));
-    // Nodes with certificates, and those that record traces, alone serve these: `sealed` and `traces` look at them.
-    let is_off = |name: &&str| name.starts_with("tercet_tls_") || name.starts_with("tercet_trace_");
+    // Nodes with certificates, those that record traces, and the app's alone serve these: their own tests look at them.
+    let off = ["tercet_tls_", "tercet_trace_", "tercet_app_"];
+    let is_off = |name: &&str| off.iter().any(|begin| name.starts_with(begin));
     for name in names.filter(|name| !is_off(name)) {
         assert!(page.lines().any(|line| line.starts_with(name)), "{name} is not served");
     }
@@ -332,4 +335,24 @@ async fn a_backup_restores_into_a_new_cluster_of_another_size() {
     restored.must(&["kill", "2"]);
     restored.must(&["start", "2"]);
     restored.must(&["health"]);
+}
+
+#[test]
+fn a_key_without_a_grant_sees_how_nodes_stand_and_nothing_else() {
+    let cluster = LocalCluster::blank();
+    cluster.must(&["up", "--keys"]);
+    let key = cluster.path().join("pod.key");
+    let mut file = std::fs::File::options();
+    let mut file = file.write(true).create_new(true).mode(0o600).open(&key).expect("a new file");
+    file.write_all(said(&cluster, &["keys", "create"]).as_bytes()).expect("written");
+    let at = cluster.file()["queue"][0]["grpc"].as_str().expect("an address").to_owned();
+    let run = |words: &[&str]| {
+        let mut command = std::process::Command::new(tests::local::binary("cluster"));
+        let asked = command.args(words).args(["--at", &at, "--key"]).arg(&key).output();
+        asked.expect("the command runs").status.code()
+    };
+    assert_eq!(run(&["safe-to-stop", "2", "--wait", "30"]), Some(0), "what a pod asks before it goes");
+    for words in [&["queue", "list"][..], &["keys", "list"], &["keys", "create"], &["verify"], &["drain", "2"]] {
+        assert_eq!(run(words), Some(3), "{words:?}");
+    }
 }

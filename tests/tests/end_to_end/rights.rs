@@ -91,7 +91,7 @@ fn of_queues() -> Vec<Row> {
 fn of_operators() -> Vec<Row> {
     rows! {
         ["admin.v1.Admin"]
-        "Status" "" StatusRequest {};
+        "Status" "srmo" StatusRequest {};
         "TransferLeader" "" TransferLeaderRequest { group: 99, to: String::new() };
         "Audit" "" AuditRequest {};
         "StateHash" "" StateHashRequest::default();

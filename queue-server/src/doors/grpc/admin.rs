@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proto::admin::v1::admin_server::Admin;
 use proto::admin::v1::*;
 use proto::outcome::{Hint, not_applied, unknown};
-use replica::Role as ReplicaRole;
+use replica::{Role as ReplicaRole, Scrubbed};
 use tonic::{Request, Response, Status};
 
 use machine::GroupId;
@@ -33,11 +33,13 @@ impl Admin for AdminDoor {
         admitted(request)?;
         let (p50_us, p99_us, count) = self.node.replica().fsyncs();
         let (free, size) = self.node.replica().disk();
+        let Scrubbed { bytes, damaged, passed_ms } = self.node.replica().scrubbed();
         Ok(Response::new(StatusReply {
             node: self.node.name().to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             groups: self.node.replica().status().into_iter().map(group_status).collect(),
             fsync: Some(FsyncStatus { count, p50_us, p99_us }),
+            scrub: Some(ScrubStatus { bytes, damaged, passed_ms }),
             disk_free_bytes: free,
             disk_bytes: size,
             uptime_ms: u64::try_from(self.node.uptime().as_millis()).unwrap_or(u64::MAX),

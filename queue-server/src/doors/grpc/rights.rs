@@ -113,7 +113,6 @@ asks! {
     GrantKeyRequest: Manage on;
     RevokeKeyRequest: Manage on;
 
-    StatusRequest: Manage on;
     TransferLeaderRequest: Manage on;
     AuditRequest: Manage on;
     StateHashRequest: Manage on;
@@ -125,6 +124,14 @@ asks! {
     RemoveMemberRequest: Manage on;
     DrainRequest: Manage on;
     BackupRequest: Manage on;
+}
+
+/// How a node stands is no secret among those who have a key pair: a pod asks whether it may be stopped, and shall hold no key
+/// that may do more.
+impl Asks for StatusRequest {
+    fn need(&self) -> Need<'_> {
+        Need::Key
+    }
 }
 
 /// A session holds nothing but numbers.

@@ -8,6 +8,7 @@
 //! | `tercet_disk_free_bytes`, `tercet_disk_sends_refused` | the disk of the data; 1 while sends are refused for it |
 //! | `tercet_tls_certificate_expires_seconds{of}`, `tercet_tls_renewed_total`, `tercet_tls_trouble` | with certificates: seconds to the end of the `node`'s and of its `authority`'s; new ones taken; 1 while the newest files are not good |
 //! | `tercet_tls_refused_total{door}` | connections that were sent away for want of a good certificate |
+//! | `tercet_scrub_bytes_total`, `_damaged_total`, `_passed_timestamp_seconds` | bytes read in search of damage; how often some was found; when the last whole pass ended, 0 = none has |
 //! | `tercet_group_leader`, `_term`, `_last_index`, `_applied_index{group}` | where a group stands on this node |
 //! | `tercet_group_format`, `_parked{group}` | what all members of a group know; 1 while it stands still here |
 //! | `tercet_queue_visible`, `_leased`, `_delayed`, `_oldest_ms{queue,group}` | what a queue holds |
@@ -36,6 +37,10 @@ pub(super) fn render(node: &Node) -> String {
     line(&mut page, "tercet_fsync_us", "quantile=\"0.99\"", p99);
     line(&mut page, "tercet_disk_free_bytes", "", node.replica().disk().0);
     line(&mut page, "tercet_disk_sends_refused", "", u64::from(node.room_to_send().is_err()));
+    let scrubbed = node.replica().scrubbed();
+    line(&mut page, "tercet_scrub_bytes_total", "", scrubbed.bytes);
+    line(&mut page, "tercet_scrub_damaged_total", "", scrubbed.damaged);
+    line(&mut page, "tercet_scrub_passed_timestamp_seconds", "", scrubbed.passed_ms / 1000);
     if let Some(spans) = proto::traces::counts() {
         line(&mut page, "tercet_trace_spans_total", "", spans.ended);
         line(&mut page, "tercet_trace_exported_total", "", spans.exported);

@@ -8,10 +8,11 @@ use machine::GroupId;
 use proto::admin::v1::admin_server::Admin;
 use proto::admin::v1::{
     AuditItem, AuditReply, AuditRequest, CertificateStatus, CourierPair, CourierStatusReply, CourierStatusRequest,
-    FsyncStatus, GroupHash, GroupKind, GroupStatus, Member, QueuesReply, QueuesRequest, Role, StateHashReply,
-    StateHashRequest, StatusReply, StatusRequest, TransferLeaderReply, TransferLeaderRequest,
+    FsyncStatus, GroupHash, GroupKind, GroupStatus, Member, QueuesReply, QueuesRequest, Role, ScrubStatus,
+    StateHashReply, StateHashRequest, StatusReply, StatusRequest, TransferLeaderReply, TransferLeaderRequest,
 };
 use proto::outcome::{Hint, not_applied, refused, unknown};
+use replica::Scrubbed;
 use tokio::time::{Instant, sleep};
 use tonic::{Code, Request, Response, Status};
 
@@ -31,6 +32,7 @@ impl Admin for Door {
         let app = self.app()?;
         let (p50_us, p99_us, count) = app.replica.fsyncs();
         let (disk_free_bytes, disk_bytes) = app.replica.disk();
+        let Scrubbed { bytes, damaged, passed_ms } = app.replica.scrubbed();
         Ok(Response::new(StatusReply {
             node: node_name(app.replica.node()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -39,6 +41,7 @@ impl Admin for Door {
             drained: app.replica.is_drained(),
             lineage: app.replica.lineage().unwrap_or_default(),
             fsync: Some(FsyncStatus { count, p50_us, p99_us }),
+            scrub: Some(ScrubStatus { bytes, damaged, passed_ms }),
             disk_free_bytes,
             disk_bytes,
             uptime_ms: u64::try_from(app.started.elapsed().as_millis()).unwrap_or(u64::MAX),

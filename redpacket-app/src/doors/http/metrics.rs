@@ -1,4 +1,20 @@
-//! Metrics in the text format of Prometheus.
+//! Metrics in the text format of Prometheus. Names and labels are documented here and bounded: groups by number, classes and
+//! invariants by name. All begin with `tercet_app_`.
+//!
+//! | metric | is |
+//! |---|---|
+//! | `group_leads`, `group_applied_index`, `group_format`, `group_parked` `{group}` | whether this node leads a group; the last entry applied here; what all its members know; 1 while it stands still here |
+//! | `fsyncs`, `fsync_microseconds{quantile}` | fsyncs of the log, and how long they take |
+//! | `scrub_bytes`, `scrub_damaged`, `scrub_passed_timestamp_seconds` | bytes read in search of damage; how often some was found; when the last whole pass ended, 0 = none has |
+//! | `trace_spans`, `trace_exported`, `trace_dropped` | with `--otlp`: spans that have ended; that the collector took; that it did not, or for which there was no room |
+//! | `tls_certificate_expires_seconds{of}`, `tls_trouble`, `tls_refused{door}` | with certificates: seconds to the end of the `node`'s and of its `authority`'s; 1 while the newest files are not good; connections that were sent away |
+//! | `admitted_per_mille`, `requests_under_way`, `requests_shed{class}` | part of a thousand admission levels that pass; requests of phones that are worked on; those sent away, by class |
+//! | `callee_requests_shed{group}` | requests sent away here because their group's leader would |
+//! | `listeners` | phones that listen to their news |
+//! | `packets`, `packets_live`, `claims`, `claims_uncredited` `{group}` | packets ever made; that can be opened; shares ever taken; whose credit is not booked |
+//! | `ledger_parked_credits`, `ledger_journal_entries`, `ledger_journal_published` `{group}` | credits in suspense; entries of the journal; those handed to its topic |
+//! | `ledger_patrol_rounds`, `ledger_patrol_entries`, `ledger_patrol_round_milliseconds` `{group}` | audits of this node's copy that are over; entries that the last one read; how long it took |
+//! | `ledger_patrol_differences{group,invariant}`, `audit_broken{invariant}` | what the last patrol found; how often an invariant did not hold in the last audit of everything |
 //!
 //! Must never: read rows without a bound; counts come from what machines hold in memory.
 
@@ -43,6 +59,7 @@ fn metrics(app: &App) -> String {
     page.family("fsync_microseconds", "gauge", "Time of an fsync, by quantile.");
     page.value("fsync_microseconds", "{quantile=\"0.5\"}", p50);
     page.value("fsync_microseconds", "{quantile=\"0.99\"}", p99);
+    scrub(app, &mut page);
     if let Some(spans) = proto::traces::counts() {
         page.family("trace_spans", "counter", "Spans of traces that have ended.");
         page.value("trace_spans", "", spans.ended);
@@ -81,6 +98,16 @@ fn metrics(app: &App) -> String {
     patrol(app, &mut page);
     rounds(app, &mut page);
     page.0
+}
+
+fn scrub(app: &App, page: &mut Page) {
+    let scrubbed = app.replica.scrubbed();
+    page.family("scrub_bytes", "counter", "Bytes of the disk that were read in search of damage.");
+    page.value("scrub_bytes", "", scrubbed.bytes);
+    page.family("scrub_damaged", "counter", "How often damage was found by that; more than none is an alarm.");
+    page.value("scrub_damaged", "", scrubbed.damaged);
+    page.family("scrub_passed_timestamp_seconds", "gauge", "When the last whole scrub ended; 0 = none has.");
+    page.value("scrub_passed_timestamp_seconds", "", scrubbed.passed_ms / 1000);
 }
 
 fn callees(app: &App, page: &mut Page) {

@@ -12,12 +12,13 @@
 
 use std::fs::{self, File};
 use std::io::{self, IoSlice};
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
 
 use super::footer::{self, GroupFooter, TAIL_BYTES};
 use super::record::{SEGMENT_HEAD_BYTES, SegmentHead};
@@ -70,6 +71,31 @@ impl Segment {
             }
         }
         Ok(())
+    }
+
+    /// The footer, and where the records end. `None`: it has none.
+    pub(super) fn footer(&self) -> io::Result<Option<(Vec<GroupFooter>, u64)>> {
+        let file_bytes = self.file_bytes()?;
+        let Some(tail_place) = file_bytes.checked_sub(TAIL_BYTES as u64) else { return Ok(None) };
+        let tail = self.read(tail_place, TAIL_BYTES)?;
+        let Some(place) = footer::place_of(&tail, file_bytes) else { return Ok(None) };
+        let place = u64::from(place);
+        let bytes = usize::try_from(file_bytes - place).map_err(io::Error::other)?;
+        let groups = footer::read(&self.read(place, bytes)?, self.head);
+        // A footer that an earlier life of the file left is no footer of this segment.
+        Ok(groups.ok().map(|groups| (groups, place)))
+    }
+
+    /// What the file says of itself at its beginning. Errors: it is damaged, or the disk fails.
+    pub(super) fn read_head(&self) -> io::Result<SegmentHead> {
+        let head = self.read(0, SEGMENT_HEAD_BYTES).map_err(|error| self.damaged(error))?;
+        SegmentHead::read(&head).map_err(|error| self.damaged(error))
+    }
+
+    /// Lets the system's memory go of `bytes` from a place on (`None`: up to the end): what is read next comes from the disk.
+    /// A hint: where it is not taken, memory stays as it is.
+    pub(super) fn forget(&self, from: u64, bytes: Option<NonZeroU64>) {
+        let _ = fadvise(&self.file, from, bytes, Advice::DontNeed);
     }
 
     /// A damaged segment, as an error.
@@ -143,8 +169,7 @@ impl Disk {
         let path = self.path(number);
         let file = File::options().read(true).write(!self.is_read_only).open(&path)?;
         let mut segment = Segment { head: SegmentHead { number, salt: 0 }, base, path, file };
-        let head = segment.read(0, SEGMENT_HEAD_BYTES).map_err(|error| segment.damaged(error))?;
-        let head = SegmentHead::read(&head).map_err(|error| segment.damaged(error))?;
+        let head = segment.read_head()?;
         if head.number != number {
             return Err(segment.damaged(format_args!("the file says it is segment {}", head.number)));
         }
@@ -178,19 +203,6 @@ impl Disk {
         segment.write(end, &[footer::to_bytes(groups, segment.head, place)])?;
         self.before_sync()?;
         segment.file.sync_all()
-    }
-
-    /// Reads the footer of a segment and where its records end. `None`: it has none.
-    pub(super) fn footer(&self, segment: &Segment) -> io::Result<Option<(Vec<GroupFooter>, u64)>> {
-        let file_bytes = segment.file_bytes()?;
-        let Some(tail_place) = file_bytes.checked_sub(TAIL_BYTES as u64) else { return Ok(None) };
-        let tail = segment.read(tail_place, TAIL_BYTES)?;
-        let Some(place) = footer::place_of(&tail, file_bytes) else { return Ok(None) };
-        let place = u64::from(place);
-        let bytes = usize::try_from(file_bytes - place).map_err(io::Error::other)?;
-        let groups = footer::read(&segment.read(place, bytes)?, segment.head);
-        // A footer that an earlier life of the file left is no footer of this segment.
-        Ok(groups.ok().map(|groups| (groups, place)))
     }
 
     /// Makes what was written to a segment durable.

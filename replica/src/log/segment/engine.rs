@@ -14,11 +14,12 @@ use super::disk::{Disk, SyncWatch, damaged};
 use super::index::{GroupIndex, Index, Run};
 use super::record::{Kind, RECORD_HEAD_BYTES};
 use super::scan::{Blocks, Found, read_log};
+use super::scrub;
 use super::writer::{Writer, position};
 use crate::codec;
 use crate::limits::SEGMENT_BYTES;
 use crate::log::cache::TailBudget;
-use crate::log::engine::{Job, LogEngine, LogStart};
+use crate::log::engine::{Job, LogEngine, LogScrubbed, LogStart, ScrubPlace};
 use crate::log::gauge::FsyncGauge;
 use crate::log::mark::SyncMark;
 
@@ -175,6 +176,10 @@ impl LogEngine for SegmentLog {
 
     fn first_within(&self, group: GroupId, bytes: u64) -> Option<u64> {
         self.index.read().first_within(group, bytes)
+    }
+
+    fn scrub(&self, from: ScrubPlace, bytes_max: u64) -> LogScrubbed {
+        scrub::step(&self.index, from, bytes_max)
     }
 
     fn tails(&self) -> Arc<TailBudget> {

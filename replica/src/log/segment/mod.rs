@@ -17,6 +17,7 @@ mod footer;
 mod index;
 mod record;
 mod scan;
+mod scrub;
 #[cfg(test)]
 mod tests;
 mod writer;

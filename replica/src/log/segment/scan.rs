@@ -74,7 +74,7 @@ pub(super) fn read_log(disk: &Disk) -> io::Result<Found> {
     let mut found = Found { index: Index::default(), end: 0, is_sealed: true };
     for number in &numbers {
         let segment = disk.segment(*number, found.index.end)?;
-        match disk.footer(&segment)? {
+        match segment.footer()? {
             Some((footer, end)) => {
                 found.end = end;
                 found.index.load(segment, footer)?;

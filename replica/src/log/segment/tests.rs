@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use super::SegmentLog;
 use super::disk::SyncWatch;
 use crate::codec;
-use crate::log::engine::{Job, LogEngine as _, LogOp};
+use crate::log::engine::{Job, LogEngine as _, LogOp, ScrubPlace};
 use crate::raft_types::{Entry, LogId, Payload, Vote};
 
 /// Segments of the tests: a few records each.
@@ -397,4 +397,95 @@ fn damage_before_the_last_write_is_refused_without_the_mark_too() {
     flip(&path, 400);
     let refused = open(work.path(), None).err().expect("refused");
     assert!(refused.to_string().contains("came later"), "{refused}");
+}
+
+/// Scrubs all in small steps. Returns what is damaged, and the bytes read.
+fn scrub(log: &SegmentLog) -> (Vec<(GroupId, u64)>, u64) {
+    let (mut damaged, mut bytes, mut next) = (Vec::new(), 0, Some(ScrubPlace::default()));
+    while let Some(from) = next {
+        let scrubbed = log.scrub(from, 400);
+        assert!(scrubbed.next.is_none_or(|next| (next.segment, next.place) > (from.segment, from.place)), "it goes on");
+        damaged.extend(scrubbed.damaged);
+        bytes += scrubbed.bytes;
+        next = scrubbed.next;
+    }
+    (damaged, bytes)
+}
+
+/// Where entry `index` of [`sealed`] lies: segment, and the place of its payload.
+fn place_of(work: &TempDir, index: u8) -> (PathBuf, u64) {
+    let found = files(work.path()).into_iter().find_map(|(name, bytes)| {
+        let at = bytes.windows(300).position(|window| window == [index; 300])?;
+        name.starts_with("segment-").then(|| (work.path().join("log").join(name), at as u64))
+    });
+    found.expect("the entry lies in a segment")
+}
+
+#[test]
+fn a_scrub_names_each_damaged_entry_that_the_log_needs_and_nothing_else() {
+    let work = sealed();
+    let log = open(work.path(), None).expect("opens");
+    let (damaged, whole) = scrub(&log);
+    assert!(damaged.is_empty() && whole > 20 * 300, "nothing is damaged of {whole} bytes: {damaged:?}");
+    for (entry, what) in [(3_u8, 0), (7, 299), (12, 150)] {
+        let (path, at) = place_of(&work, entry);
+        flip(&path, at + what);
+    }
+    // The head of a record: where the record ends is not known from it.
+    let (path, at) = place_of(&work, 9);
+    flip(&path, at - codec::FRAME_HEADER_BYTES as u64 - 10);
+    let mut damaged = scrub(&log).0;
+    damaged.sort_unstable();
+    assert_eq!(damaged, [3, 7, 9, 12].map(|entry| (GROUPS[1], entry)));
+    submit(&log, GROUPS[1], vec![LogOp::Purge { upto: id(1, 7) }]).expect("written");
+    submit(&log, GROUPS[1], vec![LogOp::TruncateFrom { index: 12 }]).expect("written");
+    let (damaged, less) = scrub(&log);
+    assert_eq!(damaged, [(GROUPS[1], 9)], "what is purged or cut off is missed by nobody");
+    assert!(less < whole);
+}
+
+#[test]
+fn a_scrub_finds_a_segment_that_the_next_start_would_refuse() {
+    for (from_end, at) in [(Some(1), 0), (Some(14), 0), (Some(40), 0), (None, 3), (None, 30)] {
+        let work = sealed();
+        let log = open(work.path(), None).expect("opens");
+        let path = work.path().join("log/segment-00000000000000000002");
+        let length = fs::metadata(&path).expect("the file").len();
+        flip(&path, from_end.map_or(at, |back| length - back));
+        let (damaged, _) = scrub(&log);
+        let [(group, last)] = damaged[..] else { panic!("one group's last entry there: {damaged:?}") };
+        submit(&log, group, vec![LogOp::Purge { upto: id(1, last) }]).expect("written");
+        assert_eq!(scrub(&log).0, []);
+        drop(log);
+        open(work.path(), None).expect("without the segment it starts");
+    }
+}
+
+#[test]
+fn a_scrub_takes_no_segment_for_damaged_that_is_written_to_purged_or_used_again() {
+    let work = folder();
+    let log = open(work.path(), None).expect("a new log opens");
+    submit(&log, GROUPS[1], vec![append(1, 0, 300)]).expect("written");
+    let (path, at) = (work.path().join("log/segment-00000000000000000001"), 400);
+    flip(&path, at);
+    assert_eq!(scrub(&log), (Vec::new(), 0), "the segment that is written to is not looked at");
+    flip(&path, at);
+    let mut index = 0;
+    let mut write = |count: u64| {
+        for _ in 0..count {
+            index += 1;
+            submit(&log, GROUPS[1], vec![append(1, index, 300)]).expect("written");
+        }
+        index
+    };
+    write(30);
+    for round in 0..20 {
+        let from = ScrubPlace { segment: log.oldest().head.number, place: 0 };
+        let before = log.scrub(from, 400);
+        let last = write(12);
+        submit(&log, GROUPS[1], vec![LogOp::Purge { upto: id(1, last - 3) }]).expect("written");
+        let after = log.scrub(before.next.expect("more is sealed"), u64::MAX);
+        assert_eq!((before.damaged, after.damaged), (Vec::new(), Vec::new()), "round {round}");
+    }
+    assert!(files(work.path()).keys().any(|name| name.starts_with("spare-")), "segments were used again");
 }
