@@ -91,21 +91,21 @@ async fn serve(kind: Kind, data: &std::path::Path, is_sure: bool) -> Result<bool
 }
 
 /// Audits the money of a cluster that was recovered, and lets it take commands again; `true` if every invariant holds.
-/// Errors: `NoApp`; `Call`, with the reason of the last node.
+/// Errors: `NoApp`; `Call`, nobody answered, with the reason of the last node.
 pub(crate) async fn lift(reach: &Reach) -> Result<bool, Error> {
     let cluster = reach.cluster().await?;
-    let (mut last, mut holds) = (Some(Error::NoApp), false);
+    let (mut last, mut holds) = (Error::NoApp, None);
     for node in cluster.of(Kind::App) {
         let mut client = RecoveryClient::new(link::signed(&node.grpc)?);
         let asked = timeout(AUDIT_MAX, client.lift(LiftRequest {})).await;
         let reply = match asked {
             Ok(Ok(reply)) => reply.into_inner(),
             Ok(Err(status)) => {
-                last = Some(Error::call(&format!("node {}", node.node))(status.message()));
+                last = Error::call(&format!("node {}", node.node))(status.message());
                 continue;
             }
             Err(_) => {
-                last = Some(Error::call(&format!("node {}", node.node))("no answer in time"));
+                last = Error::call(&format!("node {}", node.node))("no answer in time");
                 continue;
             }
         };
@@ -117,7 +117,7 @@ pub(crate) async fn lift(reach: &Reach) -> Result<bool, Error> {
             (false, _) => "nothing was lifted: what is read-only stays so".to_owned(),
         };
         screen::out(&format!("{}\nnode {}: {said}", audit::text(&audit), node.node));
-        (last, holds) = (None, audit::holds(&audit));
+        holds = Some(holds.unwrap_or(true) && audit::holds(&audit));
     }
-    last.map_or(Ok(holds), Err)
+    holds.ok_or(last)
 }

@@ -71,6 +71,14 @@ pub enum StartError {
     /// A recovery of the folder was begun and did not end.
     #[error("a recovery of the data folder was broken off: give `cluster recover` again, it goes on")]
     HalfRecovered,
+    /// A group could not be recovered, and the folder stays half recovered.
+    #[error("group {group} could not be recovered, and the folder stays half recovered: {reason}", group = .group.0)]
+    BrokenOff {
+        /// The group.
+        group: GroupId,
+        /// What stands in the way.
+        reason: String,
+    },
     /// There is nothing to recover, or it cannot be.
     #[error("nothing was recovered: {0}")]
     Recover(String),

@@ -45,6 +45,8 @@ pub const CATCH_UP_BYTES: u64 = 2 * ENTRIES_IN_FLIGHT_BYTES_MAX as u64;
 pub const CATCH_UP_BYTES_PER_S: u64 = 32 * 1024 * 1024;
 /// A node that sends less than this to followers that keep up is quiet: nobody is in the way of one that is far behind.
 pub const CATCH_UP_QUIET_BYTES_PER_S: u64 = 64 * 1024;
+/// The longest that one request to a follower that is far behind waits for its turn.
+pub const CATCH_UP_SLEEP_MAX: Duration = Duration::from_millis(500);
 /// How often it is measured what they are sent.
 pub const CATCH_UP_LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Log bytes applied since the last flush of rows after which rows are flushed and the log is purged.
@@ -101,6 +103,8 @@ pub const WRITE_BUFFERS_BYTES: usize = 24 * 1024 * 1024;
 pub const FIRST_LEVEL_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes of one table file.
 pub const TABLE_FILE_BYTES: u64 = 4 * 1024 * 1024;
+/// Table files of one group that are open at a time: descriptors are few where nobody raised their limit.
+pub const TABLE_FILES_OPEN_MAX: i32 = 256;
 
 const _: () = assert!(WRITE_BUFFERS_BYTES < ROWS_MEMORY_BYTES);
 const _: () = assert!(PROPOSALS_WAITING_BYTES_MAX > machine::limits::COMMAND_BYTES_MAX);

@@ -112,9 +112,9 @@ impl Ancestry {
         self.own.lock().is_some_and(|own| own.is_before(theirs))
     }
 
-    /// Takes part in a cluster of lineage `theirs`. A blank node belongs to the first one it meets. Errors: text, it is
-    /// another cluster, or the disk fails.
-    pub(crate) fn admit(&self, theirs: Lineage) -> Result<(), String> {
+    /// Takes part in a cluster of lineage `theirs`. A blank node belongs to the first one that leaves something with it; from
+    /// any other it hears what does not. Errors: text, it is another cluster, or the disk fails.
+    pub(crate) fn admit(&self, theirs: Lineage, leaves_something: bool) -> Result<(), String> {
         let mut own = self.own.lock();
         match *own {
             Some(lineage) if lineage == theirs => Ok(()),
@@ -126,6 +126,7 @@ impl Ancestry {
                      number"
                 ))
             }
+            None if !leaves_something => Ok(()),
             None => {
                 if theirs != Lineage::NONE {
                     (self.keep)(theirs).map_err(|error| format!("the lineage cannot be kept: {error}"))?;
@@ -184,9 +185,10 @@ mod tests {
                 Ok(())
             }));
             assert!(!ancestry.is_left_behind_by(lineage), "who holds nothing lost nothing");
-            assert_eq!(ancestry.admit(first), Ok(()));
-            assert_eq!(ancestry.admit(first), Ok(()));
-            let refused = ancestry.admit(second).expect_err("it is another cluster");
+            assert_eq!(ancestry.admit(second, false), Ok(()), "a question leaves nothing");
+            assert_eq!(ancestry.admit(first, true), Ok(()));
+            assert_eq!(ancestry.admit(first, true), Ok(()));
+            let refused = ancestry.admit(second, true).expect_err("it is another cluster");
             assert!(refused.contains("never become one again"), "{refused}");
             assert_eq!(ancestry.own(), first);
             let durable: Vec<_> = [first].into_iter().filter(|first| *first != Lineage::NONE).collect();
@@ -197,7 +199,7 @@ mod tests {
     #[test]
     fn a_lineage_that_cannot_be_kept_is_not_taken() {
         let ancestry = Arc::new(Ancestry::new(None, |_| Err(io::Error::other("full"))));
-        assert!(ancestry.admit(Lineage::NONE.next(1)).is_err());
-        assert_eq!(ancestry.admit(Lineage::NONE), Ok(()), "it is blank still");
+        assert!(ancestry.admit(Lineage::NONE.next(1), true).is_err());
+        assert_eq!(ancestry.admit(Lineage::NONE, true), Ok(()), "it is blank still");
     }
 }

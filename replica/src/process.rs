@@ -5,7 +5,7 @@
 //!  folder/LOCK          held while the process runs
 //!  folder/DRAINED       there while this node shall lead nothing
 //!  folder/RESTORED      there once a backup was put in place
-//!  folder/RECOVERING    there while a recovery is under way, or was broken off
+//!  folder/RECOVERING    there while a recovery is under way, or was broken off; RECOVERING.drawn once its lineage is kept
 //!  folder/READONLY-1 …  there until the group of that number, which was recovered, has been found right
 //!  folder/log/          the segments of the log of all groups; log.synced: how far it was synced
 //!  folder/group-0/ …    the rows of each group
@@ -333,7 +333,7 @@ impl Replica {
     /// Errors: the node holds data of the group, or its rows have another `hash` than they were taken with.
     pub async fn restore_group(&self, id: GroupId, source: &Path, hash: &[u8]) -> Result<(), StartError> {
         // From here on this node is blank no more.
-        let admitted = self.knowledge.ancestry.admit(Lineage::NONE);
+        let admitted = self.knowledge.ancestry.admit(Lineage::NONE, true);
         admitted.map_err(|reason| StartError::Restore { group: id, reason })?;
         let folder = self.config.folder.join(format!("group-{}", id.0));
         let (log, budget) = (Arc::clone(&self.log), self.budget.clone());

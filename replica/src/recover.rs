@@ -29,8 +29,11 @@ use crate::identity::{Identity, Knowledge, Said};
 use crate::lineage::{Ancestry, Lineage};
 use crate::log::{GroupLog, LogEngine, SegmentLog};
 use crate::process::{DRAINED, LOCK, RECOVERING, keep_mark, locked, read_only_mark};
-use crate::raft_types::{LogId, StoredMembership};
+use crate::raft_types::{Entry, LogId, StoredMembership};
 use crate::state::{Applied, Driver, Position, RocksBudget, RocksRows, RowEngine as _, look_at_rows};
+
+/// There while a recovery is under way whose lineage was drawn.
+const DRAWN: &str = "RECOVERING.drawn";
 
 /// What the folder of a node that does not run holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +117,9 @@ impl GroupSurvey {
         loop {
             let entries = log.entries(next)?;
             let Some(last) = entries.last() else { break };
+            if let Some(missing) = gap(&entries, next, position.applied.is_some() || found.purged.is_some()) {
+                return Err(io::Error::other(missing));
+            }
             next = last.log_id.index + 1;
             for entry in entries {
                 if let EntryPayload::Membership(members) = entry.payload {
@@ -194,12 +200,16 @@ impl Recovery {
         if let Some(refusal) = survey.refusal() {
             return Err(StartError::Recover(refusal));
         }
-        keep_mark(folder, RECOVERING, true)?;
         let identity = Identity::check(folder, survey.node, known)?;
-        let drawn = rand::rngs::OsRng.try_next_u64().map_err(io::Error::other)?;
-        let before = Said::read(folder)?.map_or(Lineage::NONE, |said| said.lineage);
-        let lineage = before.next(drawn);
-        identity.set_lineage(lineage)?;
+        let mut lineage = Said::read(folder)?.map_or(Lineage::NONE, |said| said.lineage);
+        // Given again, a recovery that was broken off goes on under the lineage that it has: two that begin at one point
+        // have the same number, however often either was given.
+        if !(survey.is_half_recovered && folder.join(DRAWN).exists()) {
+            keep_mark(folder, RECOVERING, true)?;
+            lineage = lineage.next(rand::rngs::OsRng.try_next_u64().map_err(io::Error::other)?);
+            identity.set_lineage(lineage)?;
+            keep_mark(folder, DRAWN, true)?;
+        }
         let log = SegmentLog::open(&folder.join("log"), Arc::default()).map_err(StartError::log)?;
         let ancestry = Arc::new(Ancestry::new(Some(lineage), |_| Ok(())));
         Ok(Self {
@@ -220,8 +230,13 @@ impl Recovery {
     }
 
     /// Makes this node the only member of a group, which takes no command at first if it is to be found right before.
-    /// Returns how many bodies are damaged, which no member can bring any more. Errors: [`StartError`].
+    /// Returns how many bodies are damaged, which no member can bring any more. Errors: `BrokenOff`.
     pub async fn recover<M: Machine>(&self, id: GroupId, is_read_only: bool) -> Result<usize, StartError> {
+        let done = self.recover_group::<M>(id, is_read_only).await;
+        done.map_err(|error| StartError::BrokenOff { group: id, reason: error.to_string() })
+    }
+
+    async fn recover_group<M: Machine>(&self, id: GroupId, is_read_only: bool) -> Result<usize, StartError> {
         let damaged = |error: &dyn fmt::Display| StartError::damaged(id, error);
         if is_read_only {
             keep_mark(&self.folder, &read_only_mark(id), true)?;
@@ -255,13 +270,11 @@ impl Recovery {
             let applied = state.position.lock().applied;
             let next = applied.as_ref().map_or(0, |id| id.index + 1);
             let entries = log.entries(next).map_err(|error| damaged(&error))?;
-            match entries.first() {
-                // A log need not begin at index 0, unless something was taken from it.
-                Some(first) if first.log_id.index != next && (applied.is_some() || log.found().purged.is_some()) => {
-                    return Err(damaged(&format!("entry {next} is missing")));
-                }
-                Some(_) => {}
-                None => return applied.ok_or_else(|| StartError::Recover(format!("group {} is empty", id.0))),
+            if entries.is_empty() {
+                return applied.ok_or_else(|| StartError::Recover(format!("group {} is empty", id.0)));
+            }
+            if let Some(missing) = gap(&entries, next, applied.is_some() || log.found().purged.is_some()) {
+                return Err(damaged(&missing));
             }
             if !driver.replay(entries).map_err(|error| damaged(&error))? {
                 let why = "this release cannot apply one of its entries: recover it with the newer one";
@@ -285,9 +298,17 @@ impl Recovery {
     pub fn end(self) -> Result<String, StartError> {
         // Who leads nothing cannot be alone.
         keep_mark(&self.folder, DRAINED, false)?;
+        keep_mark(&self.folder, DRAWN, false)?;
         keep_mark(&self.folder, RECOVERING, false)?;
         Ok(self.lineage.to_string())
     }
+}
+
+/// What is missing before these entries, of which `next` should be the first. A log need not begin at index 0, unless
+/// something was taken from it (`is_begun`).
+fn gap(entries: &[Entry], next: u64, is_begun: bool) -> Option<String> {
+    let first = entries.first().map_or(next, |entry| entry.log_id.index);
+    (is_begun && first != next).then(|| format!("entry {next} is missing"))
 }
 
 /// Locks a folder that is there, and changes no byte of it. Errors: `InUse`; nobody ever used it.

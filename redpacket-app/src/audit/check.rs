@@ -25,6 +25,8 @@ pub(crate) struct Cuts {
     pub(crate) late_after_ms: u64,
     /// No shard of the ledger could change while they were read.
     pub(crate) is_at_rest: bool,
+    /// Records that wait in a shard to be carried to another group; of shards at rest.
+    pub(crate) waiting: BTreeMap<(GroupId, GroupId), u64>,
 }
 
 /// One invariant.
@@ -179,29 +181,50 @@ impl Checker<'_> {
             self.breaks(broken_by(difference), difference.to_string());
         }
         if self.cuts.is_at_rest {
-            self.unsent();
+            self.crossed();
         }
         let issued: i128 = all.issued.values().sum();
         let under_way: usize = all.under_way.values().map(Vec::len).sum();
         self.says(1, format!("{issued} fen issued, {under_way} credits between shards"));
     }
 
-    /// 1, of shards that are at rest: what one received and the other did not send was lost there. Of shards that go on it
-    /// may have been sent after the other was read.
-    fn unsent(&mut self) {
-        for (group, audit) in &self.cuts.shards {
+    /// 1, of shards that are at rest: what one received and the other did not send was lost there, and what one sent and the
+    /// other did not receive must wait to be carried. Of shards that go on it may be on its way.
+    fn crossed(&mut self) {
+        let shards = &self.cuts.shards;
+        let count = |(group, peer, currency), is_sent: bool| {
+            let facts = shards.get(&group).map(|audit: &Audit| &audit.facts);
+            let trails = facts.map(|facts| if is_sent { &facts.sent } else { &facts.received });
+            trails.and_then(|trails| trails.get(&(peer, currency))).map_or(0, |trail| trail.count)
+        };
+        let mut lost: BTreeMap<(GroupId, GroupId), u64> = BTreeMap::new();
+        let mut found = Vec::new();
+        for (group, audit) in shards {
             for ((source, currency), received) in &audit.facts.received {
-                let sent = self.cuts.shards.get(source).and_then(|audit| audit.facts.sent.get(&(*group, *currency)));
-                let sent = sent.map_or(0, |sent| sent.count);
+                let sent = count((*source, *group, *currency), true);
                 if received.count > sent {
-                    let (count, source) = (received.count, source.0);
-                    self.breaks(
-                        1,
-                        format!("shard {} received {count} payments of shard {source}, which has sent {sent}", group.0),
-                    );
+                    let (here, source) = (group.0, source.0);
+                    let count = received.count;
+                    found.push(format!(
+                        "shard {here} received {count} payments of shard {source}, which has sent {sent}"
+                    ));
                 }
             }
+            for ((target, currency), sent) in &audit.facts.sent {
+                let received = count((*target, *group, *currency), false);
+                *lost.entry((*group, *target)).or_default() += sent.count.saturating_sub(received);
+            }
         }
+        for ((source, target), missing) in lost {
+            let waiting = self.cuts.waiting.get(&(source, target)).copied().unwrap_or(0);
+            if missing > waiting {
+                let (source, target) = (source.0, target.0);
+                found.push(format!(
+                    "shard {target} lacks {missing} payments of shard {source}, where {waiting} wait to be carried"
+                ));
+            }
+        }
+        found.into_iter().for_each(|what| self.breaks(1, what));
     }
 
     /// 5, 10 and 11: each packet group by itself.

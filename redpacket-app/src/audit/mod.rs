@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ledger::Part;
+use machine::GroupId;
 
 use crate::audit::check::{Cuts, Report};
 use crate::failure::Failure;
@@ -66,7 +67,19 @@ async fn audit_part(homes: &Arc<Homes>, late_after_ms: u64, part: Part) -> Resul
         shards.insert(shard.group.id(), cut::ledger(shard, part).await?);
     }
     let after = packets(homes, part).await?;
-    Ok(check::check(&Cuts { before, shards, after, late_after_ms, is_at_rest }))
+    let waiting = if is_at_rest { waiting(homes) } else { BTreeMap::new() };
+    Ok(check::check(&Cuts { before, shards, after, late_after_ms, is_at_rest, waiting }))
+}
+
+/// How many records wait in a shard of the ledger to be carried to another group.
+fn waiting(homes: &Homes) -> BTreeMap<(GroupId, GroupId), u64> {
+    let mut waiting = BTreeMap::new();
+    for shard in homes.ledgers() {
+        for status in shard.group.courier_status() {
+            *waiting.entry((shard.group.id(), status.target.group)).or_default() += status.waiting;
+        }
+    }
+    waiting
 }
 
 async fn packets(homes: &Arc<Homes>, part: Part) -> Result<Vec<cut::PacketsCut>, Failure> {

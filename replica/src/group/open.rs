@@ -193,7 +193,7 @@ impl GroupSetup {
             let members: BTreeMap<u64, BasicNode> =
                 self.members.iter().map(|(node, at)| (*node, BasicNode { addr: at.clone() })).collect();
             // From here on this node is blank no more.
-            if let Err(reason) = self.knowledge.ancestry.admit(Lineage::NONE) {
+            if let Err(reason) = self.knowledge.ancestry.admit(Lineage::NONE, true) {
                 tracing::warn!(group = self.id.0, reason, "the group is not made anew");
                 return;
             }

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::limits::{
     CATCH_UP_BYTES, CATCH_UP_BYTES_PER_S, CATCH_UP_ENTRIES, CATCH_UP_LOOK_EVERY, CATCH_UP_QUIET_BYTES_PER_S,
+    CATCH_UP_SLEEP_MAX,
 };
 
 /// What all groups of a node send to followers that are far behind, and what they send to those that keep up.
@@ -56,7 +57,9 @@ impl CatchUp {
         }
         let rate = CATCH_UP_BYTES_PER_S.max(sent.fresh_a_second.saturating_mul(2));
         let due = sent.next.max(now);
-        sent.next = due + Duration::from_micros(bytes.saturating_mul(1_000_000) / rate);
+        // One whose turn is far off may be waited for before it comes.
+        let next = due + Duration::from_micros(bytes.saturating_mul(1_000_000) / rate);
+        sent.next = next.min(now + CATCH_UP_SLEEP_MAX);
         due
     }
 }

@@ -96,8 +96,9 @@ impl Switchboard {
 
     async fn answer(&self, sender: Sender, message: Bytes) -> Result<Bytes, String> {
         let (group, request) = Request::decode(message).map_err(|error| error.to_string())?;
+        let port = self.find(group)?;
         self.lets(sender, &request).await?;
-        self.find(group)?.answer(sender.speaker, request).await
+        port.answer(sender.speaker, request).await
     }
 
     /// Whether a message may be its sender's own, and is of this node's cluster. Who introduces himself may be of any.
@@ -106,7 +107,11 @@ impl Switchboard {
         if matches!(request, Request::Hello { .. }) {
             return Ok(());
         }
-        let admitted = self.ancestry.admit(sender.lineage);
+        // Only what leaves something here says to which cluster a blank node belongs.
+        let is_vote = matches!(request, Request::Vote(_) | Request::PreVote(_));
+        let is_offered = matches!(request, Request::SnapshotOffer { .. });
+        let leaves_something = is_vote || is_offered || matches!(request, Request::Append(_));
+        let admitted = self.ancestry.admit(sender.lineage, leaves_something);
         if admitted.is_err() {
             // Whoever is answered asks again at once.
             sleep(REFUSED_AFTER).await;
@@ -129,8 +134,8 @@ impl Switchboard {
         let mut messages = messages.take_until(self.left().boxed());
         let Some(first) = messages.next().await else { return futures::stream::empty().boxed() };
         let opened = match Request::decode(first) {
-            Ok((group, request)) => match self.lets(sender, &request).await {
-                Ok(()) => self.find(group).map(|port| (port, group, request)),
+            Ok((group, request)) => match self.find(group) {
+                Ok(port) => self.lets(sender, &request).await.map(|()| (port, group, request)),
                 Err(text) => Err(text),
             },
             Err(error) => Err(error.to_string()),

@@ -13,7 +13,7 @@ use rocksdb::{
 use super::weight::LogWeight;
 use crate::limits::{
     BODY_STORED_BYTES_MAX, FIRST_LEVEL_BYTES, ROWS_CACHE_SHARD_BITS, ROWS_MEMORY_BYTES, TABLE_FILE_BYTES,
-    WRITE_BUFFERS_BYTES,
+    TABLE_FILES_OPEN_MAX, WRITE_BUFFERS_BYTES,
 };
 
 pub(super) const ROWS: &str = "rows";
@@ -62,6 +62,7 @@ pub(super) fn open_db(path: &Path, budget: &RocksBudget) -> Result<DB, rocksdb::
     }
     options.set_max_background_jobs(2);
     options.set_keep_log_file_num(4);
+    options.set_max_open_files(TABLE_FILES_OPEN_MAX);
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(&budget.cache);
     table.set_bloom_filter(10.0, false);

@@ -37,6 +37,7 @@ fn cuts(before: PacketsCut, shard: Audit, after: PacketsCut) -> Cuts {
         after: vec![after],
         late_after_ms: LATE_AFTER_MS,
         is_at_rest: false,
+        waiting: BTreeMap::new(),
     }
 }
 
@@ -117,7 +118,7 @@ fn totals_tell_credits_at_once_from_those_by_the_queue() {
 }
 
 #[test]
-fn what_was_received_and_not_sent_is_an_alarm_only_where_nothing_moves() {
+fn what_crossed_agrees_to_the_last_payment_where_nothing_moves() {
     let (sender, receiver) = (GroupId(1), GroupId(2));
     let trail = |count| Trail { count, sum: i128::from(count) * 5, ..Trail::default() };
     let side = |peer, is_sender: bool, count| {
@@ -128,11 +129,20 @@ fn what_was_received_and_not_sent_is_an_alarm_only_where_nothing_moves() {
         audit.facts.clearing.insert(pair, LedgerFen(if is_sender { sum } else { -sum }));
         audit
     };
-    for (sent, received, is_at_rest, broken) in
-        [(3, 3, true, &[][..]), (3, 2, true, &[]), (2, 3, false, &[]), (2, 3, true, &[1])]
-    {
+    let table = [
+        (3, 3, 0, true, &[][..]),
+        // One waits to be carried.
+        (3, 2, 1, true, &[]),
+        // It was carried to a copy that is lost.
+        (3, 2, 0, true, &[1]),
+        (3, 2, 0, false, &[]),
+        (2, 3, 0, false, &[]),
+        (2, 3, 0, true, &[1]),
+    ];
+    for (sent, received, waiting, is_at_rest, broken) in table {
         let shards = [(sender, side(receiver, true, sent)), (receiver, side(sender, false, received))].into();
-        let cuts = Cuts { shards, is_at_rest, ..Cuts::default() };
+        let waiting = [((sender, receiver), waiting)].into();
+        let cuts = Cuts { shards, is_at_rest, waiting, ..Cuts::default() };
         expect(&format!("{sent} sent, {received} received, at rest: {is_at_rest}"), &cuts, broken);
     }
 }
