@@ -21,17 +21,11 @@ use super::parcel::Parcel;
 use super::port::{Sender, Switchboard};
 use super::speaker::Speaker;
 use super::transport::{Answers, Lane, Transport, TransportError};
+use super::wire::Frame;
+use super::wire::replication_client::ReplicationClient;
+use super::wire::replication_server::{Replication, ReplicationServer};
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::lineage::{Ancestry, Lineage};
-use wire::Frame;
-use wire::replication_client::ReplicationClient;
-use wire::replication_server::{Replication, ReplicationServer};
-
-/// The generated carrier: one frame, two calls.
-#[expect(clippy::allow_attributes, clippy::too_many_lines, reason = "generated code")]
-pub mod wire {
-    tonic::include_proto!("tercet.replica.v1");
-}
 
 /// Time for a connection to open. Peers stand near each other; a dead one must not hold up an election.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(400);

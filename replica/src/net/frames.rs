@@ -25,8 +25,8 @@ use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 use tonic_prost::ProstCodec;
 
-use super::carrier::wire::Frame;
 use super::parcel::Parcel;
+use super::wire::Frame;
 use crate::limits::MESSAGE_BYTES_MAX;
 
 const PATH: &str = "/tercet.replica.v1.Replication/Append";

@@ -15,7 +15,7 @@ mod snapshot;
 mod speaker;
 mod transport;
 
-pub use carrier::{Carrier, GrpcTransport, ReplicationService, Seal, wire};
+pub use carrier::{Carrier, GrpcTransport, ReplicationService, Seal};
 pub(crate) use message::{AppendResult, Hello, ProposeAnswer, Request, write_append_result, write_vote_response};
 pub(crate) use pace::CatchUp;
 pub use parcel::Parcel;
@@ -25,3 +25,9 @@ pub(crate) use snapshot::{Incoming, Slot};
 pub(crate) use speaker::Speaker;
 pub(crate) use transport::Answers;
 pub use transport::{Lane, Transport, TransportError};
+
+/// The generated carrier: one frame, three calls.
+#[expect(clippy::allow_attributes, clippy::too_many_lines, reason = "generated code")]
+pub mod wire {
+    tonic::include_proto!("tercet.replica.v1");
+}
